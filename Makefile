@@ -1,0 +1,75 @@
+# The words of the house. Each creates what it needs in .venv, and works twice in a row.
+#
+#   make demo [ONCE=1]             play an incident over stand-in vendors; ONCE=1: check it and end
+#   make test                      every test that this machine can run; says what it skipped and why
+#   make faults [STORM=200]        breaks real processes, one fault after another; STORM: incidents under way (default 6)
+#   make check [AUDIT=1]           style, types, import directions, what the documents claim; AUDIT=1: known vulnerabilities
+#   make sim SEEDS=500 | SEED=7    the seeded simulation; SEED replays one run
+#   make soak MINUTES=60           the simulation with fresh seeds, for so long
+#   make bench [QUICK=1] [ONLY=x]  speed against floors of the same run; the table is also in build/bench.json
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test faults check sim soak bench clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(firstword $(shell for p in python3.13 python3.12 python3.11 python3 python; do command -v $$p && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; done | tail -n 1))
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+SEEDS ?= 100
+JOBS ?= 2
+MINUTES ?= 60
+
+help:
+	@sed -n 's/^#  *\(make .*\)/  \1/p' Makefile
+
+$(VENV)/bin/python:
+	@$(or $(PYTHON),python3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "Lockstep needs Python 3.11 or newer; install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo "this Python cannot make environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+# what is installed is as pyproject.toml says, or newer than it
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	@echo "installing (a few minutes the first time)"
+	@$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
+	@echo "installing, with what the tests need (a few minutes the first time)"
+	@$(PIP) install -e '.[test]'
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	@$(BIN)/lockstep demo $(if $(ONCE),--once)
+
+test: $(VENV)/.installed-test
+	@$(BIN)/python -m pytest -q -n $(JOBS) tests
+
+# one at a time: each has a hub of five processes to itself
+faults: $(VENV)/.installed-test
+	@LOCKSTEP_FAULTS=all $(if $(STORM),STORM=$(STORM)) $(BIN)/python -m pytest -v -p no:xdist tests/engine/faults
+
+check: $(VENV)/.installed-test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(PIP) check
+	@$(if $(AUDIT),$(PIP) install 'pip-audit~=2.10' && $(BIN)/pip-audit --skip-editable,echo "vulnerabilities are not looked for: AUDIT=1 does, and needs the internet")
+	@$(BIN)/python -m pytest -q -m docs tests
+
+sim: $(VENV)/.installed-test
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(if $(TOLERATE),--tolerate $(TOLERATE))
+
+soak: $(VENV)/.installed-test
+	@$(BIN)/python -m tests.simulation --minutes $(MINUTES)
+
+bench: $(VENV)/.installed-test
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(addprefix --only ,$(ONLY))
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
