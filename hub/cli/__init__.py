@@ -1,0 +1,64 @@
+"""The command line. It says what a person may ask for, and asks the same services as the web does (`hub.sync.desk`).
+
+Modules here import little at their top, so that `lockstep --help` answers at once; a command imports what it needs when it
+runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from hub import __version__
+from hub.cli.base import Command, Group
+
+COMMANDS = {
+    "up": "hub.cli.running",
+    "web": "hub.cli.running",
+    "worker": "hub.cli.running",
+    "timer": "hub.cli.running",
+    "migrate": "hub.cli.running",
+    "demo": "hub.cli.running",
+    "doctor": "hub.cli.doctor",
+    "config": "hub.cli.config",
+    "connections": "hub.cli.connections",
+    "pause": "hub.cli.connections",
+    "resume": "hub.cli.connections",
+    "incident": "hub.cli.incident",
+    "link": "hub.cli.link",
+    "inbox": "hub.cli.letters",
+    "dead": "hub.cli.letters",
+    "replay": "hub.cli.letters",
+    "strangers": "hub.cli.strangers",
+    "token": "hub.cli.token",
+}
+"""word → module with a command of that name."""
+
+
+class Root(Group):
+    """Finds a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: Command | Group = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        return command
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="lockstep")
+def cli() -> None:
+    """Keeps the tools of an incident in step.
+
+    The configuration is lockstep.toml in the current folder, or the file that LOCKSTEP_CONFIG names.
+    """
+
+
+def main() -> None:
+    """The console script `lockstep`."""
+    sys.exit(cli(prog_name="lockstep"))

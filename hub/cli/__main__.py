@@ -1,0 +1,5 @@
+"""`python -m hub.cli`: the same as `lockstep`."""
+
+from hub.cli import main
+
+main()

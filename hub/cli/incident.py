@@ -1,0 +1,193 @@
+"""`lockstep incident ...`"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hub.cli.base import MISUSED, Ended, Group, acting, answer, as_json, asked, before, limit, more, record, table
+
+COLUMNS = {"number": "incident", "status": "status", "severity": "severity", "title": "title", "updated_at": "changed"}
+
+
+@click.group(cls=Group)
+def incident() -> None:
+    """Incidents: read, open, change, comment, merge."""
+
+
+@incident.command("list", example="lockstep incident list --open")
+@click.option("--open/--closed", "is_open", default=None, help="Only open ones, or only closed ones.")
+@limit
+@before
+@as_json
+def list_(is_open: bool | None, limit: int, before: str | None, as_json: bool) -> None:
+    """Incidents, newest first."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        found = desk.list_incidents(hub, open=is_open, limit=limit, before=before)
+    answer(found, as_json, _shown)
+
+
+def _shown(found: dict[str, Any]) -> None:
+    table([{**one, **one.get("fields", {})} for one in found["items"]], COLUMNS, "no incidents")
+    more(found)
+
+
+@incident.command(example="lockstep incident show INC-12")
+@click.argument("ref")
+@as_json
+def show(ref: str, as_json: bool) -> None:
+    """One incident: its fields and where each value came from, its links, comments and updates."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        found = desk.show_incident(hub, ref)
+    answer(found, as_json)
+
+
+@incident.command(
+    "open", example='lockstep incident open --title "Checkout is slow" --severity SEV2 --service checkout'
+)
+@click.option("--title", required=True)
+@click.option("--severity", default="SEV3", show_default=True)
+@click.option("--description", default="")
+@click.option("--service", "services", multiple=True, help="An id from [services]; may be repeated.")
+@click.option("--dedup-key", help="The same key opens nothing while the first one is open.")
+@acting
+@as_json
+def open_(
+    title: str,
+    severity: str,
+    description: str,
+    services: tuple[str, ...],
+    dedup_key: str | None,
+    actor: str,
+    as_json: bool,
+) -> None:
+    """Opens an incident here; policy decides which systems get it."""
+    from hub.sync import desk
+
+    fields = {"title": title, "severity": severity, "description": description, "services": list(services)}
+    with asked() as hub:
+        made = desk.open_incident(hub, fields, actor=actor, dedup_key=dedup_key)
+    answer(made, as_json)
+
+
+@incident.command("set", example="lockstep incident set INC-12 status=monitoring severity=SEV3")
+@click.argument("ref")
+@click.argument("changes", nargs=-1, required=True, metavar="FIELD=VALUE...")
+@acting
+@as_json
+def set_(ref: str, changes: tuple[str, ...], actor: str, as_json: bool) -> None:
+    """Changes fields. A set is given whole, its elements parted by commas: tags=db,eu. A map too: impacts=shop:degraded."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        changed = desk.edit_incident(hub, ref, fields_from(changes), actor=actor)
+    answer(changed, as_json)
+
+
+def fields_from(changes: tuple[str, ...]) -> dict[str, Any]:
+    """`field=value` words as fields. Ends with 2 for a word that is none, or a field that does not exist."""
+    from hub.domain.incident import FIELDS
+    from hub.domain.values import INCIDENT
+
+    fields: dict[str, Any] = {}
+    for change in changes:
+        name, equals, value = change.partition("=")
+        spec = FIELDS[INCIDENT].get(name)
+        if not equals or spec is None:
+            raise Ended(MISUSED, f"{change!r}: write FIELD=VALUE; the fields are {', '.join(FIELDS[INCIDENT])}")
+        elements = [e.strip() for e in value.split(",") if e.strip()]
+        if spec.many == "map":
+            if any(":" not in e for e in elements):
+                raise Ended(MISUSED, f"{change!r}: {name} is a map; write {name}=key:value,key:value")
+            fields[name] = {k.strip(): v.strip() for k, v in (e.split(":", 1) for e in elements)}
+        elif spec.many == "set":
+            fields[name] = elements
+        else:
+            fields[name] = value if value or spec.default == "" else None
+    return fields
+
+
+@incident.command(example='lockstep incident comment INC-12 "Rolled back to 4.2.1"')
+@click.argument("ref")
+@click.argument("text")
+@acting
+@as_json
+def comment(ref: str, text: str, actor: str, as_json: bool) -> None:
+    """Adds an internal comment; it is copied to the internal tools."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        added = desk.add_comment(hub, ref, text, actor=actor)
+    answer(added, as_json)
+
+
+@incident.command(example='lockstep incident update INC-12 "A fix is being rolled out."')
+@click.argument("ref")
+@click.argument("text")
+@click.option("--audience", default="public", show_default=True)
+@acting
+@as_json
+def update(ref: str, text: str, audience: str, actor: str, as_json: bool) -> None:
+    """Drafts an update for an audience. It waits for `lockstep incident publish`."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        drafted = desk.draft_update(hub, ref, text, audience=audience, actor=actor)
+    answer(drafted, as_json)
+
+
+@incident.command(example="lockstep incident publish 0f2k... --hash 9b1c...")
+@click.argument("update_id")
+@click.option("--hash", "content_hash", required=True, help="Of the text that was read: `content_hash` of the update.")
+@acting
+@as_json
+def publish(update_id: str, content_hash: str, actor: str, as_json: bool) -> None:
+    """Approves a drafted update: exactly the text with this hash."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        approved = desk.approve_update(hub, update_id, content_hash, actor=actor)
+    answer(approved, as_json)
+
+
+@incident.command(example="lockstep incident merge INC-13 INC-12")
+@click.argument("loser")
+@click.argument("winner")
+@acting
+@as_json
+def merge(loser: str, winner: str, actor: str, as_json: bool) -> None:
+    """Merges LOSER into WINNER, whose links stay the primary ones on every side."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        merged = desk.merge_incidents(hub, loser, winner, actor=actor)
+    answer(merged, as_json)
+
+
+@incident.command(example="lockstep incident journal INC-12 --json")
+@click.argument("ref")
+@as_json
+def journal(ref: str, as_json: bool) -> None:
+    """What happened, in order, and whether the chain of hashes is unbroken (exit code 1 if it is not)."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        found = desk.show_journal(hub, ref)
+    answer(found, as_json, _journal)
+    if not found["verified"]:
+        raise Ended(1, "the journal's chain is broken: a line was changed or removed")
+
+
+def _journal(found: dict[str, Any]) -> None:
+    for line in found["items"]:
+        click.echo(
+            f"{line.get('seq', '')!s:>4}  {line.get('at', '')}  {line.get('kind', '')}  {line.get('source') or ''}"
+        )
+        if line.get("data"):
+            record(line["data"], indent=6)
+    click.echo("the chain is unbroken" if found["verified"] else "THE CHAIN IS BROKEN")

@@ -1,0 +1,130 @@
+"""`lockstep link ...`"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hub.cli.base import CONFLICT, Ended, Group, acting, answer, as_json, asked, before, limit, more, record, table
+
+COLUMNS = {
+    "id": "link", "incident_id": "incident", "connection": "connection", "slot": "slot", "kind": "kind",
+    "state": "state", "remote_id": "there", "lag": "behind (s)", "reason": "why",
+}  # fmt: skip
+
+
+@click.group(cls=Group)
+def link() -> None:
+    """Links: an incident's objects in the other systems."""
+
+
+@link.command("list", example="lockstep link list --state held")
+@click.argument("ref", required=False)
+@click.option("--state", help="pending, live, held, frozen, unreachable, gone or unlinked.")
+@limit
+@before
+@as_json
+def list_(ref: str | None, state: str | None, limit: int, before: str | None, as_json: bool) -> None:
+    """Links, of one incident (REF) or of all."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        found = desk.list_links(hub, ref, state, limit, before)
+
+    def shown(found: dict[str, Any]) -> None:
+        table(found["items"], COLUMNS, "no links")
+        more(found)
+
+    answer(found, as_json, shown)
+
+
+@link.command(example="lockstep link show 0f2k...")
+@click.argument("link_id", metavar="LINK")
+@as_json
+def show(link_id: str, as_json: bool) -> None:
+    """One link; for one that waits for approval, its draft and the draft's hash."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        found = desk.show_link(hub, link_id)
+    answer(found, as_json)
+
+
+@link.command(example="lockstep link approve 0f2k... --hash 9b1c...")
+@click.argument("link_id", metavar="LINK")
+@click.option(
+    "--hash", "content_hash", help="Of the draft that was read. Without it the draft is shown and asked about."
+)
+@acting
+@as_json
+def approve(link_id: str, content_hash: str | None, actor: str, as_json: bool) -> None:
+    """Publishes what is held, exactly as it was read: if the draft changed since, the answer is a conflict (4)."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        if content_hash is None:
+            found = desk.show_link(hub, link_id)
+            if not found["content_hash"]:
+                raise Ended(CONFLICT, "nothing on this link waits for an approval")
+            record(found["draft"])
+            click.confirm("Publish this?", abort=True)
+            content_hash = str(found["content_hash"])
+        approved = desk.approve_link(hub, link_id, content_hash, actor=actor)
+    answer(approved, as_json)
+
+
+@link.command(example="lockstep link unlink 0f2k...")
+@click.argument("link_id", metavar="LINK")
+@acting
+@as_json
+def unlink(link_id: str, actor: str, as_json: bool) -> None:
+    """Stops keeping this object in step. Nothing is deleted there, and only `relink` brings it back."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        ended = desk.unlink(hub, link_id, actor=actor)
+    answer(ended, as_json)
+
+
+@link.command(example="lockstep link relink INC-12 jira-payments primary PAY-77")
+@click.argument("ref")
+@click.argument("connection")
+@click.argument("slot")
+@click.argument("remote_id")
+@acting
+@as_json
+def relink(ref: str, connection: str, slot: str, remote_id: str, actor: str, as_json: bool) -> None:
+    """Ties an object that exists there (REMOTE_ID) to an incident."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        tied = desk.relink(hub, ref, connection, slot, remote_id, actor=actor)
+    answer(tied, as_json)
+
+
+@link.command(example="lockstep link review 0f2k... status take")
+@click.argument("link_id", metavar="LINK")
+@click.argument("field")
+@click.argument("decision", type=click.Choice(["take", "keep"]))
+@acting
+@as_json
+def review(link_id: str, field: str, decision: str, actor: str, as_json: bool) -> None:
+    """Decides about a change that waits for a person: `take` theirs, or `keep` ours and write it back."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        decided = desk.review_field(hub, link_id, field, decision, actor=actor)
+    answer(decided, as_json)
+
+
+@link.command(example="lockstep link look 0f2k...")
+@click.argument("link_id", metavar="LINK")
+@as_json
+def look(link_id: str, as_json: bool) -> None:
+    """Reads the object there again, now."""
+    from hub.sync import desk
+
+    with asked() as hub:
+        looked = desk.look_again(hub, link_id)
+    answer(looked, as_json)

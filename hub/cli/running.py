@@ -1,0 +1,162 @@
+"""The commands that run the hub, or parts of it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from hub.cli.base import CONFLICT, FAILED, MISUSED, Command, Ended, settings
+
+if TYPE_CHECKING:
+    from hub.settings import Settings
+
+
+def _logs(level: str = "INFO") -> None:
+    import os
+
+    from hub import logs
+
+    logs.configure(os.environ.get("LOCKSTEP_LOG_LEVEL", level).upper())
+
+
+@click.command(cls=Command, example="lockstep up --port 8080 --workers 2")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where the web listens.")
+@click.option("--port", default=8080, show_default=True)
+@click.option("--workers", type=click.IntRange(2, 64), default=2, show_default=True)
+def up(host: str, port: int, workers: int) -> None:
+    """Runs a whole hub: database, Redis if there is none, web, workers and timer. Ctrl-C stops it, in order."""
+    from hub.clock import SystemIds
+    from hub.settings import SettingsError
+    from hub.store.migrate import NotMigratable
+    from hub.store.unit import StoreUnavailable
+    from workers.up import AlreadyUp
+    from workers.up import up as run
+
+    found = _prepared()
+
+    def ready() -> None:
+        click.echo(f"Lockstep is up: http://{host}:{port}   data: {found.data_dir}   Ctrl-C stops it", err=True)
+
+    try:
+        run(found, SystemIds(), host=host, port=port, workers=workers, ready=ready)
+    except AlreadyUp as e:
+        raise Ended(CONFLICT, str(e)) from None
+    except SettingsError as e:
+        raise Ended(MISUSED, str(e)) from None
+    except (StoreUnavailable, NotMigratable, RuntimeError) as e:
+        raise Ended(FAILED, str(e)) from None
+
+
+def _prepared() -> Settings:
+    """Logs and configuration. Refuses to start with a connection that cannot be built: ends with 2 and every problem."""
+    from hub.settings import SettingsError
+    from workers.bootstrap import of_this_process
+
+    _logs()
+    found = settings()
+    try:
+        of_this_process()
+    except SettingsError as e:
+        raise Ended(MISUSED, str(e)) from None
+    return found
+
+
+@click.command(cls=Command, example="lockstep web --host 0.0.0.0 --port 8080 --processes 2")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True)
+@click.option("--processes", type=click.IntRange(1), default=2, show_default=True)
+@click.option("--threads", type=click.IntRange(1), help="For each process.  [default: 1 with SQLite, else 4]")
+def web(host: str, port: int, processes: int, threads: int | None) -> None:
+    """Runs the web (webhooks, API, health) on granian. Any other WSGI server can run `wsgi:app`."""
+    from granian.constants import Interfaces
+    from granian.server import Server
+
+    found = _prepared()
+    # measured: with SQLite more threads than one only wait for each other's commits, for up to 400 ms
+    threads = threads or (1 if found.database_url.startswith("sqlite") else 4)
+    Server(
+        "wsgi:app",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=processes,
+        blocking_threads=threads,
+        respawn_failed_workers=True,
+        log_enabled=True,
+        log_level="warning",
+        log_access=False,
+    ).serve()
+
+
+@click.command(cls=Command, example="lockstep worker --number 1")
+@click.option("--number", type=click.IntRange(0), default=0, show_default=True, help="Every second worker begins with the vendors.")  # fmt: skip
+@click.option("--burst", is_flag=True, help="Stop when nothing is waiting.")
+def worker(number: int, burst: bool) -> None:
+    """Does the work that wake-ups name. Stops on SIGTERM after the job in hand. Without Redis it polls the database."""
+    from workers import bootstrap
+
+    found = _prepared()
+    where = bootstrap.redis_url(found)
+    if where:
+        from workers.queue import work
+
+        work(where, number, burst=burst)
+        return
+    import threading
+
+    from workers.poller import LocalWake, run
+    from workers.up import stop_on_signals
+
+    wake, stop = LocalWake(), threading.Event()
+    stop_on_signals(stop)
+    run(bootstrap.build_hub(found, wake=wake), wake, stop)
+
+
+@click.command(cls=Command, example="lockstep timer")
+def timer() -> None:
+    """Looks once a second for what is due. Several may run; the one with the lease sweeps."""
+    import threading
+
+    from workers.bootstrap import of_this_process
+    from workers.timer import Timer
+    from workers.up import stop_on_signals
+
+    _prepared()
+    stop = threading.Event()
+    stop_on_signals(stop)
+    Timer(of_this_process()).run(stop)
+
+
+@click.command(cls=Command, example="lockstep migrate --check")
+@click.option("--check", is_flag=True, help="Change nothing; end with 1 if there is something to do.")
+def migrate(check: bool) -> None:
+    """Brings the database to the tables that this version expects."""
+    from hub.settings import SettingsError
+    from hub.store import migrate as steps
+    from hub.store.unit import StoreUnavailable
+    from workers.bootstrap import migrated
+
+    found = settings()
+    try:
+        if check:
+            if not steps.at_head(found.database_url):
+                raise Ended(FAILED, "the database is not at this version's tables; run `lockstep migrate`")
+        else:
+            migrated(found)
+    except SettingsError as e:
+        raise Ended(MISUSED, str(e)) from None
+    except (StoreUnavailable, steps.NotMigratable) as e:
+        raise Ended(FAILED, str(e)) from None
+    click.echo("the database is as this version expects")
+
+
+@click.command(cls=Command, example="lockstep demo --once --json")
+@click.option("--once", is_flag=True, help="Play it, check it, and end: 0 if all systems show the same, else 1.")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON object.")
+def demo(once: bool, as_json: bool) -> None:
+    """Plays an incident over stand-in vendors on this machine."""
+    from importlib import import_module
+
+    sys.exit(import_module("workers.demo.main").main(once=once, as_json=as_json))

@@ -1,0 +1,90 @@
+"""The canonical incident, in the finest vocabulary of all the systems, and what is kept with each of its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from hub.domain.values import COMMENT, INCIDENT, UPDATE, Json
+
+
+class Status(StrEnum):
+    """In the order in which an incident runs; `cancelled` is an end too."""
+
+    TRIGGERED = "triggered"
+    ACKNOWLEDGED = "acknowledged"
+    IDENTIFIED = "identified"
+    MONITORING = "monitoring"
+    RESOLVED = "resolved"
+    CANCELLED = "cancelled"
+
+
+STATUSES = tuple(s.value for s in Status)
+CLOSED = frozenset({Status.RESOLVED.value, Status.CANCELLED.value})
+SEVERITIES = ("SEV1", "SEV2", "SEV3", "SEV4", "SEV5")
+"""SEV1 is the gravest."""
+
+IMPACTS = ("operational", "degraded", "partial_outage", "major_outage", "maintenance")
+"""How a service looks to its customers."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """many: "" scalar, "set", "map". public: customers read it; never derived from an internal field. words: the closed
+    vocabulary, if it has one. limit: characters."""
+
+    many: str = ""
+    public: bool = False
+    words: tuple[str, ...] = ()
+    default: Json = None
+    limit: int = 32_000
+
+
+FIELDS: Mapping[str, Mapping[str, FieldSpec]] = {
+    INCIDENT: {
+        "status": FieldSpec(words=STATUSES, default="triggered"),
+        "severity": FieldSpec(words=SEVERITIES, default="SEV3"),
+        "title": FieldSpec(default="", limit=1_000),
+        "description": FieldSpec(default=""),
+        "services": FieldSpec(many="set", default=[]),
+        "tags": FieldSpec(many="set", default=[]),
+        "assignees": FieldSpec(many="set", default=[]),
+        "roles": FieldSpec(many="map", default={}),
+        "owner_team": FieldSpec(),
+        "business_unit": FieldSpec(),
+        "restriction": FieldSpec(),
+        "impacts": FieldSpec(many="map", words=IMPACTS, default={}),
+        "public_title": FieldSpec(public=True, limit=255),
+        "public_text": FieldSpec(public=True),
+    },
+    COMMENT: {
+        "text": FieldSpec(default=""),
+        "deleted": FieldSpec(default=False),
+    },
+    UPDATE: {
+        "text": FieldSpec(default="", public=True),
+        "deleted": FieldSpec(default=False),
+    },
+}
+"""kind → field → what it is. People and services are named by our own ids ("ada", "checkout")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a value came from: `source` is a connection's name, or "hub" (a person or rule here).
+
+    after, until: the interval in which it changed, on the hub's clock (last seen unchanged, first seen changed), so that
+    the vendors' clocks need not agree. For a change made here, both are the same moment.
+    """
+
+    source: str
+    after: datetime
+    until: datetime
+    rank: int = 0
+    actor: str | None = None
+
+    def before(self, other: Provenance) -> bool:
+        """Certainly earlier: the intervals do not touch."""
+        return self.until <= other.after and self.after < other.until

@@ -1,0 +1,123 @@
+"""The plan: what must be written at a vendor so that it shows what we hold. Pure.
+
+Never written: what the vendor cannot take, what is held for a person, frozen on an unknown word, a consequence of the
+vendor's own making, or was refused with this very value. What cannot be expressed is said in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hub.domain.capability import FieldCapability, KindCapability
+from hub.domain.values import Fields, Json
+from hub.domain.vocabulary import Elements, OneOf, Relation, Table, UnknownWord
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is known of one link. refused: field → the value that the vendor refused; only: the fields that this link follows
+    (None = all)."""
+
+    shadow: Fields
+    held: Fields = field(default_factory=dict)
+    frozen: Fields = field(default_factory=dict)
+    refused: Fields = field(default_factory=dict)
+    consequences: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+    approved: frozenset[str] | None = None
+    """For a public object: the fields that may flow without a further approval (None = all)."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """changes: field → the whole value that theirs should have; waiting: the same, but needing an approval; notes: field →
+    why nothing can be done about it."""
+
+    changes: dict[str, Json]
+    waiting: dict[str, Json]
+    notes: dict[str, str]
+
+
+def plan(fields: Fields, shown: Shown, kind: KindCapability, relations: Mapping[str, Relation]) -> Planned:
+    """What to write to an existing object."""
+    changes: dict[str, Json] = {}
+    waiting: dict[str, Json] = {}
+    notes: dict[str, str] = {}
+    for name, capability in kind.fields.items():
+        relation = relations.get(name)
+        if relation is None or capability.write != "always" or name not in fields:
+            continue
+        if shown.only is not None and name not in shown.only:
+            continue
+        if name in shown.frozen:
+            notes[name] = f"frozen: their word {shown.frozen[name]!r} is in no table; map it"
+            continue
+        if name in shown.held or name in shown.consequences or fields[name] is None:
+            continue
+        now = shown.shadow.get(name)
+        if isinstance(relation, (Elements, OneOf)) and (unknown := relation.unmapped(fields[name])):
+            notes[name] = f"not shown there, for want of a counterpart: {', '.join(unknown)}; map what should be"
+        try:
+            if relation.fits(fields[name], now):
+                continue
+            target = _target(fields[name], now, relation, capability)
+        except UnknownWord as e:
+            notes[name] = f"no word there for our {e.word!r}; map it"
+            continue
+        if target is None and capability.moves is not None:
+            notes[name] = f"cannot go from {now!r} to what {fields[name]!r} means there"
+        elif name in shown.refused and shown.refused[name] == target:
+            notes[name] = "refused by the vendor; replay it after the cause is mended"
+        elif shown.approved is not None and name not in shown.approved:
+            waiting[name] = target
+        else:
+            changes[name] = target
+    return Planned(changes, waiting, notes)
+
+
+def _target(ours: Json, now: Json, relation: Relation, capability: FieldCapability) -> Json:
+    """The word to write; None when no fitting word can be reached in one legal move."""
+    target = relation.forward(ours, now)
+    if capability.moves is None or (now, target) in capability.moves:
+        return target
+    if isinstance(relation, Table):
+        for o, t in relation.pairs:
+            if o == ours and (now, t) in capability.moves:
+                return t
+    return None
+
+
+def birth(
+    fields: Fields, kind: KindCapability, relations: Mapping[str, Relation]
+) -> tuple[dict[str, Json], dict[str, str]]:
+    """(all that a new object is made with, theirs; notes on what cannot be expressed)."""
+    out: dict[str, Json] = {}
+    notes: dict[str, str] = {}
+    for name, capability in kind.fields.items():
+        relation = relations.get(name)
+        if relation is None or capability.write == "never" or capability.walks or fields.get(name) is None:
+            continue
+        try:
+            out[name] = relation.forward(fields[name], None)
+        except UnknownWord as e:
+            notes[name] = f"no word there for our {e.word!r}; map it"
+    return out, notes
+
+
+def request(changes: Fields, shadow: Fields, kind: KindCapability) -> dict[str, Json]:
+    """The changes in the form that an adapter takes: a set as what to add and remove, a map as its changed entries."""
+    out: dict[str, Json] = {}
+    for name, target in changes.items():
+        many = kind.fields[name].many if name in kind.fields else ""
+        now = shadow.get(name)
+        if many == "set" and isinstance(target, list):
+            out[name] = {
+                "add": [t for t in target if t not in (now or [])],
+                "remove": [t for t in now or [] if t not in target],
+            }
+        elif many == "map" and isinstance(target, Mapping):
+            out[name] = {k: v for k, v in target.items() if (now or {}).get(k) != v}
+        else:
+            out[name] = target
+    return out

@@ -1,0 +1,97 @@
+"""What comes from the environment: the secrets of each connection, and the few addresses that differ from place to place.
+
+Every variable `X` may be given as `X_FILE`, the path of a file that holds the value (as Docker and Kubernetes mount
+secrets). No value read here is ever logged or put into an error; only the variables' names are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hub.domain.errors import Unauthorised
+
+
+class Unreadable(ValueError):
+    """A `*_FILE` variable names a file that cannot be read. The text names the variable and says why."""
+
+
+def variable(environ: Mapping[str, str], name: str) -> str | None:
+    """The value of `name`, or the content of the file that `name`_FILE names; None when neither is set (or both are
+    empty). The variable itself goes first. Raises Unreadable."""
+    if value := environ.get(name, "").strip():
+        return value
+    path = environ.get(f"{name}_FILE", "").strip()
+    if not path:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as e:
+        why = getattr(e, "strerror", None) or "it is not text"
+        raise Unreadable(f"{name}_FILE names {path!r}, which cannot be read: {why}") from None
+
+
+def prefix(connection: str) -> str:
+    """How the variables of a connection begin: `jira-payments` → `LOCKSTEP_JIRA_PAYMENTS`."""
+    return "LOCKSTEP_" + re.sub(r"[^A-Z0-9]+", "_", connection.upper())
+
+
+def secret_variable(connection: str, secret: str) -> str:
+    """The variable that holds a connection's secret: (`jira-payments`, `token`) → `LOCKSTEP_JIRA_PAYMENTS_TOKEN`."""
+    return f"{prefix(connection)}_{re.sub(r'[^A-Z0-9]+', '_', secret.upper())}"
+
+
+def _values(text: str) -> list[str]:
+    """One value a line. A key in PEM or a JSON document has several lines and is one value."""
+    if text.startswith(("-----BEGIN", "{")):
+        return [text]
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+class EnvSecrets:
+    """A connection's secrets from the environment (`hub.ports.Secrets`).
+
+    While a signing secret is rotated, two are valid: put them on two lines of one variable or file, the newer first, or
+    into `..._1` (newer) and `..._2`. Read anew at each call, so that a file that is replaced is in force at once.
+    """
+
+    def __init__(self, connection: str, environ: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._environ = environ
+
+    def __repr__(self) -> str:
+        return f"EnvSecrets({self._connection!r})"
+
+    def all(self, name: str) -> Sequence[str]:
+        """Every value that is valid now, newest first; empty when there is none. Raises Unauthorised for an unreadable
+        file."""
+        base, found = secret_variable(self._connection, name), []
+        numbered = sorted(
+            int(m[1]) for k in self._environ if (m := re.fullmatch(re.escape(base) + r"_(\d+)(?:_FILE)?", k))
+        )
+        try:
+            for each in (base, *(f"{base}_{n}" for n in numbered)):
+                found += _values(variable(self._environ, each) or "")
+        except Unreadable as e:
+            raise Unauthorised(f"connection {self._connection}: {e}") from None
+        return tuple(dict.fromkeys(found))
+
+    def get(self, name: str) -> str:
+        """The newest value. Raises Unauthorised that names the variable to set."""
+        if values := self.all(name):
+            return values[0]
+        base = secret_variable(self._connection, name)
+        raise Unauthorised(
+            f"connection {self._connection}: secret {name!r} is not set; set {base}, or {base}_FILE to a file that holds it"
+        )
+
+    def refresh(self) -> None:
+        return None
+
+    def put(self, name: str, value: str) -> None:
+        """The environment cannot be written to. Raises Unauthorised that says what is needed."""
+        raise Unauthorised(
+            f"connection {self._connection}: secret {name!r} arrived at run time and there is no vault to keep it in; "
+            "set LOCKSTEP_VAULT_KEY (or LOCKSTEP_VAULT_KEY_FILE)"
+        )

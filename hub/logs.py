@@ -1,0 +1,97 @@
+"""Logs: one JSON object a line on stderr, through one processor that takes out what must not be read there.
+
+Everything that goes through the standard `logging` (client libraries included) takes the same way. Some libraries print
+credentials and payloads at DEBUG; they are held at INFO whatever level is asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+TALKATIVE = ("pypd", "jira", "urllib3", "requests", "httpx", "httpcore", "msgraph", "msgraph_core", "kiota_http", "azure", "msal", "twilio", "rq")  # fmt: skip
+"""Libraries that print headers, tokens or payloads at DEBUG."""
+
+GONE = "[redacted]"
+
+_KEY = re.compile(
+    r"authorization|cookie|password|passwd|secret|token|credential|signature|vault_key|"
+    r"(api|private|access|routing|integration|signing|encryption)[-_]?key",
+    re.IGNORECASE,
+)
+_VALUE = re.compile(
+    r"(?P<scheme>\b(?:Bearer|Basic|Token token=|Token)\s*)(?P<a>[\w.~+/=-]{8,})"
+    r"|(?P<user>://[^/\s:@]*:)(?P<b>[^/\s@]+)(?=@)"
+    r"|(?P<param>[?&](?:sig|token|key|code|access_token|validationToken)=)(?P<c>[^&\s\"']+)"
+    r"|(?P<known>\b(?:whsec_|ls_|xox[abp]-|ATATT3))(?P<d>[\w+/=.-]{6,})"
+    r"|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----)(?P<e>.*?)(?:-----END|$)",
+    re.DOTALL,
+)
+
+
+def _without(match: re.Match[str]) -> str:
+    kept = next(g for g in (match["scheme"], match["user"], match["param"], match["known"], match["pem"]) if g)
+    return kept + GONE
+
+
+def clean(value: Any) -> Any:
+    """`value` without what looks like a secret, however deep it stands."""
+    if isinstance(value, str):
+        return _VALUE.sub(_without, value)
+    if isinstance(value, Mapping):
+        return {k: GONE if isinstance(k, str) and _KEY.search(k) and v else clean(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [clean(v) for v in value]
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    return value
+
+
+def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The structlog processor."""
+    return dict(clean(dict(event)))
+
+
+def configure(level: str = "INFO", *, human: bool | None = None) -> None:
+    """Sets up logging for this process. level: of our own loggers. human: coloured lines instead of JSON (default: when
+    stderr is a terminal)."""
+    human = sys.stderr.isatty() if human is None else human
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    renderer: Any = structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer(default=str)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.raiseExceptions = False  # else a line that cannot be formatted is printed as it is, secrets and all
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    logging.getLogger("alembic").setLevel(max(logging.WARNING, root.level))
+    for name in TALKATIVE:
+        library = logging.getLogger(name)
+        library.setLevel(max(logging.INFO, root.level))
+        library.handlers.clear()
+        library.propagate = True

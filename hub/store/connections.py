@@ -1,0 +1,141 @@
+"""Connections, their polling cursors, and the switches that stand above all of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, insert, select, text, update
+
+from hub.domain.values import Json
+from hub.store import records
+from hub.store.ready import Ready
+from hub.store.records import Connection
+from hub.store.tables import connections, cursors, incidents, links, notebook, outbox, switches
+from hub.store.unit import Store, Tx
+
+_NAME = bindparam("name", type_=connections.c.name.type)
+GET = Ready(select(connections).where(connections.c.name == _NAME))
+EVERY = Ready(select(connections).order_by(connections.c.name))
+SWITCH = Ready(select(switches.c.value).where(switches.c.name == _NAME))
+CURSOR = Ready(select(cursors).where(cursors.c.connection == _NAME))
+MOVE_CURSOR = Ready(
+    update(cursors)
+    .where(cursors.c.connection == _NAME)
+    .values({c: bindparam(c.name, type_=c.type) for c in (cursors.c.cursor, cursors.c.polled_at, cursors.c.due_at)})
+)
+HAS_OPEN = Ready(
+    select(links.c.id)
+    .join(incidents, incidents.c.id == links.c.incident_id)
+    .where(incidents.c.open, links.c.connection == _NAME, text("links.kind = 'incident'"))
+    .limit(1)
+)
+
+
+def get(tx: Tx, name: str) -> Connection | None:
+    return records.one(tx, Connection, GET, name=name)
+
+
+def every(tx: Tx) -> dict[str, Connection]:
+    return {row.name: row for row in records.every(tx, Connection, EVERY)}
+
+
+def count_forged(tx: Tx, name: str) -> None:
+    tx.execute(update(connections).where(connections.c.name == name).values(forged=connections.c.forged + 1))
+
+
+def cursor(tx: Tx, name: str) -> dict[str, Any] | None:
+    """{"cursor", "polled_at", "due_at"}"""
+    return next(iter(CURSOR.mappings(tx, name=name)), None)
+
+
+def move_cursor(tx: Tx, name: str, value: Json, polled_at: datetime | None, due_at: datetime) -> None:
+    """Stores the cursor after a poll. polled_at: when the poll began."""
+    values = {"cursor": value, "polled_at": polled_at, "due_at": due_at}
+    if MOVE_CURSOR.change(tx, name=name, **values) == 0:
+        tx.execute(insert(cursors), [{"connection": name, **values}])
+
+
+def poll_at(tx: Tx, name: str, due_at: datetime) -> None:
+    """The next poll at this time at the latest."""
+    tx.execute(
+        update(cursors)
+        .where(cursors.c.connection == name, (cursors.c.due_at.is_(None)) | (cursors.c.due_at > due_at))
+        .values(due_at=due_at)
+    )
+
+
+def has_open(tx: Tx, name: str) -> bool:
+    """Whether an open incident has a link here."""
+    return HAS_OPEN.first(tx, name=name) is not None
+
+
+def paused(tx: Tx) -> bool:
+    """The global pause: nothing is written anywhere."""
+    found = SWITCH.first(tx, name="paused")
+    return found is not None and bool(found[0])
+
+
+def set_switch(tx: Tx, name: str, value: Json) -> None:
+    tx.execute(delete(switches).where(switches.c.name == name))
+    tx.execute(insert(switches), [{"name": name, "value": value}])
+
+
+def link_counts(tx: Tx, name: str) -> list[tuple[str, int]]:
+    """(state, how many) of a connection's incident links."""
+    query = (
+        select(links.c.state, func.count())
+        .where(links.c.connection == name, links.c.kind == "incident")
+        .group_by(links.c.state)
+        .order_by(links.c.state)
+    )
+    return [(row[0], int(row[1])) for row in tx.execute(query)]
+
+
+def plan_again(tx: Tx, name: str, now: datetime) -> None:
+    """Every open incident is planned anew (a connection was enabled)."""
+    tx.execute(update(incidents).where(incidents.c.open).values(plan_due=now))
+    tx.execute(
+        update(outbox)
+        .where(outbox.c.connection == name, outbox.c.state == "due", outbox.c.due_at > now)
+        .values(due_at=now)
+    )
+
+
+def deliver_now(tx: Tx, now: datetime) -> None:
+    """What waited for the end of a pause is due."""
+    tx.execute(update(outbox).where(outbox.c.state == "due", outbox.c.due_at > now).values(due_at=now))
+
+
+def note_switch(tx: Tx, name: str, state: str, actor: str, now: datetime) -> None:
+    """Who switched what, and when: the last hundred, for people."""
+    query = select(switches.c.value).where(switches.c.name == "history")
+    history = list(tx.execute(query).scalar() or [])
+    entry = {"connection": name, "state": state, "actor": actor, "at": now.isoformat()}
+    set_switch(tx, "history", [*history, entry][-100:])
+
+
+class StoreNotebook:
+    """`hub.ports.Notebook` in the database. Read once, then kept in memory; a write goes through at once."""
+
+    def __init__(self, store: Store, connection: str) -> None:
+        self.store = store
+        self.connection = connection
+        self._pages: dict[str, Json] = {}
+
+    def read(self, name: str) -> Json | None:
+        if name not in self._pages:
+            with self.store.reading() as tx:
+                query = select(notebook.c.value).where(
+                    notebook.c.connection == self.connection, notebook.c.name == name
+                )
+                self._pages[name] = tx.execute(query).scalar()
+        return self._pages[name]
+
+    def write(self, name: str, value: Json) -> None:
+        if self.read(name) == value:
+            return
+        with self.store.unit() as tx:
+            tx.execute(delete(notebook).where(notebook.c.connection == self.connection, notebook.c.name == name))
+            tx.execute(insert(notebook), [{"connection": self.connection, "name": name, "value": value}])
+        self._pages[name] = value

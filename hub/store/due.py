@@ -1,0 +1,65 @@
+"""What is due now, from the partial indexes alone: nothing that is not due is ever scanned."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import String, bindparam, literal_column, select, union_all
+
+from hub.store.ready import Ready
+from hub.store.tables import connections, cursors, inbox, incidents, links, outbox, strangers, timers
+from hub.store.unit import Tx
+
+# duty → (what to wake it with, when it is due)
+SOURCES = (
+    ("inbox", inbox.c.connection, inbox.c.due_at),
+    ("deliver", outbox.c.link_id, outbox.c.due_at),
+    ("look", links.c.id, links.c.look_due),
+    ("adopt", strangers.c.id, strangers.c.due_at),
+    ("plan", incidents.c.id, incidents.c.plan_due),
+    ("poll", cursors.c.connection, cursors.c.due_at),
+    ("subscribe", connections.c.name, connections.c.subscription_due),
+)
+
+
+LIMIT = 500
+"""Rows of one kind that one look finds; the next look finds the next ones."""
+
+SINCE, NOW = (bindparam(name, type_=timers.c.due_at.type) for name in ("since", "now"))
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _waiting(duty: Any, name: Any, when: Any) -> Any:
+    found = (
+        select(duty.label("duty"), name.label("name"))
+        .where(when > SINCE, when <= NOW)
+        .order_by(when)
+        .limit(literal_column(str(LIMIT)))
+    )
+    return select(found.subquery())
+
+
+DUE = Ready(
+    union_all(
+        *(_waiting(literal_column(f"'{duty}'", String), name, when) for duty, name, when in SOURCES),
+        _waiting(timers.c.kind, timers.c.key, timers.c.due_at),
+    )
+)
+
+
+def due(tx: Tx, now: datetime, since: datetime = EVER) -> list[tuple[str, str]]:
+    """(duty, name) of everything that is due, each once, the longest overdue first within a duty. since: only what has
+    become due after that."""
+    return list(dict.fromkeys((duty, name) for duty, name in DUE.rows(tx, now=now, since=since)))
+
+
+def next_due(tx: Tx) -> datetime | None:
+    """When the next thing falls due (for the simulation's clock, and for a poller that sleeps)."""
+    moments = [
+        moment
+        for column in (*(s[2] for s in SOURCES), timers.c.due_at)
+        if (moment := tx.execute(select(column).where(column.is_not(None)).order_by(column).limit(1)).scalar())
+        is not None
+    ]
+    return min(moments) if moments else None

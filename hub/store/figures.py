@@ -1,0 +1,63 @@
+"""The figures that operators watch, counted from the rows at the moment of asking.
+
+Each condition is written as in the partial index that answers it (`tables.py`), literally: a bound value would make SQLite
+read the whole table. So it costs no more with a hundred thousand quiet incidents than with none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import FromClause, Table, func, select, text
+
+from hub.store.connections import paused
+from hub.store.tables import connections, inbox, incidents, links, outbox
+from hub.store.unit import Store, Tx
+
+Figure = Mapping[tuple[str, ...], float]
+"""Labels → value."""
+
+OPEN = "outbox.state IN ('due', 'claimed', 'unknown')"
+DEAD = "state = 'dead'"
+
+
+def read(store: Store, now: datetime) -> dict[str, Figure]:
+    """name → figure. Ages in seconds. Raises StoreUnavailable."""
+    with store.reading() as tx:
+        rows = tx.execute(select(connections)).mappings().all()
+        waiting = _oldest(tx, inbox, inbox.c, inbox.c.received_at, "due_at IS NOT NULL", now)
+        writing = _oldest(tx, outbox, outbox.c, outbox.c.created_at, OPEN, now)
+        being_written = outbox.join(links, links.c.id == outbox.c.link_id)
+        behind = _oldest(tx, being_written, links.c, links.c.behind_since, f"{OPEN} AND behind_since IS NOT NULL", now)
+        return {
+            "failures": {(row["name"],): row["failures"] for row in rows},
+            "breaker_open": {(row["name"],): bool(row["open_until"] and row["open_until"] > now) for row in rows},
+            "forged": {(row["name"],): row["forged"] for row in rows},
+            "inbox_due": {label: count for label, (count, _) in waiting.items()},
+            "inbox_wait": {label: age for label, (_, age) in waiting.items()},
+            "inbox_dead": _count(tx, inbox, DEAD),
+            "outbox_open": _count(tx, outbox, OPEN, outbox.c.state),
+            "outbox_wait": {label: age for label, (_, age) in writing.items()},
+            "outbox_dead": _count(tx, outbox, DEAD),
+            "links_behind": {label: count for label, (count, _) in behind.items()},
+            "link_lag": {label: age for label, (_, age) in behind.items()},
+            "incidents_open": {(): tx.scalar(select(func.count()).select_from(incidents).where(text("open"))) or 0},
+            "paused": {(): paused(tx)},
+        }
+
+
+def _count(tx: Tx, table: Table, where: str, *by: Any) -> Figure:
+    columns = (table.c.connection, *by)
+    query = select(*columns, func.count()).where(text(where)).group_by(*columns)
+    return {tuple(row[:-1]): row[-1] for row in tx.execute(query)}
+
+
+def _oldest(
+    tx: Tx, rows: FromClause, columns: Any, since: Any, where: str, now: datetime
+) -> dict[tuple[str], tuple[int, float]]:
+    """connection → (how many, age of the oldest)."""
+    query = select(columns.connection, func.count(), func.min(since)).select_from(rows).where(text(where))
+    found = tx.execute(query.group_by(columns.connection))
+    return {(name,): (count, max(0.0, (now - first).total_seconds())) for name, count, first in found}

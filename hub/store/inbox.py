@@ -1,0 +1,100 @@
+"""What arrived and was authentic, kept raw. One committed row is all that happens before a webhook is answered."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Integer, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.domain.values import Request
+from hub.store.ready import Ready
+from hub.store.records import Inbox, every, read
+from hub.store.tables import inbox
+from hub.store.unit import Store, Tx
+
+NEEDED = (
+    "content-type",
+    "user-agent",
+    "x-atlassian-webhook-flow",
+    "x-atlassian-webhook-identifier",
+    "x-atlassian-webhook-retry",
+    "x-webhook-id",
+    "x-webhook-subscription",
+)
+"""Headers worth keeping. Signatures and credentials are not among them; of `authorization` the scheme is kept, which tells
+two kinds of senders apart."""
+
+
+def _insert(dialect: Any) -> Ready:
+    columns = [c for c in inbox.c if c.name not in ("reason", "attempts", "done_at")]
+    statement = dialect.insert(inbox).values({c: bindparam(c.name, type_=c.type) for c in columns})
+    return Ready(statement.on_conflict_do_nothing(index_elements=["connection", "delivery_id"]))
+
+
+KEEP = {True: _insert(sqlite), False: _insert(postgresql)}
+"""Is it SQLite? → the one statement of the intake."""
+
+
+DUE = Ready(
+    select(inbox)
+    .where(
+        inbox.c.due_at <= bindparam("now", type_=inbox.c.due_at.type),
+        inbox.c.connection == bindparam("connection", type_=inbox.c.connection.type),
+    )
+    .order_by(inbox.c.due_at, inbox.c.received_at)
+    .limit(bindparam("most", type_=Integer))
+)
+
+
+def keep(store: Store, id: str, connection: str, delivery_id: str, request: Request) -> bool:
+    """One commit. False if this delivery was already here."""
+    headers = {k: v.replace("\x00", "") for k, v in request.headers.items() if k in NEEDED}
+    scheme = request.headers.get("authorization", "").replace("\x00", "").split(" ", 1)
+    if len(scheme) == 2:
+        headers["authorization"] = f"{scheme[0]} (not kept)"
+    with store.unit() as tx:
+        return bool(
+            KEEP[store.is_sqlite].change(
+                tx, id=id, connection=connection, delivery_id=_bounded(delivery_id), received_at=request.received_at,
+                method=request.method, path=_path(request), headers=headers,
+                query={k: v.replace("\x00", "") for k, v in request.query.items()}, body=request.body, state="new",
+                due_at=request.received_at,
+            )
+        )  # fmt: skip
+
+
+def _bounded(delivery_id: str) -> str:
+    """Whole if it fits the column, else a hash: two long ids that begin alike are still two."""
+    clean = delivery_id.replace("\x00", "")
+    return clean if len(clean) <= 200 else hashlib.sha256(clean.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _path(request: Request) -> str:
+    """The path without what follows the connection's name: it may be a secret."""
+    return "/".join(request.path.replace("\x00", "").split("/")[:3])
+
+
+def due(tx: Tx, connection: str, now: datetime, limit: int) -> list[Inbox]:
+    """Oldest first."""
+    return every(tx, Inbox, DUE, now=now, connection=connection, most=limit)
+
+
+def get(tx: Tx, inbox_id: str, *, lock: bool = False) -> Inbox | None:
+    query = select(inbox).where(inbox.c.id == inbox_id)
+    if lock and tx.dialect.name == "postgresql":
+        query = query.with_for_update()
+    row = tx.execute(query).first()
+    return read(Inbox, row) if row is not None else None
+
+
+def page(tx: Tx, *, state: str | None, limit: int, before: str | None) -> list[Inbox]:
+    """Newest first."""
+    query = select(inbox).order_by(inbox.c.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(inbox.c.state == state)
+    if before is not None:
+        query = query.where(inbox.c.id < before)
+    return [read(Inbox, row) for row in tx.execute(query)]

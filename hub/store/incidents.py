@@ -1,0 +1,160 @@
+"""Incidents and what belongs to them. An incident is changed only while its row is locked (`lock`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from hub.domain.incident import Provenance
+from hub.domain.values import Json
+from hub.store.ready import Ready
+from hub.store.records import Comment, Incident, Item, Link, Outbox, UpdateItem, every, one, read, save
+from hub.store.tables import comments, incidents, links, revisions, updates
+from hub.store.unit import Tx
+
+_GET = select(incidents).where(incidents.c.id == bindparam("id", type_=incidents.c.id.type))
+_LINKS = select(links).where(links.c.incident_id == bindparam("id", type_=links.c.id.type)).order_by(links.c.id)
+# SQLite has no row locks, and its dialect leaves FOR UPDATE out
+GET, LOCK = Ready(_GET), Ready(_GET.with_for_update())
+LINKS, LOCK_LINKS = Ready(_LINKS), Ready(_LINKS.with_for_update())
+ITEMS = {
+    cls: Ready(
+        select(table)
+        .where(table.c.incident_id == bindparam("id", type_=table.c.id.type))
+        .order_by(table.c.created_at, table.c.id)
+    )
+    for cls, table in ((Comment, comments), (UpdateItem, updates))
+}
+
+
+def lock(tx: Tx, incident_id: str) -> Incident | None:
+    """The incident, its row locked until the transaction ends (SQLite: the whole database already is)."""
+    return one(tx, Incident, LOCK, id=incident_id)
+
+
+def get(tx: Tx, incident_id: str) -> Incident | None:
+    return one(tx, Incident, GET, id=incident_id)
+
+
+def by_number(tx: Tx, number: int) -> Incident | None:
+    row = tx.execute(select(incidents).where(incidents.c.number == number)).first()
+    return read(Incident, row) if row is not None else None
+
+
+def next_number(tx: Tx) -> int:
+    """The next free number. Two transactions at once: the unique constraint refuses the second, which is done again."""
+    return int(tx.execute(select(func.coalesce(func.max(incidents.c.number), 0))).scalar_one()) + 1
+
+
+def by_dedup_key(tx: Tx, key: str, *, open_only: bool) -> Incident | None:
+    """The newest incident with this key."""
+    query = select(incidents).where(incidents.c.dedup_key == key).order_by(incidents.c.created_at.desc()).limit(1)
+    if open_only:
+        query = query.where(incidents.c.open)
+    row = tx.execute(query).first()
+    return read(Incident, row) if row is not None else None
+
+
+def open_ones(tx: Tx) -> list[Incident]:
+    return [read(Incident, row) for row in tx.execute(select(incidents).where(incidents.c.open))]
+
+
+def page(tx: Tx, *, open: bool | None, limit: int, before: str | None) -> list[Incident]:
+    """Newest first."""
+    query = select(incidents).order_by(incidents.c.id.desc()).limit(limit)
+    if open is not None:
+        query = query.where(incidents.c.open == open)
+    if before is not None:
+        query = query.where(incidents.c.id < before)
+    return [read(Incident, row) for row in tx.execute(query)]
+
+
+def items_of(tx: Tx, incident_id: str) -> dict[str, Item]:
+    """id → comment or update, oldest first."""
+    found: dict[str, Item] = {}
+    for cls, statement in ITEMS.items():
+        found.update({item.id: item for item in every(tx, cls, statement, id=incident_id)})
+    return found
+
+
+def item(tx: Tx, item_id: str) -> Item | None:
+    for table, cls in ((comments, Comment), (updates, UpdateItem)):
+        row = tx.execute(select(table).where(table.c.id == item_id)).first()
+        if row is not None:
+            return read(cls, row)
+    return None
+
+
+def links_of(tx: Tx, incident_id: str, *, lock: bool = False) -> dict[str, Link]:
+    """id → link, in the order in which they were made. lock: so that a hint cannot be overwritten by who changes the link."""
+    return {link.id: link for link in every(tx, Link, LOCK_LINKS if lock else LINKS, id=incident_id)}
+
+
+def add_revision(tx: Tx, item: Item, at: datetime, source: str, actor: str | None) -> None:
+    tx.execute(
+        insert(revisions),
+        [
+            {
+                "item_id": item.id, "rev": item.rev, "kind": item.kind, "at": at, "source": source, "actor": actor,
+                "fields": item.fields,
+            }
+        ],
+    )  # fmt: skip
+
+
+def revisions_of(tx: Tx, item_ids: Iterable[str]) -> list[dict[str, Any]]:
+    query = (
+        select(revisions).where(revisions.c.item_id.in_(list(item_ids))).order_by(revisions.c.item_id, revisions.c.rev)
+    )
+    return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def provenance_out(provenance: dict[str, Provenance]) -> dict[str, Json]:
+    """Provenance as JSON."""
+    return {
+        cell: {
+            "source": p.source, "after": p.after.isoformat(), "until": p.until.isoformat(), "rank": p.rank,
+            "actor": p.actor,
+        }
+        for cell, p in provenance.items()
+    }  # fmt: skip
+
+
+def provenance_in(document: dict[str, Json]) -> dict[str, Provenance]:
+    """JSON as provenance."""
+    return {
+        cell: Provenance(
+            p["source"], datetime.fromisoformat(p["after"]), datetime.fromisoformat(p["until"]), p["rank"], p["actor"]
+        )
+        for cell, p in document.items()
+    }
+
+
+def slots_of(tx: Tx, incident_id: str) -> set[tuple[str, str, str]]:
+    """(connection, kind, slot) of every link of an incident."""
+    query = select(links.c.connection, links.c.kind, links.c.slot).where(links.c.incident_id == incident_id)
+    return {(row.connection, row.kind, row.slot) for row in tx.execute(query)}
+
+
+def move_link(tx: Tx, link: Link, row: Outbox | None, winner_id: str) -> None:
+    """A link, with its open intention, goes over to another incident."""
+    link.incident_id = winner_id
+    save(tx, link)
+    if row is not None:
+        row.incident_id = winner_id
+        save(tx, row)
+
+
+def move_items(tx: Tx, loser_id: str, winner_id: str) -> None:
+    """Comments and updates go over to another incident."""
+    for table in (comments, updates):
+        tx.execute(update(table).where(table.c.incident_id == loser_id).values(incident_id=winner_id))
+
+
+def mark_merged(tx: Tx, loser_id: str, winner_id: str) -> None:
+    tx.execute(
+        update(incidents).where(incidents.c.id == loser_id).values(merged_into=winner_id, open=False, dedup_key=None)
+    )

@@ -1,0 +1,45 @@
+"""Leases: at most one process at a time does a thing that only one should (the timer's sweep).
+
+A lease is a row with an end. Whoever finds it ended takes it, with a fence one higher, so that a holder who slept through
+its end can be told from the present one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from hub.store.tables import leases
+from hub.store.unit import Tx
+
+
+def take(tx: Tx, name: str, owner: str, now: datetime, seconds: float) -> int | None:
+    """Takes the lease, or renews it for the owner who has it, until `seconds` from now.
+
+    Returns its fence (unchanged by a renewal), or None while another owner has it.
+    """
+    until = now + timedelta(seconds=seconds)
+    mine = update(leases).where(leases.c.name == name)
+    if tx.execute(mine.where(leases.c.owner == owner, leases.c.until > now).values(until=until)).rowcount:
+        return tx.execute(select(leases.c.fence).where(leases.c.name == name)).scalar_one()
+    ended = mine.where(leases.c.until <= now).values(owner=owner, until=until, fence=leases.c.fence + 1)
+    if tx.execute(ended).rowcount:
+        return tx.execute(select(leases.c.fence).where(leases.c.name == name)).scalar_one()
+    try:
+        with tx.begin_nested():
+            tx.execute(insert(leases).values(name=name, owner=owner, until=until, fence=1))
+    except IntegrityError:
+        return None
+    return 1
+
+
+def give_back(tx: Tx, name: str, owner: str, now: datetime) -> None:
+    """Ends the owner's lease now, so that another need not wait for its end. The fence stays."""
+    tx.execute(update(leases).where(leases.c.name == name, leases.c.owner == owner).values(until=now))
+
+
+def holder(tx: Tx, name: str, now: datetime) -> str | None:
+    """Who has the lease now."""
+    return tx.execute(select(leases.c.owner).where(leases.c.name == name, leases.c.until > now)).scalar()

@@ -1,0 +1,135 @@
+"""Links and strangers: finding the one that a remote object belongs to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Text, bindparam, cast, or_, select, update
+
+from hub.domain.values import Ref
+from hub.store.ready import Ready
+from hub.store.records import Link, Stranger, one, read
+from hub.store.tables import incidents, links, strangers
+from hub.store.unit import Tx
+
+_ID = bindparam("id", type_=links.c.id.type)
+GET = Ready(select(links).where(links.c.id == _ID))
+BY_REF = Ready(
+    select(links).where(
+        *(
+            links.c[name] == bindparam(name, type_=links.c[name].type)
+            for name in ("connection", "remote_kind", "remote_id", "remote_parent")
+        )
+    )
+)
+CHILDREN_REVS = Ready(select(links.c.id, links.c.rev).where(links.c.parent_id == _ID))
+HINT = Ready(
+    update(links).where(links.c.id == _ID).values({links.c.look_due: bindparam("at", type_=links.c.look_due.type)})
+)
+
+
+def get(tx: Tx, link_id: str) -> Link | None:
+    return one(tx, Link, GET, id=link_id)
+
+
+def by_ref(tx: Tx, connection: str, ref: Ref) -> Link | None:
+    """The link that shows this remote object, tombstones included."""
+    return one(
+        tx, Link, BY_REF, connection=connection, remote_kind=ref.kind, remote_id=ref.id, remote_parent=ref.parent or ""
+    )
+
+
+def by_mark(tx: Tx, mark: str) -> Link | None:
+    row = tx.execute(select(links).where(links.c.mark == mark)).first()
+    return read(Link, row) if row is not None else None
+
+
+def children_revs(tx: Tx, link_id: str) -> dict[str, int]:
+    """Link id → revision, for the comments and updates under a link."""
+    return dict(CHILDREN_REVS.rows(tx, id=link_id))
+
+
+def hint(tx: Tx, link_id: str, when: datetime) -> None:
+    """This link is to be looked at (again)."""
+    HINT.change(tx, id=link_id, at=when)
+
+
+def unsettled_creates(tx: Tx, connection: str, kind: str) -> bool:
+    """Whether we may at this moment be creating an object of this kind there."""
+    query = (
+        select(links.c.id)
+        .where(links.c.connection == connection, links.c.kind == kind, links.c.state == "pending")
+        .limit(1)
+    )
+    return tx.execute(query).first() is not None
+
+
+def stranger(tx: Tx, connection: str, ref: Ref) -> Stranger | None:
+    query = select(strangers).where(
+        strangers.c.connection == connection,
+        strangers.c.remote_kind == ref.kind,
+        strangers.c.remote_id == ref.id,
+        strangers.c.remote_parent == (ref.parent or ""),
+    )
+    row = tx.execute(query).first()
+    return read(Stranger, row) if row is not None else None
+
+
+def get_stranger(tx: Tx, stranger_id: str) -> Stranger | None:
+    row = tx.execute(select(strangers).where(strangers.c.id == stranger_id)).first()
+    return read(Stranger, row) if row is not None else None
+
+
+def by_remote_id(tx: Tx, connection: str, kind: str, remote_id: str) -> Link | None:
+    """For hints that name a comment without its parent: only where the id alone is unambiguous."""
+    query = select(links).where(
+        links.c.connection == connection, links.c.remote_kind == kind, links.c.remote_id == remote_id
+    )
+    rows = tx.execute(query.limit(2)).all()
+    return read(Link, rows[0]) if len(rows) == 1 else None
+
+
+def page(tx: Tx, incident_id: str | None, state: str | None, limit: int, before: str | None) -> list[Link]:
+    """Newest first."""
+    query = select(links).order_by(links.c.id.desc()).limit(limit)
+    if incident_id is not None:
+        query = query.where(links.c.incident_id == incident_id)
+    if state is not None:
+        query = query.where(links.c.state == state)
+    if before is not None:
+        query = query.where(links.c.id < before)
+    return [read(Link, row) for row in tx.execute(query)]
+
+
+def troubled(tx: Tx, since: datetime, limit: int) -> list[tuple[int, Link]]:
+    """(number of the incident, link) where a link of an incident that is open, or was changed after `since`, waits for
+    somebody; newest first."""
+    some = [cast(column, Text) != "{}" for column in (links.c.frozen, links.c.held, links.c.refused)]
+    query = (
+        select(incidents.c.number, links)
+        .join(incidents, incidents.c.id == links.c.incident_id)
+        .where(
+            or_(incidents.c.open, incidents.c.updated_at > since),
+            or_(*some, links.c.state.in_(("frozen", "unreachable"))),
+        )
+        .where(links.c.state.not_in(("gone", "unlinked")))
+        .order_by(links.c.id.desc())
+        .limit(limit)
+    )
+    return [(row.number, read(Link, row)) for row in tx.execute(query)]
+
+
+def stranger_page(tx: Tx, state: str | None, limit: int, before: str | None) -> list[Stranger]:
+    """Newest first."""
+    query = select(strangers).order_by(strangers.c.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(strangers.c.state == state)
+    if before is not None:
+        query = query.where(strangers.c.id < before)
+    return [read(Stranger, row) for row in tx.execute(query)]
+
+
+def hint_frozen(tx: Tx, when: datetime) -> None:
+    """Every link with a field that is frozen on an unknown word is to be looked at again."""
+    frozen = (links.c.state == "frozen") & links.c.remote_id.is_not(None)
+    tx.execute(update(links).where(frozen).values(look_due=when))

@@ -1,0 +1,61 @@
+"""Intentions to write. At most one open row for each link (a partial unique index), so that a link's writes keep their
+order and fifty edits become one write."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import bindparam, func, select, text
+
+from hub.store.ready import Ready
+from hub.store.records import Outbox, every, one, read
+from hub.store.tables import links, outbox
+from hub.store.unit import Tx
+
+# literally as in the partial index that answers it
+_OPEN = text("outbox.state IN ('due', 'claimed', 'unknown')")
+_OF_INCIDENT = select(links.c.id).where(links.c.incident_id == bindparam("id", type_=links.c.id.type))
+OPEN_FOR = Ready(
+    select(outbox).where(outbox.c.link_id == bindparam("id", type_=outbox.c.id.type), _OPEN).with_for_update()
+)
+OPEN_OF_INCIDENT = Ready(select(outbox).where(outbox.c.link_id.in_(_OF_INCIDENT), _OPEN))
+NEXT_DUE = Ready(select(outbox.c.due_at).where(outbox.c.link_id == bindparam("id", type_=outbox.c.id.type), _OPEN))
+CREATES_SINCE = Ready(
+    select(func.count()).where(
+        text("outbox.op = 'create'"), outbox.c.first_sent_at > bindparam("since", type_=outbox.c.first_sent_at.type)
+    )
+)
+
+
+def open_for(tx: Tx, link_id: str) -> Outbox | None:
+    """The link's open intention, locked."""
+    return one(tx, Outbox, OPEN_FOR, id=link_id)
+
+
+def next_due(tx: Tx, link_id: str) -> datetime | None:
+    """When the link's open intention is due; None if there is none."""
+    found = NEXT_DUE.first(tx, id=link_id)
+    return found[0] if found else None
+
+
+def open_of_incident(tx: Tx, incident_id: str) -> dict[str, Outbox]:
+    """link id → its open intention, for the links of one incident."""
+    return {row.link_id: row for row in every(tx, Outbox, OPEN_OF_INCIDENT, id=incident_id)}
+
+
+def get(tx: Tx, outbox_id: str) -> Outbox | None:
+    row = tx.execute(select(outbox).where(outbox.c.id == outbox_id)).first()
+    return read(Outbox, row) if row is not None else None
+
+
+def creates_since(tx: Tx, since: datetime) -> int:
+    """How many objects we began to create since then, everywhere."""
+    return int(CREATES_SINCE.rows(tx, since=since)[0][0])
+
+
+def dead(tx: Tx, limit: int, before: str | None = None) -> list[Outbox]:
+    """Dead letters, newest first."""
+    query = select(outbox).where(outbox.c.state == "dead").order_by(outbox.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(outbox.c.id < before)
+    return [read(Outbox, row) for row in tx.execute(query)]

@@ -1,0 +1,283 @@
+"""Rows as records: loaded, changed in memory, and saved with only the columns that differ.
+
+A JSON value in a record is replaced, never changed in place: that is how `save` knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar
+
+from sqlalchemy import Row, Table, bindparam, insert, update
+
+from hub.domain.values import Json, Ref
+from hub.store import tables
+from hub.store.ready import Ready
+from hub.store.unit import Tx
+
+
+@dataclass
+class Record:
+    """Base of all records. `_was`: the columns as they are in the database; None = not there yet."""
+
+    table: ClassVar[Table]
+    _was: dict[str, Any] | None = field(default=None, init=False, repr=False, compare=False)
+
+
+R = TypeVar("R", bound=Record)
+_NAMES: dict[type, tuple[str, ...]] = {}
+
+
+def _names(cls: type[Record]) -> tuple[str, ...]:
+    if cls not in _NAMES:
+        _NAMES[cls] = tuple(f.name for f in fields(cls) if f.name != "_was")
+    return _NAMES[cls]
+
+
+def read(cls: type[R], row: Row[Any]) -> R:
+    """A record from a row of its table."""
+    return _loaded(cls, dict(row._mapping))
+
+
+def _loaded(cls: type[R], columns: dict[str, Any]) -> R:
+    record = cls.__new__(cls)
+    record.__dict__.update(columns)
+    record._was = columns
+    return record
+
+
+def every(tx: Tx, cls: type[R], statement: Ready, **values: Any) -> list[R]:
+    """The rows that a statement over the record's whole table finds, as records."""
+    return [_loaded(cls, columns) for columns in statement.mappings(tx, **values)]
+
+
+def one(tx: Tx, cls: type[R], statement: Ready, **values: Any) -> R | None:
+    """The first of them."""
+    return next(iter(every(tx, cls, statement, **values)), None)
+
+
+def save(tx: Tx, record: Record) -> bool:
+    """Inserts a new record, or updates the columns that differ. Returns whether anything was written."""
+    cls, held = type(record), record.__dict__
+    now = {name: held[name] for name in _names(cls)}
+    was = record._was
+    if was is None:
+        _insert(cls).change(tx, **now)
+    else:
+        changed = {name: value for name, value in now.items() if was[name] != value}
+        if not changed:
+            return False
+        keys = {f"was_{column.name}": was[column.name] for column in record.table.primary_key.columns}
+        _update(cls, frozenset(changed)).change(tx, **changed, **keys)
+    record._was = now
+    return True
+
+
+_INSERTS: dict[type, Ready] = {}
+_UPDATES: dict[tuple[type, frozenset[str]], Ready] = {}
+
+
+def _insert(cls: type[Record]) -> Ready:
+    if cls not in _INSERTS:
+        columns = [cls.table.c[name] for name in _names(cls)]
+        _INSERTS[cls] = Ready(insert(cls.table).values({c: bindparam(c.name, type_=c.type) for c in columns}))
+    return _INSERTS[cls]
+
+
+def _update(cls: type[Record], changed: frozenset[str]) -> Ready:
+    if (cls, changed) not in _UPDATES:
+        columns = {c: bindparam(c.name, type_=c.type) for c in cls.table.c if c.name in changed}
+        keys = [c == bindparam(f"was_{c.name}", type_=c.type) for c in cls.table.primary_key.columns]
+        _UPDATES[cls, changed] = Ready(update(cls.table).where(*keys).values(columns))
+    return _UPDATES[cls, changed]
+
+
+@dataclass
+class Connection(Record):
+    table = tables.connections
+    name: str
+    vendor: str
+    state: str
+    created_at: datetime
+    activated_at: datetime | None = None
+    failures: int = 0
+    open_until: datetime | None = None
+    reason: str | None = None
+    subscription: Json = None
+    subscription_due: datetime | None = None
+    forged: int = 0
+
+
+@dataclass
+class Incident(Record):
+    table = tables.incidents
+    id: str
+    number: int
+    fields: dict[str, Json]
+    provenance: dict[str, Json]
+    created_at: datetime
+    updated_at: datetime
+    open: bool = True
+    rev: int = 0
+    dedup_key: str | None = None
+    previous_id: str | None = None
+    merged_into: str | None = None
+    plan_due: datetime | None = None
+    head_seq: int = 0
+    head_hash: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"INC-{self.number}"
+
+
+@dataclass
+class Item(Record):
+    """A comment or an update: `kind` tells which."""
+
+    id: str
+    incident_id: str
+    origin: str
+    author: str | None
+    fields: dict[str, Json]
+    provenance: dict[str, Json]
+    created_at: datetime
+    rev: int = 0
+    kind: ClassVar[str] = ""
+
+
+@dataclass
+class Comment(Item):
+    table = tables.comments
+    kind = "comment"
+    restricted: bool = False
+
+
+@dataclass
+class UpdateItem(Item):
+    table = tables.updates
+    kind = "update"
+    audience: str = "public"
+    state: str = "draft"
+    status: str | None = None
+    approved_by: str | None = None
+
+
+TOMBSTONES = frozenset({"gone", "unlinked"})
+PRIMARY = "primary"
+
+
+@dataclass
+class Link(Record):
+    table = tables.links
+    id: str
+    incident_id: str
+    connection: str
+    kind: str
+    slot: str
+    mark: str
+    created_at: datetime
+    state: str = "pending"
+    item_id: str | None = None
+    parent_id: str | None = None
+    remote_kind: str | None = None
+    remote_id: str | None = None
+    remote_parent: str = ""
+    url: str | None = None
+    reason: str | None = None
+    shadow: dict[str, Json] = field(default_factory=dict)
+    consequences: list[str] = field(default_factory=list)
+    held: dict[str, Json] = field(default_factory=dict)
+    frozen: dict[str, Json] = field(default_factory=dict)
+    refused: dict[str, Json] = field(default_factory=dict)
+    notes: dict[str, Json] = field(default_factory=dict)
+    plan: Json = None
+    history: Json = None
+    version: str | None = None
+    rev: int = 0
+    seen_at: datetime | None = None
+    written_at: datetime | None = None
+    look_due: datetime | None = None
+    behind_since: datetime | None = None
+    approved_hash: str | None = None
+    approved_by: str | None = None
+    terminal: bool = False
+
+    @property
+    def ref(self) -> Ref | None:
+        """The remote object; None before it exists, or when the vendor gave no id."""
+        if self.remote_id is None:
+            return None
+        return Ref(self.remote_kind or self.kind, self.remote_id, self.remote_parent or None)
+
+    @property
+    def secondary(self) -> bool:
+        return self.slot.startswith(("secondary", "twin"))
+
+
+@dataclass
+class Outbox(Record):
+    table = tables.outbox
+    id: str
+    link_id: str
+    incident_id: str
+    connection: str
+    op: str
+    changes: dict[str, Json]
+    base_rev: int
+    created_at: datetime
+    state: str = "due"
+    steps: Json = None
+    actor: Json = None
+    due_at: datetime | None = None
+    attempts: int = 0
+    unknowns: int = 0
+    solo: bool = False
+    fence: int = 0
+    owner: str | None = None
+    lease_until: datetime | None = None
+    first_sent_at: datetime | None = None
+    last_sent_at: datetime | None = None
+    error: str | None = None
+    error_class: str | None = None
+    settled_at: datetime | None = None
+
+
+@dataclass
+class Stranger(Record):
+    table = tables.strangers
+    id: str
+    connection: str
+    remote_kind: str
+    remote_id: str
+    first_seen: datetime
+    remote_parent: str = ""
+    state: str = "waiting"
+    reason: str | None = None
+    candidates: list[Json] = field(default_factory=list)
+    due_at: datetime | None = None
+    attempts: int = 0
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.remote_kind, self.remote_id, self.remote_parent or None)
+
+
+@dataclass
+class Inbox(Record):
+    table = tables.inbox
+    id: str
+    connection: str
+    delivery_id: str
+    received_at: datetime
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+    state: str = "new"
+    reason: str | None = None
+    due_at: datetime | None = None
+    attempts: int = 0
+    done_at: datetime | None = None

@@ -1,0 +1,226 @@
+"""An object that a person made: whose is it?
+
+marked               → it belongs to the link with that mark (a create of ours that has landed, or a double)
+a create of ours is unsettled there → wait: it may be that one, its mark not visible yet
+maintenance, over, or older than the connection's activation → never
+exactly one open incident of the same services, with a free slot → linked to it
+none                 → a new incident, if policy wants that for this connection
+several              → proposed to a person
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from hub.domain.errors import VendorError
+from hub.domain.incident import CLOSED, FIELDS
+from hub.domain.values import INCIDENT, Fields, Json, Observation
+from hub.domain.vocabulary import UnknownWord
+from hub.store import connections as connection_rows
+from hub.store import incidents as incident_rows
+from hub.store import links as link_rows
+from hub.store.records import TOMBSTONES, Incident, Link, Stranger, save
+from hub.store.unit import Tx
+from hub.sync import health
+from hub.sync.case import Case, case_in, finish, new_case, send_wakes
+from hub.sync.hub import Hub
+from hub.sync.observing import bind, merge_adopted, twin
+
+TRIES = 5
+"""How often an object that is not shown to us is looked for before it is left alone."""
+
+
+def consider(hub: Hub, stranger_id: str) -> None:
+    """Decides about one stranger, if it is due."""
+    now = hub.clock.now()
+    with hub.store.reading() as tx:
+        stranger = link_rows.get_stranger(tx, stranger_id)
+        connection = connection_rows.get(tx, stranger.connection) if stranger else None
+    if stranger is None or connection is None or stranger.due_at is None or stranger.due_at > now:
+        return
+    if stranger.connection not in hub.adapters or connection.state == "disabled":
+        _leave(hub, stranger, "ignored", "the connection is switched off")
+        return
+    until = health.open_until(connection, now)
+    if until is not None:
+        _wait(hub, stranger, (until - now).total_seconds() + hub.ids.chance(), "the vendor is not well", count=False)
+        return
+    adapter = hub.adapter(stranger.connection)
+    try:
+        with hub.budget.slot(stranger.connection, adapter.capabilities):
+            hub.budget.admit(stranger.connection, adapter.capabilities)
+            seen = adapter.observe(stranger.ref)
+    except VendorError as e:
+        health.note_failure(hub, stranger.connection, e)
+        _wait(hub, stranger, health.backoff(hub, stranger.attempts + 1, e), e.words, count=False)
+        return
+    with hub.store.unit() as tx:
+        fresh = link_rows.get_stranger(tx, stranger_id)
+        if fresh is None or fresh.state != "waiting":
+            return
+        case = _decide(hub, tx, fresh, seen)
+        save(tx, fresh)
+        if case is not None:
+            finish(case)
+    if case is not None:
+        send_wakes(case)
+
+
+def _wait(hub: Hub, stranger: Stranger, seconds: float, reason: str, *, count: bool = True) -> None:
+    with hub.store.unit() as tx:
+        fresh = link_rows.get_stranger(tx, stranger.id)
+        if fresh is not None and fresh.state == "waiting":
+            fresh.due_at, fresh.reason = hub.clock.now() + timedelta(seconds=seconds), reason
+            fresh.attempts += count
+            save(tx, fresh)
+
+
+def _leave(hub: Hub, stranger: Stranger, state: str, reason: str) -> None:
+    with hub.store.unit() as tx:
+        fresh = link_rows.get_stranger(tx, stranger.id)
+        if fresh is not None:
+            _end(fresh, state, reason)
+            save(tx, fresh)
+
+
+def _end(stranger: Stranger, state: str, reason: str | None) -> None:
+    stranger.state, stranger.reason, stranger.due_at = state, reason, None
+
+
+def _decide(hub: Hub, tx: Tx, stranger: Stranger, seen: Observation) -> Case | None:
+    """The table above. Returns the case that it changed, if any, to be finished by the caller."""
+    now, name = hub.clock.now(), stranger.connection
+    if seen.state != "present":
+        stranger.attempts += 1
+        stranger.due_at = now + timedelta(seconds=2.0**stranger.attempts)
+        if stranger.attempts >= TRIES or seen.state == "deleted":
+            _end(stranger, "ignored", "the vendor does not show it to us")
+        return None
+    linked = link_rows.by_ref(tx, name, stranger.ref)
+    if linked is not None:
+        _end(stranger, "linked", None)
+        return None
+    if seen.mark is not None:
+        link = link_rows.by_mark(tx, seen.mark)
+        if link is not None:
+            return _ours(hub, tx, stranger, link, seen)
+    connection = connection_rows.get(tx, name)
+    kind = hub.capabilities(name).kinds.get(INCIDENT)
+    reason = _never(seen, connection.activated_at if connection else None, kind is not None and kind.adoptable)
+    if reason is not None:
+        _end(stranger, "ignored", reason)
+        return None
+    if link_rows.unsettled_creates(tx, name, INCIDENT):
+        stranger.due_at, stranger.reason = now + timedelta(seconds=5), "a create of ours there is not settled yet"
+        return None
+    candidates = _candidates(hub, tx, name, seen)
+    if len(candidates) > 1:
+        stranger.candidates = [c.id for c in candidates]
+        _end(stranger, "proposed", "several open incidents concern the same services; a person decides")
+        return None
+    if candidates:
+        return link_to(hub, tx, stranger, candidates[0].id, seen)
+    if name not in hub.config.policy.opens:
+        _end(stranger, "ignored", "policy opens no incident for objects made there")
+        return None
+    return open_for(hub, tx, stranger, seen)
+
+
+def _never(seen: Observation, activated_at: datetime | None, adoptable: bool) -> str | None:
+    if not adoptable:
+        return "objects of this kind are not adopted"
+    if seen.type != "incident":
+        return f"it is no incident but {seen.type}"
+    if seen.terminal:
+        return "it is closed for good"
+    if activated_at is None or (seen.created_at is not None and seen.created_at < activated_at):
+        return "it is older than the connection's activation"
+    return None
+
+
+def _ours(hub: Hub, tx: Tx, stranger: Stranger, link: Link, seen: Observation) -> Case | None:
+    """It carries our mark."""
+    case = case_in(hub, tx, link.incident_id)
+    if case is None:
+        return None
+    mine = case.links[link.id]
+    if mine.remote_id is None and mine.state not in TOMBSTONES:
+        bind(case, mine, seen, case.now)
+    elif mine.remote_id is None:
+        stranger.due_at = case.now + timedelta(seconds=60)
+        _end(stranger, "ignored", "it is ours, but its link was withdrawn")
+        return case
+    else:
+        twin(case, mine, seen, case.now)
+    _end(stranger, "linked", "it carries our mark")
+    return case
+
+
+def ours_from(hub: Hub, connection: str, theirs: Fields) -> dict[str, Json]:
+    """A foreign object's fields in our words; what cannot be read is left at its default (and frozen on the link)."""
+    specs, out = FIELDS[INCIDENT], {}
+    for name, relation in hub.relations(connection, INCIDENT).items():
+        if name not in specs or name not in theirs:
+            continue
+        try:
+            out[name] = relation.backward(specs[name].default, theirs[name])
+        except UnknownWord:
+            continue
+    return out
+
+
+def _candidates(hub: Hub, tx: Tx, connection: str, seen: Observation) -> list[Incident]:
+    if seen.dedup_key:
+        same = incident_rows.by_dedup_key(tx, seen.dedup_key, open_only=True)
+        if same is not None and _free(tx, same, connection):
+            return [same]
+    services = set(ours_from(hub, connection, seen.fields).get("services") or ())
+    if not services:
+        return []
+    return [
+        i for i in incident_rows.open_ones(tx)
+        if services & set(i.fields.get("services") or ()) and _free(tx, i, connection)
+    ]  # fmt: skip
+
+
+def _free(tx: Tx, incident: Incident, connection: str) -> bool:
+    return (connection, INCIDENT, "primary") not in incident_rows.slots_of(tx, incident.id)
+
+
+def link_to(hub: Hub, tx: Tx, stranger: Stranger, incident_id: str, seen: Observation) -> Case | None:
+    """The stranger becomes the incident's link there; what it says is merged as an edit of unknown age."""
+    case = case_in(hub, tx, incident_id)
+    if case is None:
+        return None
+    link = _new_link(case, stranger, seen)
+    case.say("adopted", stranger.connection, link=link.id, id=stranger.remote_id)
+    merge_adopted(case, link, seen)
+    _end(stranger, "linked", None)
+    return case
+
+
+def open_for(hub: Hub, tx: Tx, stranger: Stranger, seen: Observation) -> Case | None:
+    """A new incident begins with the stranger."""
+    fields = ours_from(hub, stranger.connection, seen.fields)
+    if fields.get("status") in CLOSED:
+        _end(stranger, "ignored", "it is already over")
+        return None
+    key = seen.dedup_key
+    if key and incident_rows.by_dedup_key(tx, key, open_only=True) is not None:
+        key = None  # the open incident with this key has another object there; a person may merge them
+    actor = seen.actor.name if seen.actor else None
+    case = new_case(hub, tx, fields, dedup_key=key, source=stranger.connection, actor=actor)
+    link = _new_link(case, stranger, seen)
+    case.say("adopted", stranger.connection, link=link.id, id=stranger.remote_id)
+    merge_adopted(case, link, seen)  # a word that no table knows is frozen and said
+    _end(stranger, "opened", None)
+    return case
+
+
+def _new_link(case: Case, stranger: Stranger, seen: Observation) -> Link:
+    link = case.incident_link(stranger.connection) or case.new_link(stranger.connection, INCIDENT, "primary")
+    link.state, link.remote_kind, link.remote_id = "live", stranger.remote_kind, stranger.remote_id
+    link.remote_parent, link.url, link.version = stranger.remote_parent, seen.url, seen.version
+    link.shadow, link.consequences, link.terminal = dict(seen.fields), sorted(seen.consequences), seen.terminal
+    link.rev, link.seen_at = link.rev + 1, case.now
+    return link

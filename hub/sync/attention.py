@@ -1,0 +1,99 @@
+"""What waits for a person: each matter with its place, what is the case, and what to do about it.
+
+| where | what |
+|---|---|
+| a connection | its calls fail; forged webhooks came |
+| the inbox | authentic webhooks of which no sense could be made |
+| the outbox | writes that a vendor refused |
+| a link of an incident that is open or was closed lately | a word that is not mapped, a change that waits, an object that is not shown or could not be made |
+| everything | the pause |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hub.store import connections as connection_rows
+from hub.store import figures
+from hub.store import links as link_rows
+from hub.store.records import Link
+from hub.sync.hub import Hub
+
+RECENT = timedelta(days=7)
+"""After its last change a closed incident is not looked at any more."""
+MOST = 50
+"""Links that are named one by one."""
+
+
+@dataclass(frozen=True)
+class Matter:
+    """level: "ok" (good to know), "warn"."""
+
+    part: str
+    level: str
+    what: str
+    remedy: str = ""
+
+
+def matters(hub: Hub) -> Iterator[Matter]:
+    """Everything that waits, from the widest to the narrowest. Raises StoreUnavailable."""
+    seen = figures.read(hub.store, hub.clock.now())
+    with hub.store.reading() as tx:
+        connections = connection_rows.every(tx)
+        troubled = link_rows.troubled(tx, hub.clock.now() - RECENT, MOST + 1)
+    if seen["paused"][()]:
+        yield Matter("pause", "warn", "nothing is written anywhere", "end it with `lockstep resume`")
+    for name in hub.config.connections:
+        row = connections.get(name)
+        if row is not None and row.failures:
+            words = f"{row.failures} calls in a row have failed: {row.reason or 'no reason was given'}"
+            yield Matter(
+                f"connection {name}", "warn", words, "see what `lockstep doctor --part connections` says of it"
+            )
+        elif row is not None and row.reason:
+            yield Matter(
+                f"connection {name}", "warn", row.reason, "see what `lockstep doctor --part connections` says of it"
+            )
+        if row is not None and row.forged:
+            yield Matter(f"connection {name}", "ok", f"{row.forged} forged webhooks were refused so far")
+        if dead := int(seen["inbox_dead"].get((name,), 0)):
+            words = f"{dead} authentic webhooks could not be read"
+            remedy = (
+                "see why with `lockstep inbox list --state dead`; take one in again with `lockstep inbox replay ID`"
+            )
+            yield Matter(f"inbox of {name}", "warn", words, remedy)
+        if dead := int(seen["outbox_dead"].get((name,), 0)):
+            words, remedy = (
+                f"{dead} writes were refused",
+                "see why with `lockstep dead list`; then `lockstep replay ID`",
+            )
+            yield Matter(f"outbox of {name}", "warn", words, remedy)
+    for number, link in troubled[:MOST]:
+        yield from _link(f"INC-{number} in {link.connection}", link)
+    if len(troubled) > MOST:
+        yield Matter("links", "warn", "there are more like these", "see them all with `lockstep link list`")
+
+
+def _link(part: str, link: Link) -> Iterator[Matter]:
+    again = f"`lockstep link look {link.id}`"
+    for name, word in sorted(link.frozen.items()):
+        remedy = f"add a pair for it to [vocabulary.{link.connection}].{name} in lockstep.toml, restart, then {again}"
+        yield Matter(part, "warn", f"{name} shows {word!r}, which is not mapped; this field is left alone", remedy)
+    for name in sorted(link.held):
+        remedy = f"decide with `lockstep link review {link.id} {name} take` or `keep`"
+        yield Matter(part, "warn", f"{name} was changed there and waits for a decision", remedy)
+    for name in sorted(set(link.refused) - {"*"}):
+        why = link.reason or "the vendor gave no reason"
+        yield Matter(part, "warn", f"{name} was refused: {why}", "correct the cause, then `lockstep replay` its letter")
+    if link.state == "frozen" and link.remote_id is None:
+        why = link.reason or "the vendor gave no reason"
+        yield Matter(
+            part, "warn", f"it could not be made: {why}", "correct the cause, then `lockstep replay` its letter"
+        )
+    elif link.state == "unreachable":
+        remedy = (
+            f"if it is deleted: `lockstep link unlink {link.id}`; if not, let the hub's account see it, then {again}"
+        )
+        yield Matter(part, "warn", link.reason or "the vendor does not show it", remedy)

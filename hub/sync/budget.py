@@ -1,0 +1,180 @@
+"""Each connection's budget: how often, and how many at once. A vendor that hangs, throttles or is down costs only its own.
+
+The counters are shared between all workers through Redis; without it they are this process's own, and the limits are still
+kept within each process. Windows are counted by the `limits` library; the places for calls at once are a sorted set of
+leases, so that a worker that died gives its place back by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage, Storage, storage_from_string
+from limits.strategies import MovingWindowRateLimiter
+
+from hub.domain.capability import Capabilities, Rate
+from hub.domain.errors import RetryLater
+from hub.ports import Clock, Ids
+
+PLACE = 75.0
+"""Seconds after which the place of a worker that never came back is free again: above a lease, and what a call that was begun
+within it may still take. Until then the connection has one place less, or none."""
+
+STEPPED = 30.0
+"""Seconds. What was counted further ahead of now than this was counted before the clock stepped back; it counts no more, or
+the connection would stand still until the clock has caught up. More than the clocks of two workers ever differ by."""
+
+PAUSE = 0.2
+"""Seconds until a place is tried for again."""
+
+LONGEST_LINE = 120.0
+"""Seconds: who is refused comes back after that, however many wait."""
+
+LINE = """
+local wait = math.max(math.max(redis.call('PTTL', KEYS[1]), 0) + tonumber(ARGV[2]), tonumber(ARGV[1]))
+wait = math.min(wait, tonumber(ARGV[3]))
+redis.call('SET', KEYS[1], '', 'PX', wait)
+return wait
+"""
+"""A connection's line is a key that lives until the last one in it may come back, and now one caller longer. Milliseconds:
+the shortest wait, what one caller takes, the longest wait."""
+
+TIMEOUTS = {"socket_connect_timeout": 1.0, "socket_timeout": 1.0}
+
+
+class Budget:
+    """redis_url: where the counters are shared, or None. workers: how many worker slots there are in all: a connection never
+    holds the last one. enforce: False only where a simulated vendor keeps the limits."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        redis_url: str | None = None,
+        prefix: str = "lockstep",
+        *,
+        ids: Ids | None = None,
+        workers: Callable[[], int] = lambda: 2,
+        enforce: bool = True,
+    ) -> None:
+        self.clock = clock
+        self.prefix = prefix
+        self.ids = ids
+        self.workers = workers
+        self.enforce = enforce
+        self._local: Storage | None = None
+        self._shared: Storage | None = None
+        self._redis: Any = None
+        if redis_url:
+            self._connect(redis_url)
+        self._running: dict[str, int] = {}
+        self._line: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def _connect(self, url: str) -> None:
+        with contextlib.suppress(Exception):
+            import redis
+
+            self._redis = redis.Redis.from_url(url, **TIMEOUTS)
+            self._shared = storage_from_string(url.replace("unix://", "redis+unix://", 1), **TIMEOUTS)
+
+    def admit(self, connection: str, capabilities: Capabilities, calls: int = 1) -> None:
+        """Takes `calls` calls out of the budget, all or none. Raises RetryLater (throttled, with the delay)."""
+        if not self.enforce:
+            return
+        for rate in capabilities.rates:
+            delay = self._hit(connection, rate, min(calls, rate.count))
+            if delay is not None:
+                words = f"{connection}: own budget of {rate.count} calls in {rate.per:g} s is used up"
+                raise RetryLater(words, delay, throttled=True)
+
+    def _storages(self) -> Iterator[Storage]:
+        """Where the counters are: shared, and after its failure this process's own (which keeps a thread, so it is made
+        when it is first needed)."""
+        if self._shared is not None:
+            yield self._shared
+        if self._local is None:
+            self._local = MemoryStorage()
+        yield self._local
+
+    def _hit(self, connection: str, rate: Rate, calls: int) -> float | None:
+        """None if admitted, else seconds to wait."""
+        for storage in self._storages():
+            try:
+                limiter = MovingWindowRateLimiter(storage)
+                item = RateLimitItemPerSecond(rate.count, max(1, round(rate.per)), namespace=self.prefix)
+                if limiter.hit(item, connection, cost=calls):
+                    return None
+                wait = limiter.get_window_stats(item, connection).reset_time - self.clock.now().timestamp()
+                if wait > rate.per + STEPPED:
+                    limiter.clear(item, connection)
+                    if limiter.hit(item, connection, cost=calls):
+                        return None
+                return self._place_in_line(
+                    storage is self._shared, connection, min(max(wait, 0.05), rate.per), rate, calls
+                )
+            except Exception:  # noqa: S112 - Redis is away: go on with this process's own count
+                continue
+        return None
+
+    def _place_in_line(self, shared: bool, connection: str, wait: float, rate: Rate, calls: int) -> float:
+        """Seconds until the caller should come back: those who are refused come one after another, at the limit's own pace.
+        If all came back together, each time all but one in vain, a thousand waiting rows would keep every worker busy."""
+        pace = calls * rate.per / rate.count
+        if shared:
+            key = f"{self.prefix}:line:{connection}"
+            milliseconds = (round(1000 * seconds) for seconds in (wait, pace, LONGEST_LINE))
+            return int(self._redis.eval(LINE, 1, key, *milliseconds)) / 1000
+        now = self.clock.monotonic()
+        with self._lock:
+            place = max(self._line.get(connection, now) + pace, now + wait)
+            self._line[connection] = min(place, now + LONGEST_LINE)
+            return self._line[connection] - now
+
+    @contextlib.contextmanager
+    def slot(self, connection: str, capabilities: Capabilities) -> Iterator[None]:
+        """One of the connection's places for calls at once. Raises RetryLater when all are taken."""
+        limit = max(1, min(capabilities.concurrency, self.workers() - 1))
+        with self._lock:
+            if self._running.get(connection, 0) >= limit:
+                raise _full(connection, limit)
+            self._running[connection] = self._running.get(connection, 0) + 1
+        place = None
+        try:
+            place = self._take_place(connection, limit)
+            yield
+        finally:
+            with self._lock:
+                self._running[connection] -= 1
+            if place is not None:
+                with contextlib.suppress(Exception):
+                    self._redis.zrem(f"{self.prefix}:places:{connection}", place)
+
+    def _take_place(self, connection: str, limit: int) -> str | None:
+        """A place shared by all workers; None without Redis. Raises RetryLater."""
+        if self._redis is None or self.ids is None or not self.enforce:
+            return None
+        key, place, now = f"{self.prefix}:places:{connection}", self.ids.new(), self.clock.now().timestamp()
+        try:
+            with self._redis.pipeline(transaction=True) as pipe:
+                pipe.zremrangebyscore(key, "-inf", now)
+                pipe.zremrangebyscore(key, now + PLACE + STEPPED, "+inf")
+                pipe.zadd(key, {place: now + PLACE})
+                pipe.expire(key, int(PLACE) + 1)
+                pipe.zrank(key, place)
+                rank = pipe.execute()[-1]
+            if rank is not None and rank >= limit:
+                self._redis.zrem(key, place)
+                raise _full(connection, limit)
+        except RetryLater:
+            raise
+        except Exception:
+            return None  # Redis is away: this process's own count stands
+        return place
+
+
+def _full(connection: str, limit: int) -> RetryLater:
+    return RetryLater(f"{connection}: {limit} calls are already under way", PAUSE, throttled=True)

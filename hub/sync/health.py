@@ -1,0 +1,67 @@
+"""A connection's health: the circuit breaker, kept in its row so that all workers see it and people can read it.
+
+Five failures in a row open it; it stays open for 15 s, doubling with every failure after that, at most 5 minutes. Then one
+call may try. The first success closes it, and the connection is polled at once: it may have missed anything.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from hub.domain.errors import RetryLater, VendorError
+from hub.store import connections as connection_rows
+from hub.store.records import Connection, save
+from hub.store.unit import Tx
+from hub.sync.hub import Hub
+
+THRESHOLD = 5
+FIRST, LONGEST = 15.0, 300.0
+"""Seconds."""
+
+
+def failed(connection: Connection, error: VendorError, now: datetime) -> None:
+    """Counts one failure. A vendor that says "too fast" is well."""
+    if isinstance(error, RetryLater) and error.throttled:
+        return
+    if connection.open_until is not None and connection.open_until > now:
+        return  # calls that were under way when it opened tell nothing new
+    connection.failures += 1
+    connection.reason = error.words
+    if connection.failures >= THRESHOLD:
+        pause = min(LONGEST, FIRST * 2 ** min(connection.failures - THRESHOLD, 10))
+        connection.open_until = now + timedelta(seconds=pause)
+
+
+def succeeded(tx: Tx, connection: Connection, now: datetime) -> None:
+    """The vendor answered."""
+    if connection.failures == 0 and connection.open_until is None:
+        return
+    was_open = connection.open_until is not None
+    connection.failures, connection.open_until, connection.reason = 0, None, None
+    if was_open:
+        connection_rows.poll_at(tx, connection.name, now)
+
+
+def open_until(connection: Connection, now: datetime) -> datetime | None:
+    """When the breaker lets a call through again; None if it does now."""
+    return connection.open_until if connection.open_until is not None and connection.open_until > now else None
+
+
+def note_failure(hub: Hub, name: str, error: VendorError) -> None:
+    """Counts a failure of a call that has no row of its own to settle."""
+    if isinstance(error, RetryLater) and error.throttled:
+        return
+    with hub.store.unit() as tx:
+        connection = connection_rows.get(tx, name)
+        if connection is not None:
+            failed(connection, error, hub.clock.now())
+            save(tx, connection)
+
+
+def backoff(hub: Hub, attempts: int, error: VendorError | None = None, longest: float = LONGEST) -> float:
+    """Seconds until the next try: what the vendor asked for, else full jitter over a doubling window, at least half a
+    second, so that many waiting rows do not come back together."""
+    asked = error.delay if isinstance(error, RetryLater) else None
+    if asked is not None:
+        return float(min(asked, 3600.0)) + 0.25 * hub.ids.chance()
+    return float(max(0.5, hub.ids.chance() * min(longest, 2.0 ** min(attempts, 12))))

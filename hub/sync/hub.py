@@ -1,0 +1,76 @@
+"""What every duty is handed: the ports, the store, the adapters and the house rules of one process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from hub.domain.capability import Capabilities
+from hub.domain.policy import Config
+from hub.domain.values import Json
+from hub.domain.vocabulary import Relation, Same
+from hub.ports import Adapter, Clock, Ids, Secrets, Wake
+from hub.store.unit import Store
+from hub.sync.budget import Budget
+
+LEASE = 60.0
+"""Seconds that a worker has to carry out one write. Must outlast a call's time-outs (`adapters.http`), with room for the
+read before it and the look at the history after it."""
+
+SPACING = 1.0
+"""Seconds between two writes to the same object, so that a burst of edits becomes two writes."""
+
+
+class NoSuchConnection(LookupError):
+    """No connection of that name is configured."""
+
+
+@dataclass
+class Hub:
+    """owner: this process's name, for leases. secrets: connection name → its secrets."""
+
+    store: Store
+    clock: Clock
+    ids: Ids
+    wake: Wake
+    adapters: Mapping[str, Adapter]
+    config: Config
+    budget: Budget
+    secrets: Callable[[str], Secrets]
+    owner: str = "hub"
+    forged: dict[str, float] = field(default_factory=dict)
+
+    def adapter(self, connection: str) -> Adapter:
+        if connection not in self.adapters:
+            raise NoSuchConnection(f"no connection {connection!r} is configured")
+        return self.adapters[connection]
+
+    def capabilities(self, connection: str) -> Capabilities:
+        return self.adapter(connection).capabilities
+
+    def relations(self, connection: str, kind: str) -> Mapping[str, Relation]:
+        """field → relation; every kind that can be deleted has "deleted" besides what the adapter declares."""
+        return {"deleted": Same(), **self.adapter(connection).relations.get(kind, {})}
+
+    def window(self, connection: str, *, finding: bool = False) -> float:
+        """Seconds after sending until a request of unknown outcome has either taken effect visibly or never will.
+        finding: visible to `find`, not only to a read by id."""
+        capabilities = self.capabilities(connection)
+        lag = max(capabilities.read_lag, capabilities.find_lag) if finding else capabilities.read_lag
+        return capabilities.request_limit + lag
+
+    def person(self, connection: str, account: str | None) -> str | None:
+        """Our id of a vendor's account."""
+        if account is None:
+            return None
+        for person, card in self.config.people.items():
+            if (card.get("accounts") or {}).get(connection) == account:
+                return person
+        return None
+
+    def actor_email(self, name: Json) -> str | None:
+        """The e-mail address of one of our people, by id or by address."""
+        card = self.config.people.get(str(name)) if name else None
+        if card:
+            return card.get("email")
+        return str(name) if name and "@" in str(name) else None

@@ -1,0 +1,73 @@
+"""Looking at one remote object: a read, and what follows from it. The only reason to look is that a hint, a poll or a person
+said that something may have changed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hub.domain.errors import VendorError
+from hub.domain.values import INCIDENT
+from hub.store import connections as connection_rows
+from hub.store import links as link_rows
+from hub.store.records import TOMBSTONES, save
+from hub.sync import health
+from hub.sync.case import open_case
+from hub.sync.hub import Hub
+from hub.sync.observing import take
+
+
+def look(hub: Hub, link_id: str) -> None:
+    """Reads the link's object and merges it. Does nothing if it is not due."""
+    now = hub.clock.now()
+    with hub.store.reading() as tx:
+        link = link_rows.get(tx, link_id)
+        if link is None or link.look_due is None or link.look_due > now:
+            return
+        connection = connection_rows.get(tx, link.connection)
+        revs = {link.id: link.rev, **link_rows.children_revs(tx, link.id)}
+    ref = link.ref
+    if ref is None or link.state in TOMBSTONES or connection is None or link.connection not in hub.adapters:
+        _later(hub, link_id, None)
+        return
+    adapter = hub.adapter(link.connection)
+    kind = adapter.capabilities.kinds.get(link.kind)
+    if connection.state == "disabled" or kind is None or not kind.reads:
+        _later(hub, link_id, None)
+        return
+    until = health.open_until(connection, now)
+    if until is not None:
+        _later(hub, link_id, (until - now).total_seconds() + hub.ids.chance())
+        return
+    try:
+        with hub.budget.slot(link.connection, adapter.capabilities):
+            hub.budget.admit(link.connection, adapter.capabilities)
+            started = hub.clock.now()
+            seen = adapter.observe(ref)
+            ended = hub.clock.now()
+    except VendorError as e:
+        health.note_failure(hub, link.connection, e)
+        _later(hub, link_id, health.backoff(hub, connection.failures + 1, e))
+        return
+    with open_case(hub, link.incident_id) as case:
+        if case is None or link_id not in case.links:
+            return
+        health.succeeded(case.tx, case.connections[link.connection], case.now)
+        mine, row = case.links[link_id], case.outbox.get(link_id)
+        doubtful = row is not None and (row.state, row.op) == ("unknown", "update") and mine.history is not None
+        if row is not None and doubtful and not case.paused and case.connections[mine.connection].state == "enabled":
+            # What we sent may have landed: `deliver` reads this object together with its history.
+            mine.look_due = max(row.due_at or case.now, case.now) + timedelta(seconds=adapter.capabilities.read_lag)
+        else:
+            take(case, mine, seen, revs, started, ended)
+    if link.kind == INCIDENT and seen.merged_into is not None:
+        from hub.sync.merging import follow_merge
+
+        follow_merge(hub, link.connection, link.incident_id, seen.merged_into)
+
+
+def _later(hub: Hub, link_id: str, seconds: float | None) -> None:
+    with hub.store.unit() as tx:
+        link = link_rows.get(tx, link_id)
+        if link is not None:
+            link.look_due = None if seconds is None else hub.clock.now() + timedelta(seconds=seconds)
+            save(tx, link)

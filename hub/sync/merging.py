@@ -1,0 +1,62 @@
+"""Two incidents that are one: the winner's links stay primary, the loser's become secondary, on every side."""
+
+from __future__ import annotations
+
+from hub.domain.values import INCIDENT, Ref
+from hub.store import incidents as incident_rows
+from hub.store import links as link_rows
+from hub.store import outbox as outbox_rows
+from hub.store.records import TOMBSTONES, save
+from hub.sync.case import open_case
+from hub.sync.hub import Hub
+
+
+def follow_merge(hub: Hub, connection: str, loser_id: str, winner_ref: Ref) -> None:
+    """The vendor merged the loser's object into another one. If that one is known here, the incidents are merged too."""
+    with hub.store.reading() as tx:
+        winner = link_rows.by_ref(tx, connection, winner_ref)
+    if winner is not None and winner.incident_id != loser_id:
+        merge_incidents(hub, loser_id, winner.incident_id, source=connection, actor=None)
+
+
+def merge_incidents(hub: Hub, loser_id: str, winner_id: str, *, source: str, actor: str | None) -> bool:
+    """Merges the loser into the winner. False if either is merged already, or they are the same.
+
+    Two transactions, each whole by itself: first the winner takes the loser's links, comments and updates over, then the
+    loser is closed. A crash in between leaves a loser without links, which the next call closes.
+    """
+    if loser_id == winner_id:
+        return False
+    with hub.store.unit() as tx:
+        # Both rows locked in one order, so that two merges cannot wait for each other.
+        rows = {i: incident_rows.lock(tx, i) for i in sorted((loser_id, winner_id))}
+        loser, winner = rows[loser_id], rows[winner_id]
+        if loser is None or winner is None or loser.merged_into is not None or winner.merged_into is not None:
+            return False
+        taken = incident_rows.slots_of(tx, winner_id)
+        for link in incident_rows.links_of(tx, loser_id).values():
+            row = outbox_rows.open_for(tx, link.id)
+            unborn = link.remote_id is None and (row is None or row.first_sent_at is None)
+            if link.kind == INCIDENT and not unborn:
+                number = 1
+                while (link.connection, INCIDENT, f"secondary-{number}") in taken:
+                    number += 1
+                link.slot = f"secondary-{number}"
+                taken.add((link.connection, INCIDENT, link.slot))
+            elif link.kind == INCIDENT and link.state not in TOMBSTONES:
+                link.state, link.reason = "unlinked", "its incident was merged into another"
+                save(tx, link)
+                continue
+            elif link.kind == INCIDENT:
+                continue
+            incident_rows.move_link(tx, link, row, winner_id)
+        incident_rows.move_items(tx, loser_id, winner_id)
+        incident_rows.mark_merged(tx, loser_id, winner_id)
+    with open_case(hub, winner_id) as case:
+        if case is not None:
+            case.say("merged_in", source, loser=loser_id, actor=actor)
+    with open_case(hub, loser_id) as case:
+        if case is not None:
+            case.incident.open = False
+            case.say("merged_into", source, winner=winner_id, actor=actor)
+    return True

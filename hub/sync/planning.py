@@ -1,0 +1,315 @@
+"""What must be written, for a whole incident: links by policy, copies of comments and updates, and for every link the
+intention that would bring it to what we hold. Runs at the end of every case, inside its transaction; calls nobody."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hub.domain.incident import CLOSED, Provenance
+from hub.domain.plan import Planned, Shown, birth, plan
+from hub.domain.policy import POLICY, content_hash, wanted_links
+from hub.domain.values import COMMENT, INCIDENT, Fields, Json
+from hub.store import incidents as incident_rows
+from hub.store.records import TOMBSTONES, Comment, Item, Link, Outbox, UpdateItem
+from hub.sync.case import Case
+from hub.sync.hub import SPACING
+
+DELETED_TEXT = "(deleted by its author)"
+"""What a copy says where the vendor lets us edit but not delete."""
+
+POST_AGAIN = ("status", "severity", "title")
+"""A post-only link is posted again when one of these changes."""
+
+
+def plan_case(case: Case) -> None:
+    """Everything that follows from the case as it now is."""
+    if case.incident.merged_into is None:
+        _house_rules(case)
+        _wanted_links(case)
+        _copies(case)
+    for link in list(case.links.values()):
+        if link.connection in case.hub.adapters:
+            _plan_link(case, link)
+
+
+# --- house rules ----------------------------------------------------------------------------------------------------
+
+
+def _house_rules(case: Case) -> None:
+    """How services look to customers until somebody says otherwise; all is well again when the incident is over."""
+    fields, policy = case.incident.fields, case.hub.config.policy
+    public = any(case.hub.capabilities(r.connection).public for r in policy.links if r.connection in case.hub.adapters)
+    if not public:
+        return
+    proofs = incident_rows.provenance_in(case.incident.provenance)
+    impacts = dict(fields.get("impacts") or {})
+    closed = fields.get("status") in CLOSED
+    for service in sorted(set(fields.get("services") or ()) | set(impacts)):
+        proof: Provenance | None = proofs.get(f"impacts/{service}")
+        if closed:
+            impacts[service] = "operational"
+        elif proof is None or proof.source == POLICY:
+            impacts[service] = (
+                policy.impact_of.get(str(fields.get("severity")), "degraded")
+                if service in (fields.get("services") or ())
+                else "operational"
+            )
+    if impacts != (fields.get("impacts") or {}):
+        case.edit({"impacts": impacts}, POLICY, None, rule="impact_of")
+
+
+def _wanted_links(case: Case) -> None:
+    for rule in wanted_links(case.incident.fields, case.hub.config.policy.links):
+        if rule.connection not in case.hub.adapters or case.incident_link(rule.connection, rule.slot) is not None:
+            continue
+        if case.hub.capabilities(rule.connection).public and not case.incident.fields.get("public_title"):
+            _draft_public_words(case)
+        link = case.new_link(rule.connection, INCIDENT, rule.slot, state="held" if rule.hold else "pending")
+        if not rule.hold:
+            link.approved_by = POLICY
+        case.say("link", POLICY, link=link.id, connection=rule.connection, slot=rule.slot, state=link.state)
+
+
+def _draft_public_words(case: Case) -> None:
+    """The public words of a draft come from templates and public names, never from internal fields."""
+    public, names = case.hub.config.policy.public, case.hub.config.services
+    services = [names.get(s, s) for s in case.incident.fields.get("services") or ()]
+    words = {"services": ", ".join(services) or "our services"}
+    case.edit(
+        {"public_title": public.title.format(**words), "public_text": public.text.format(**words)},
+        POLICY, None, rule="template",
+    )  # fmt: skip
+
+
+def _copies(case: Case) -> None:
+    """A link for each comment and update in each system that shows the incident and can show them."""
+    if not case.hub.config.policy.comments:
+        return
+    homes = [
+        k for k in case.links.values()
+        if k.kind == INCIDENT and k.state in ("live", "frozen") and not k.secondary and k.connection in case.hub.adapters
+        and (k.remote_id is not None or k.state == "live")
+    ]  # fmt: skip
+    have = {(k.connection, k.item_id) for k in case.links.values() if k.item_id}
+    for item in case.items.values():
+        if not _may_be_copied(item):
+            continue
+        for home in homes:
+            if (home.connection, item.id) in have or (home.terminal and home.remote_id is not None):
+                continue
+            if case.connections[home.connection].state != "enabled":
+                continue
+            kinds = case.hub.capabilities(home.connection).kinds
+            kind = next((k for k in (item.kind, COMMENT) if k in kinds and kinds[k].create is not None), None)
+            if kind is not None:
+                case.new_link(home.connection, kind, item.id, item_id=item.id, parent_id=home.id)
+
+
+def _may_be_copied(item: Item) -> bool:
+    if item.fields.get("deleted") or not str(item.fields.get("text") or "").strip():
+        return False
+    if isinstance(item, Comment):
+        return not item.restricted
+    return isinstance(item, UpdateItem) and item.state == "approved"
+
+
+# --- one link -------------------------------------------------------------------------------------------------------
+
+
+def _plan_link(case: Case, link: Link) -> None:
+    state = case.connections[link.connection].state if link.connection in case.connections else "disabled"
+    if link.state in TOMBSTONES or link.state == "unreachable" or state == "disabled":
+        _withdraw(case, link)
+        return
+    kind = case.hub.capabilities(link.connection).kinds.get(link.kind)
+    if kind is None:
+        return
+    born = link.state == "live" or (link.state == "frozen" and link.remote_id is not None)
+    if not born:
+        _plan_birth(case, link, observe_only=state == "observe")
+        return
+    if link.remote_id is None:
+        _plan_repost(case, link, observe_only=state == "observe")
+        return
+    if link.terminal:
+        _withdraw(case, link)
+        return
+    _lift_holds(case, link)
+    planned = _planned(case, link)
+    changes = planned.changes
+    link.notes = dict(planned.notes)
+    if planned.waiting:
+        changes = _approval(case, link, planned)
+    elif link.plan is not None and "waiting" in link.plan:
+        link.plan = None
+    if state == "observe":
+        link.plan = {"changes": changes} if changes else None
+        return
+    _intend(case, link, "update", changes)
+
+
+def _lift_holds(case: Case, link: Link) -> None:
+    """What waits for a person is settled by itself when both sides have come to agree."""
+    if link.held:
+        relations, (_, fields) = case.hub.relations(link.connection, link.kind), case.fields_of(link)
+        link.held = {f: h for f, h in link.held.items() if not relations[f].fits(fields.get(f), link.shadow.get(f))}
+
+
+def _planned(case: Case, link: Link) -> Planned:
+    """The changes that would bring the link into step."""
+    hub = case.hub
+    capabilities = hub.capabilities(link.connection)
+    kind, relations = capabilities.kinds[link.kind], hub.relations(link.connection, link.kind)
+    item_kind, fields = case.fields_of(link)
+    double = link.slot.startswith("twin")
+    if link.kind != INCIDENT and (double or fields.get("deleted")):
+        if kind.deletes:
+            already = link.shadow.get("deleted") is True
+            return Planned({} if already else {"deleted": True}, {}, {})
+        if capabilities.public or double:
+            return Planned({}, {}, {"text": "cannot be deleted there; a person may do it by hand"})
+        fields = {**fields, "text": DELETED_TEXT}
+    if not kind.edits:
+        return Planned({}, {}, _cannot_edit(case, link, item_kind, fields))
+    only, wanted = None, dict(fields)
+    if link.secondary:
+        only = frozenset({"status"})
+        if double:
+            wanted["status"] = "resolved"
+        elif fields.get("status") not in CLOSED:
+            return Planned({}, {}, {})  # a merged ticket is closed together with the incident, and else left alone
+    free = None
+    if capabilities.public and link.approved_by != POLICY and link.kind == INCIDENT:
+        free = hub.config.policy.public.free
+    shown = Shown(
+        link.shadow, link.held, link.frozen, link.refused, frozenset(link.consequences), only, free
+    )  # fmt: skip
+    return plan(wanted, shown, kind, relations)
+
+
+def _cannot_edit(case: Case, link: Link, item_kind: str, fields: Fields) -> dict[str, str]:
+    """Where a copy cannot be edited, a changed text is posted once more as a correction."""
+    relation = case.hub.relations(link.connection, link.kind).get("text")
+    if link.kind == INCIDENT or relation is None or relation.fits(fields.get("text"), link.shadow.get("text")):
+        return {}
+    if case.connections[link.connection].state != "enabled":
+        return {"text": "cannot be edited there"}
+    item = case.items[str(link.item_id)]
+    slot = f"{item.id}~{item.rev}"
+    if not any((k.connection, k.slot) == (link.connection, slot) for k in case.links.values()):
+        link.state, link.reason = "unlinked", "superseded by a correction"
+        correction = case.new_link(
+            link.connection, link.kind, slot, item_id=item.id, parent_id=link.parent_id, notes={"correction": link.id}
+        )
+        _plan_link(case, correction)
+    return {}
+
+
+def _approval(case: Case, link: Link, planned: Planned) -> dict[str, Json]:
+    """Public words wait for a person; an approval is bound to the content's hash."""
+    digest = content_hash(planned.waiting)
+    if link.approved_hash == digest:
+        link.plan = None
+        return {**planned.changes, **planned.waiting}
+    if not (link.plan and link.plan.get("hash") == digest):
+        link.plan = {"waiting": planned.waiting, "hash": digest}
+        case.say("held", POLICY, link=link.id, fields=sorted(planned.waiting), hash=digest)
+    return planned.changes
+
+
+def draft(case: Case, link: Link) -> tuple[dict[str, Json], str, dict[str, str]]:
+    """(what the object will be created with, the hash that an approval is bound to, notes). The status is not part of the
+    hash: it moves by itself, and its own rules guard it."""
+    hub = case.hub
+    kind = hub.capabilities(link.connection).kinds[link.kind]
+    _, fields = case.fields_of(link)
+    content, notes = birth(fields, kind, hub.relations(link.connection, link.kind))
+    return content, content_hash({k: v for k, v in content.items() if k != "status"}), notes
+
+
+def _plan_birth(case: Case, link: Link, *, observe_only: bool) -> None:
+    """A link without an object yet: pending, or held until it is approved."""
+    if case.incident.merged_into is not None and link.kind == INCIDENT:
+        _withdraw(case, link)
+        return
+    if link.state == "frozen":  # its create was refused; a replay makes it pending again
+        return
+    closed = case.incident.fields.get("status") in CLOSED
+    item = case.items.get(str(link.item_id)) if link.item_id else None
+    row = case.outbox.get(link.id)
+    unsent = row is None or row.first_sent_at is None
+    if unsent and (
+        (item is not None and item.fields.get("deleted")) or (link.kind == INCIDENT and closed and row is None)
+    ):
+        if link.kind == INCIDENT and not (link.state == "held" and case.hub.config.policy.public.withdraw_when_closed):
+            return
+        link.state, link.reason = "unlinked", "withdrawn: it was over before this was published"
+        case.say("withdrawn", POLICY, link=link.id)
+        _withdraw(case, link)
+        return
+    content, digest, notes = draft(case, link)
+    link.notes = {**({"correction": link.notes["correction"]} if "correction" in link.notes else {}), **notes}
+    approvable = link.kind == INCIDENT and link.approved_by != POLICY and case.hub.capabilities(link.connection).public
+    if approvable and unsent and link.state != "held" and link.approved_hash != digest:
+        link.state, link.reason = "held", "the content changed after it was approved"
+        case.say("held", POLICY, link=link.id, hash=digest)
+    if link.state == "held":
+        shown = {"draft": content, "hash": digest}
+        if link.plan != shown:
+            link.plan = shown
+        _withdraw(case, link)
+        return
+    link.plan = {"draft": content} if observe_only else None
+    if not observe_only:
+        _intend(case, link, "create", content)
+
+
+def _plan_repost(case: Case, link: Link, *, observe_only: bool) -> None:
+    """A vendor that gives no id cannot be edited: what matters is posted once more."""
+    if link.kind != INCIDENT or observe_only:
+        return
+    content, _, _ = draft(case, link)
+    changed = [f for f in POST_AGAIN if f in content and content[f] != link.shadow.get(f)]
+    _intend(case, link, "create", content if changed else {})
+
+
+# --- intentions -----------------------------------------------------------------------------------------------------
+
+
+def _withdraw(case: Case, link: Link) -> None:
+    row = case.outbox.get(link.id)
+    link.behind_since = None
+    if row is not None and row.state == "due" and row.first_sent_at is None:
+        _end(case, row, "withdrawn")
+
+
+def _end(case: Case, row: Outbox, state: str) -> None:
+    row.state, row.due_at, row.settled_at = state, None, case.now
+    case.settled.append(row)
+    del case.outbox[row.link_id]
+
+
+def _intend(case: Case, link: Link, op: str, changes: dict[str, Json]) -> None:
+    """Makes, renews or withdraws the link's one open intention."""
+    row = case.outbox.get(link.id)
+    if not changes:
+        link.behind_since = None
+        if row is not None and row.state == "due" and not (row.op == "create" and row.first_sent_at):
+            _end(case, row, "withdrawn")
+        return
+    link.behind_since = link.behind_since or case.now
+    if row is None:
+        due = case.now
+        if link.written_at is not None and op == "update":
+            due = max(due, link.written_at + timedelta(seconds=SPACING))
+        row = Outbox(
+            id=case.hub.ids.new(), link_id=link.id, incident_id=case.incident.id, connection=link.connection, op=op,
+            changes=changes, base_rev=link.rev, created_at=case.now, due_at=due,
+        )  # fmt: skip
+        case.outbox[link.id] = row
+    elif row.state == "due" and row.changes != changes:
+        row.changes, row.base_rev = changes, link.rev
+        if row.steps and row.steps[-1] != changes.get("status"):
+            row.steps = None
+    if row.state == "due" and row.due_at is not None and row.due_at <= case.now:
+        case.wake("deliver", link.id)

@@ -1,0 +1,100 @@
+"""The polling net: what webhooks did not tell. Often while incidents are open, rarely while all is quiet, at once after an
+outage. A poll that finds nothing writes only its cursor; an object that looks as its shadow costs nothing at all."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from hub.domain.errors import VendorError
+from hub.domain.values import Changed, Changes
+from hub.store import connections as connection_rows
+from hub.store import links as link_rows
+from hub.store.records import TOMBSTONES, Link, save
+from hub.store.unit import Tx
+from hub.sync import health
+from hub.sync.hub import Hub
+from hub.sync.intake import home_of, note_stranger
+
+PAGES = 20
+"""Pages of one poll in one wake-up; the cursor remembers how far it came."""
+
+
+def poll(hub: Hub, name: str) -> None:
+    """Polls one connection, if it is due."""
+    now = hub.clock.now()
+    with hub.store.reading() as tx:
+        connection = connection_rows.get(tx, name)
+        state = connection_rows.cursor(tx, name)
+    if connection is None or name not in hub.adapters or connection.state == "disabled":
+        return
+    if state is not None and state["due_at"] is not None and state["due_at"] > now:
+        return
+    until = health.open_until(connection, now)
+    if until is not None:
+        _again(hub, name, (until - now).total_seconds() + hub.ids.chance())
+        return
+    adapter = hub.adapter(name)
+    cursor = state["cursor"] if state else None
+    for _ in range(PAGES):
+        try:
+            with hub.budget.slot(name, adapter.capabilities):
+                hub.budget.admit(name, adapter.capabilities)
+                started = hub.clock.now()
+                changes = adapter.changed_since(cursor)
+        except VendorError as e:
+            health.note_failure(hub, name, e)
+            _again(hub, name, health.backoff(hub, connection.failures + 1, e))
+            return
+        cursor = changes.cursor
+        _take(hub, name, changes, started)
+        if not changes.more:
+            return
+
+
+def _again(hub: Hub, name: str, seconds: float) -> None:
+    with hub.store.unit() as tx:
+        state = connection_rows.cursor(tx, name) or {"cursor": None, "polled_at": None}
+        due = hub.clock.now() + timedelta(seconds=seconds)
+        connection_rows.move_cursor(tx, name, state["cursor"], state["polled_at"], due)
+
+
+def _take(hub: Hub, name: str, changes: Changes, started: datetime) -> None:
+    capabilities = hub.capabilities(name)
+    busy, quiet = capabilities.poll
+    wakes: list[tuple[str, str]] = []
+    with hub.store.unit() as tx:
+        connection = connection_rows.get(tx, name)
+        if connection is not None:
+            health.succeeded(tx, connection, hub.clock.now())
+            save(tx, connection)
+        for item in changes.items:
+            wakes += _changed(hub, tx, name, item)
+        pause = 0.0 if changes.more else busy if connection_rows.has_open(tx, name) else quiet
+        due = hub.clock.now() + timedelta(seconds=pause * (0.9 + 0.2 * hub.ids.chance()))
+        connection_rows.move_cursor(tx, name, changes.cursor, started, due)
+    for duty, target in dict.fromkeys(wakes):
+        hub.wake.wake(duty, target)
+
+
+def _changed(hub: Hub, tx: Tx, name: str, item: Changed) -> list[tuple[str, str]]:
+    link = home_of(tx, name, item.ref)
+    if link is None:
+        return note_stranger(hub, tx, name, item.ref) if item.ref.kind == "incident" else []
+    if link.state in TOMBSTONES or _as_known(hub, link, item):
+        return []
+    if link.look_due is None:
+        link_rows.hint(tx, link.id, hub.clock.now())
+    return [("look", link.id)]
+
+
+def _as_known(hub: Hub, link: Link, item: Changed) -> bool:
+    """Whether the listing shows just what we last saw."""
+    seen = item.observation
+    if seen is None or seen.state != "present" or seen.merged_into is not None or link.state == "unreachable":
+        return False
+    relations = hub.relations(link.connection, link.kind)
+    return all(
+        link.shadow.get(field) == value
+        for field, value in seen.fields.items()
+        if field in relations and field not in seen.consequences
+    )

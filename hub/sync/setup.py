@@ -1,0 +1,31 @@
+"""Bringing the rows of the connections in line with the configuration, at start."""
+
+from __future__ import annotations
+
+from hub.store import connections as connection_rows
+from hub.store import links as link_rows
+from hub.store.records import Connection, save
+from hub.sync.hub import Hub
+
+
+def register(hub: Hub) -> None:
+    """A row for each configured connection. What a person switched later (`lockstep connections enable`) stays; the
+    configuration's state is only the first one."""
+    now = hub.clock.now()
+    with hub.store.unit() as tx:
+        link_rows.hint_frozen(tx, now)  # a word that was unknown may have been mapped meanwhile
+        there = connection_rows.every(tx)
+        for name, config in hub.config.connections.items():
+            if name not in there:
+                enabled = config.state == "enabled"
+                row = Connection(
+                    name=name, vendor=config.vendor, state=config.state, created_at=now,
+                    activated_at=None if config.state == "disabled" else now, subscription_due=now if enabled else None,
+                )  # fmt: skip
+                save(tx, row)
+                connection_rows.move_cursor(tx, name, None, None, now)
+            elif there[name].vendor != config.vendor:
+                raise ValueError(
+                    f"connection {name!r} was a {there[name].vendor} connection and is now configured as {config.vendor}: "
+                    "its links would point nowhere; give the new one a new name"
+                )

@@ -1,0 +1,98 @@
+"""The web edge as one WSGI application: webhooks first (`hub.web.webhooks`), then the JSON API, its document and health."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from hub.store.unit import StoreUnavailable
+from hub.sync.hub import Hub
+from hub.web import health, openapi, operations
+from hub.web.access import Access
+from hub.web.api import OPERATIONS
+from hub.web.metrics import REQUESTS
+from hub.web.problems import TYPE, Problem, render, unavailable
+from hub.web.webhooks import Door, request_id
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""On every answer that does not say otherwise itself."""
+
+_LOG = structlog.get_logger("hub.web")
+
+
+def create_app(hub: Hub, *, redis_alive: Callable[[], bool] | None = None, trusted_proxies: int = 0) -> Flask:
+    """The application of one process.
+
+    redis_alive: whether Redis answers now, for `/health/ready`; None = this hub runs without one.
+    trusted_proxies: how many reverse proxies of ours stand before it; that many entries of X-Forwarded-For are believed.
+    """
+    app = Flask("hub.web", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = operations.MAX_BODY
+    app.before_request(lambda: _begin(hub))
+    app.after_request(_end)
+    app.register_error_handler(Problem, _problem)
+    app.register_error_handler(HTTPException, _refused)
+    app.register_error_handler(StoreUnavailable, _away)
+    app.register_error_handler(Exception, _failed)
+    operations.mount(app, hub, Access(hub.store, hub.clock), OPERATIONS)
+    health.mount(app, hub, redis_alive)
+    document = app.json.dumps(openapi.document(OPERATIONS, hub.config.base_url))
+    app.add_url_rule(
+        "/api/openapi.json", "openapi", lambda: Response(document, content_type="application/json"), methods=["GET"]
+    )
+    wsgi: Any = Door(hub, app.wsgi_app)
+    if trusted_proxies:
+        wsgi = ProxyFix(wsgi, x_for=trusted_proxies, x_proto=trusted_proxies, x_host=trusted_proxies)
+    app.wsgi_app = wsgi  # type: ignore[method-assign]
+    return app
+
+
+def _begin(hub: Hub) -> None:
+    g.request_id = request_id(request.headers.get("X-Request-Id"), hub)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _end(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["X-Request-Id"] = g.request_id
+    if request.path.startswith("/api/"):
+        REQUESTS.labels(str(response.status_code)).inc()
+        _LOG.info("api", method=request.method, path=request.path, status=response.status_code, actor=g.get("actor"))
+    return response
+
+
+def _problem(problem: Problem) -> Response:
+    return Response(render(problem, g.request_id), problem.status, problem.headers, content_type=TYPE)
+
+
+def _refused(refusal: HTTPException) -> Response:
+    """What Flask itself refuses: an unknown path, a wrong method, too large a body."""
+    words = {404: "there is nothing here", 405: "this cannot be done here", 413: "the body is too large"}
+    status = refusal.code or 500
+    headers = {name: value for name, value in refusal.get_headers() if name == "Allow"}
+    return _problem(Problem(status, words.get(status, refusal.name.lower()), headers=headers))
+
+
+def _away(error: StoreUnavailable) -> Response:
+    _LOG.error("database away", why=str(error))
+    return _problem(unavailable("the hub cannot reach its database; nothing was changed"))
+
+
+def _failed(error: Exception) -> Response:
+    """A mistake of ours: told to the log, with its trace, and to nobody else."""
+    _LOG.exception("request failed", exc_info=error)
+    return _problem(Problem(500, "the hub made a mistake; its log has more under this request id"))

@@ -1,0 +1,181 @@
+"""One row for each thing that the JSON API can do, and the way from a row to a Flask route.
+
+A row says all there is to say: method, path, who may, what comes in, what goes out, how it may fail. The route below and
+the OpenAPI document (`hub.web.openapi`) are both made from it, so that they cannot tell different stories.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, Request, Response, g, request
+from pydantic import BaseModel, ValidationError
+
+from hub.store.unit import Collision
+from hub.sync import desk
+from hub.sync.hub import Hub
+from hub.web import bodies
+from hub.web.access import Access
+from hub.web.problems import Problem, unavailable
+
+PREFIX = "/api/v1"
+
+MAX_BODY = 256 * 1024
+"""Bytes of a request to the API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a path that varies. Whatever does not fit the pattern names nothing: 404."""
+
+    pattern: str
+    words: str
+
+
+SEGMENTS: Mapping[str, Segment] = {
+    "ref": Segment(
+        r"^([Ii][Nn][Cc]-)?[0-9]{1,9}$|^[0-9a-v]{26}$", "An incident: its number (`12`, `INC-12`) or its id."
+    ),
+    "id": Segment(r"^[0-9a-v]{26}$", "An id."),
+    "name": Segment(r"^[a-z0-9][a-z0-9-]{0,79}$", "The name of a connection."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, checked. actor: who asks, for the journal."""
+
+    hub: Hub
+    actor: str
+    path: Mapping[str, str]
+    query: Any = None
+    body: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """method, path: below `PREFIX`, `{segments}` as in `SEGMENTS`. scope: of the token. status: of the answer when all is
+    well; answer: its body (None = no body). fails: statuses beyond those that every operation may have."""
+
+    method: str
+    path: str
+    words: str
+    act: Callable[[Call], Any]
+    tag: str
+    scope: str = "read"
+    status: int = 200
+    answer: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    fails: Sequence[int] = field(default=())
+
+    @property
+    def segments(self) -> list[str]:
+        return re.findall(r"{(\w+)}", self.path)
+
+    @property
+    def statuses(self) -> list[int]:
+        """Every status that this operation may fail with."""
+        fails = {401, 403, 429, 503, *self.fails}
+        if self.segments:
+            fails.add(404)
+        if self.body:
+            fails |= {400, 413, 415, 422}
+        if self.query:
+            fails.add(422)
+        return sorted(fails)
+
+
+def mount(app: Flask, hub: Hub, access: Access, operations: Sequence[Operation]) -> None:
+    """Adds a route for each operation."""
+    for operation in operations:
+        app.add_url_rule(
+            PREFIX + operation.path.replace("{", "<").replace("}", ">"),
+            endpoint=f"{operation.method} {operation.path}",
+            view_func=_view(hub, access, operation),
+            methods=[operation.method],
+            provide_automatic_options=False,
+        )
+
+
+def _view(hub: Hub, access: Access, operation: Operation) -> Callable[..., Response]:
+    def view(**segments: str) -> Response:
+        grant = access.require(request, operation.scope)
+        g.actor = f"token:{grant.name}"
+        for name, value in segments.items():
+            if not re.fullmatch(SEGMENTS[name].pattern, value):
+                raise Problem(404, f"{value[:60]!a} names nothing here")
+        query = _checked(operation.query, _query(request, operation.query), "query") if operation.query else None
+        body = _checked(operation.body, _body(request), "body") if operation.body else None
+        answer = _done(operation, Call(hub, g.actor, segments, query, body))
+        if operation.answer is None:
+            return Response(status=operation.status)
+        return Response(json.dumps(answer), status=operation.status, content_type="application/json")
+
+    return view
+
+
+def _done(operation: Operation, call: Call) -> Any:
+    try:
+        return operation.act(call)
+    except desk.NotFound as e:
+        raise Problem(404, str(e)) from None
+    except desk.Conflict as e:
+        raise Problem(409, str(e)) from None
+    except desk.Invalid as e:
+        raise Problem(422, e.words, _place(operation, e.field)) from None
+    except Collision:
+        raise unavailable("another request changed the same at this moment; nothing was changed") from None
+
+
+def _place(operation: Operation, name: str) -> str:
+    """Where in the request a field of the desk stands."""
+    known = [where.model_fields if where else {} for where in (operation.query, operation.body)]
+    if name in known[0]:
+        return f"query.{name}"
+    return f"body.fields.{name}" if "fields" in known[1] and name not in known[1] else f"body.{name}"
+
+
+def _body(request: Request) -> Any:
+    if request.mimetype != "application/json":
+        raise Problem(415, "send the body as application/json", "header.content-type")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise Problem(415, "send the body without a content encoding", "header.content-encoding")
+    return bodies.parse(request.get_data(cache=False))
+
+
+def _query(request: Request, model: type[BaseModel]) -> dict[str, Any]:
+    """The query with numbers as numbers, as JSON would have them; a name that comes twice is refused."""
+    found: dict[str, Any] = {}
+    for name, values in request.args.lists():
+        place = f"query.{ascii(name[:60])[1:-1]}"
+        if len(values) > 1:
+            raise Problem(422, "is given more than once", place)
+        if fault := bodies.storable(name) or bodies.storable(values[0]):
+            raise Problem(422, fault, place)
+        found[name] = values[0]
+        known = model.model_fields.get(name)
+        if known is not None and known.annotation is int and re.fullmatch(r"-?(0|[1-9][0-9]{0,9})", values[0]):
+            found[name] = int(values[0])
+    return found
+
+
+def _checked(model: type[BaseModel], value: Any, where: str) -> BaseModel:
+    try:
+        return model.model_validate(value)
+    except ValidationError as e:
+        first = e.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join([where, *(ascii(str(part)[:60])[1:-1] for part in first["loc"] if part != "[key]")])
+        raise Problem(422, _words(first["type"], first["msg"]), place) from None
+
+
+def _words(kind: str, words: str) -> str:
+    if kind == "extra_forbidden":
+        return "there is no such field here"
+    if kind == "missing":
+        return "is missing"
+    return words.removeprefix("Value error, ")

@@ -1,0 +1,62 @@
+"""What is answered when something cannot be done: RFC 9457 problem details, the same shape everywhere, never a stack trace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from pydantic import BaseModel, Field
+from werkzeug.http import HTTP_STATUS_CODES
+
+TYPE = "application/problem+json"
+
+RETRY_AFTER = 5
+"""Seconds after which a request that failed by our own fault may be repeated."""
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457. `field` names the place of the fault where there is one: `body.fields.title`, `query.limit`."""
+
+    type: str = Field(examples=["about:blank"])
+    title: str = Field(examples=["Unprocessable Entity"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["use one of: SEV1, SEV2, SEV3, SEV4, SEV5"])
+    request_id: str = Field(description="The same as in the header X-Request-Id, and in the hub's log.")
+    field: str | None = Field(None, description="The place of the fault, if it is in the request.")
+
+
+class Problem(Exception):
+    """Ends a request with this status. detail: for a person, without secrets; field: the place in the request."""
+
+    def __init__(
+        self, status: int, detail: str, field: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.field = field
+        self.headers = dict(headers or {})
+
+
+def unavailable(detail: str) -> Problem:
+    """Our own fault, for the moment: the one answer that every sender repeats."""
+    return Problem(503, detail, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def phrase(status: int) -> str:
+    """HTTP's own words for a status."""
+    return HTTP_STATUS_CODES.get(status, "Unknown")
+
+
+def render(problem: Problem, request_id: str) -> bytes:
+    """The body of the answer."""
+    document: dict[str, object] = {
+        "type": "about:blank",
+        "title": phrase(problem.status),
+        "status": problem.status,
+        "detail": problem.detail,
+        "request_id": request_id,
+    }
+    if problem.field is not None:
+        document["field"] = problem.field
+    return json.dumps(document).encode()

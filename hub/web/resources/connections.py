@@ -1,0 +1,38 @@
+"""Connections, and the pause that stands above them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.sync import desk
+from hub.web import shapes
+from hub.web.answers import Connection, Connections, Pause
+from hub.web.operations import Call, Operation
+
+
+def _list(call: Call) -> Any:
+    return {"items": desk.list_connections(call.hub)}
+
+
+def _set(call: Call) -> Any:
+    return desk.set_connection(call.hub, call.path["name"], call.body.state, actor=call.actor)
+
+
+def _paused(call: Call) -> Any:
+    return {"paused": desk.is_paused(call.hub)}
+
+
+def _pause(call: Call) -> Any:
+    desk.set_pause(call.hub, call.body.paused, actor=call.actor)
+    return _paused(call)
+
+
+OPERATIONS = (
+    Operation("GET", "/connections", "Connections, and how they are", _list, "connections", answer=Connections),
+    Operation(
+        "PATCH", "/connections/{name}", "Enable, observe or disable a connection", _set, "connections", "admin",
+        answer=Connection, body=shapes.SetConnection, fails=(409,),
+    ),
+    Operation("GET", "/pause", "Whether everything is paused", _paused, "pause", answer=Pause),
+    Operation("PUT", "/pause", "Pause or resume all writing", _pause, "pause", "admin", answer=Pause, body=shapes.SetPause),
+)  # fmt: skip

@@ -1,0 +1,154 @@
+"""The door for webhooks: `POST /in/<connection>` and `/in/<connection>/<anything>` (a GET only where the vendor's handshake
+is one). Stands before Flask, so that a webhook pays for no routing, no session and no context: its whole cost is reading it,
+checking it, and the one commit in `hub.sync.intake`.
+
+| what came | answer |
+|---|---|
+| authentic, whatever is in it, and every repeat | 2xx: the adapter's own reply, else 202 |
+| a wrong signature | 401 (counted per connection, and alarmed) |
+| a connection that is not configured | 404 |
+| another method | 405 |
+| more than `MAX_BODY` bytes (`max_body_bytes` of the connection) | 413, without reading it all |
+| anything that is our fault, whatever it is | 503 with Retry-After: the one answer that every sender repeats |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import structlog
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wsgi import get_content_length, get_input_stream
+
+from hub.domain.errors import Forged
+from hub.domain.values import Reply, Request
+from hub.ports import Replies
+from hub.store.unit import StoreUnavailable
+from hub.sync import intake
+from hub.sync.hub import Hub, NoSuchConnection
+from hub.web.metrics import WEBHOOKS
+from hub.web.problems import TYPE, Problem, phrase, render, unavailable
+
+PREFIX = "/in/"
+
+MAX_BODY = 1024 * 1024
+"""Bytes of a webhook, unless the connection says otherwise. Vendors send some 100 KiB at most."""
+
+_REPEATED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LOG = structlog.get_logger("hub.web.webhooks")
+
+WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def request_id(given: str | None, hub: Hub) -> str:
+    """The sender's own id of the request if it is a decent one, else a new one."""
+    return given if given and _REPEATED.fullmatch(given) else hub.ids.new()
+
+
+class Door:
+    """A WSGI application: webhooks are answered here, everything else goes on to `inner`."""
+
+    def __init__(self, hub: Hub, inner: WSGI) -> None:
+        self._hub = hub
+        self._inner = inner
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if not path.startswith(PREFIX):
+            return self._inner(environ, start_response)
+        name = request_id(environ.get("HTTP_X_REQUEST_ID"), self._hub)
+        connection = path[len(PREFIX) :].partition("/")[0]
+        try:
+            reply = self._accept(connection, environ, name)
+            status, body, kind, more = reply.status, reply.body, reply.content_type, {}
+        except Problem as problem:
+            status, body, kind, more = problem.status, render(problem, name), TYPE, problem.headers
+            remedy = {413: "if the vendor really sends that much, raise max_body_bytes of the connection"}.get(status)
+            _LOG.info("webhook refused", connection=connection[:80], status=status, why=problem.detail, remedy=remedy, request_id=name)  # fmt: skip
+        WEBHOOKS.labels(connection if connection in self._hub.adapters else "unknown", str(status)).inc()
+        headers = [
+            ("Content-Type", kind),
+            ("Content-Length", str(len(body))),
+            ("X-Request-Id", name),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Cache-Control", "no-store"),
+            ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+            *more.items(),
+        ]
+        start_response(f"{status} {phrase(status)}", headers)
+        return [body]
+
+    def _accept(self, connection: str, environ: dict[str, Any], name: str) -> Reply:
+        hub, method = self._hub, environ["REQUEST_METHOD"]
+        adapter = hub.adapters.get(connection)
+        if adapter is None:
+            raise Problem(404, "there is no such connection")
+        if method != "POST" and not (method == "GET" and isinstance(adapter, Replies)):
+            raise Problem(405, "webhooks are sent with POST", headers={"Allow": "POST"})
+        request = read(environ, hub.config.connections[connection].settings.get("max_body_bytes", MAX_BODY), hub)
+        try:
+            return intake.accept(hub, connection, request)
+        except Forged:
+            # why is in the intake's own line; the sender is told nothing that would help to forge
+            _LOG.warning("forged webhook", connection=connection, remote=environ.get("REMOTE_ADDR"), request_id=name)
+            raise Problem(401, "the signature does not fit") from None
+        except NoSuchConnection:
+            raise Problem(404, "there is no such connection") from None
+        except StoreUnavailable as e:
+            _LOG.error("webhook cannot be kept", connection=connection, why=str(e), request_id=name)
+            raise unavailable("the hub cannot store this now; send it again") from None
+        except Exception:
+            _LOG.exception("webhook failed", connection=connection, request_id=name)
+            raise unavailable("the hub cannot take this now; send it again") from None
+
+
+def read(environ: dict[str, Any], limit: int, hub: Hub) -> Request:
+    """The request as a plain value: header names in lower case, the body raw, no NUL in what becomes text.
+
+    Raises Problem 413 (before reading, if the length is announced) or 400 (the sender hung up, or a senseless query).
+    """
+    body = _body(environ, limit)
+    try:
+        query = dict(parse_qsl(_clean(environ.get("QUERY_STRING", "")), keep_blank_values=True, max_num_fields=100))
+    except ValueError:
+        raise Problem(400, "the query has too many fields") from None
+    return Request(
+        method=environ["REQUEST_METHOD"],
+        path=_clean(environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")),
+        query={_clean(name): _clean(value) for name, value in query.items()},
+        headers=_headers(environ),
+        body=body,
+        received_at=hub.clock.now(),
+    )
+
+
+def _body(environ: dict[str, Any], limit: int) -> bytes:
+    too_large = Problem(413, f"the body is larger than {limit} bytes")
+    if (get_content_length(environ) or 0) > limit:
+        raise too_large
+    try:
+        # one more than allowed: a stream without length would otherwise end, cut off, exactly at the limit
+        body = get_input_stream(environ, max_content_length=limit + 1).read()
+    except ClientDisconnected:
+        raise Problem(400, "the body ended before its announced length") from None
+    if len(body) > limit:
+        raise too_large
+    return body
+
+
+def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
+    headers = {
+        name[5:].replace("_", "-").lower(): _clean(value) for name, value in environ.items() if name.startswith("HTTP_")
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[name.replace("_", "-").lower()] = environ[name]
+    return headers
+
+
+def _clean(text: str) -> str:
+    """Without NUL: PostgreSQL keeps none in text."""
+    return text.replace("\x00", "") if "\x00" in text else text
