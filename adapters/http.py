@@ -1,0 +1,194 @@
+"""The one transport: every vendor call of the hub goes through here, whichever client library makes it.
+
+`Wire.session()` gives a `requests.Session` for pypd, jira and our own calls; the Teams adapter wraps httpx the same way.
+Neither retries, follows redirects or waits without a limit. `watch` is called around every exchange: in the simulation it
+is a crash point, in production it counts and times.
+
+What a failure means for the hub is decided by `raise_for`: the one table of the four vendor errors.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar, cast
+
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+
+from hub.domain.errors import OutcomeUnknown, Refused, RetryLater, Unauthorised, VendorError
+
+CONNECT_TIMEOUT, READ_TIMEOUT = 3.05, 10.0
+"""Seconds. A lease must outlast their sum (`sync.deliver`)."""
+
+S = TypeVar("S", bound=requests.Session)
+V = TypeVar("V")
+
+
+class Watch(Protocol):
+    """Told before a request leaves ("send") and after its answer is here ("answered"). May raise (a simulated crash)."""
+
+    def __call__(self, moment: str, method: str, url: str) -> None: ...
+
+
+def _unwatched(moment: str, method: str, url: str) -> None:
+    return None
+
+
+@dataclass
+class Wire:
+    """How this process reaches the vendors.
+
+    mounts: URL prefix → requests adapter (the simulation and the tests mount a stand-in in process here).
+    connect, read: seconds. verify: TLS verification, a CA file, or False (only ever in tests).
+    """
+
+    watch: Watch = _unwatched
+    mounts: Mapping[str, Callable[[], BaseAdapter]] = field(default_factory=dict)
+    connect: float = CONNECT_TIMEOUT
+    read: float = READ_TIMEOUT
+    verify: bool | str = True
+
+    def session(self) -> requests.Session:
+        session = self.equip(_Session(self))
+        session.max_redirects = 30  # never followed: `allow_redirects` is False; 0 would raise instead of answering
+        return session
+
+    def equip(self, session: S) -> S:
+        """Gives a client library's own session our limits (no retries, our mounts)."""
+        for prefix in ("https://", "http://"):
+            session.mount(prefix, HTTPAdapter(max_retries=0, pool_maxsize=16))
+        for prefix, make in self.mounts.items():
+            session.mount(prefix, make())
+        session.verify = self.verify
+        session.trust_env = True
+        session.max_redirects = 0
+        return session
+
+
+class _Session(requests.Session):
+    def __init__(self, wire: Wire) -> None:
+        super().__init__()
+        self._wire = wire
+
+    def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        kwargs.setdefault("timeout", (self._wire.connect, self._wire.read))
+        kwargs.setdefault("allow_redirects", False)
+        return super().request(method, url, *args, **kwargs)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        self._wire.watch("send", request.method or "", request.url or "")
+        response = super().send(request, **kwargs)
+        self._wire.watch("answered", request.method or "", request.url or "")
+        return response
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds the vendor asks us to wait: `Retry-After` as seconds or as an HTTP date, else `ratelimit-reset` (seconds,
+    PagerDuty), else `X-RateLimit-Reset` as ISO time (Jira). None when it does not say, or says what is no time."""
+    for name, readings in (
+        ("Retry-After", (_seconds, lambda value: (email.utils.parsedate_to_datetime(value) - now).total_seconds())),
+        ("ratelimit-reset", (_seconds,)),
+        ("X-RateLimit-Reset", (lambda value: (_iso(value) - now).total_seconds(),)),
+    ):
+        value = headers.get(name) or headers.get(name.lower())
+        for reading in readings if value else ():
+            try:
+                return max(0.0, reading(str(value)))
+            except (TypeError, ValueError, OverflowError):
+                continue
+    return None
+
+
+def _seconds(value: str) -> float:
+    """Raises ValueError, for infinity too."""
+    seconds = float(value)
+    if not math.isfinite(seconds):
+        raise ValueError(value)
+    return seconds
+
+
+def _iso(value: str) -> datetime:
+    return datetime.fromisoformat(value.replace("Z", "+00:00")).astimezone(UTC)
+
+
+THROTTLED = frozenset({420, 429})
+
+
+def error_for(
+    status: int, words: str, *, write: bool, headers: Mapping[str, str], now: datetime, field: str | None = None
+) -> VendorError:
+    """The vendor error that an HTTP status means. `words`: the vendor's own, short and free of secrets.
+
+    | status | read | write |
+    |---|---|---|
+    | 420, 429 | retry later | retry later (refused before anything happened) |
+    | 401, 403 | unauthorised | unauthorised |
+    | 408 | retry later | outcome unknown |
+    | other 4xx | refused | refused |
+    | 5xx | retry later | outcome unknown |
+    """
+    delay = retry_after(headers, now)
+    if status in THROTTLED:
+        return RetryLater(words or f"HTTP {status}", delay=delay, throttled=True)
+    if status in (401, 403):
+        return Unauthorised(f"HTTP {status}: {words}")
+    if status >= 500 or status == 408:
+        text = f"HTTP {status}: {words}"
+        return OutcomeUnknown(text) if write else RetryLater(text, delay=delay)
+    return Refused(f"HTTP {status}: {words}", field=field)
+
+
+def error_from(exc: Exception, *, write: bool) -> VendorError:
+    """The vendor error that a failed exchange means (requests and httpx alike, told apart by class name so that httpx
+    is not imported where Teams is not used). A connection that was never made has sent nothing."""
+    name = type(exc).__name__
+    unsent = isinstance(exc, (requests.ConnectTimeout, requests.exceptions.InvalidURL)) or name in {
+        "ConnectTimeout", "ConnectError", "PoolTimeout", "UnsupportedProtocol", "ProxyError", "SSLError",
+    }  # fmt: skip
+    if isinstance(exc, requests.exceptions.SSLError):
+        unsent = True
+    if isinstance(exc, requests.ConnectionError) and not unsent:
+        unsent = "NewConnectionError" in repr(exc) or "NameResolutionError" in repr(exc) or "MaxRetryError" in repr(exc)
+    words = f"{name} while talking to the vendor"
+    if write and not unsent:
+        return OutcomeUnknown(words)
+    return RetryLater(words)
+
+
+def understood(answer: Any, form: type[V], *needs: str, write: bool = False) -> V:
+    """`answer`, if it is a JSON object with all of `needs` in it (form `dict`), or a list of JSON objects (form `list`).
+
+    A vendor's answer that is not what its documents say (a log-in page, a proxy's words, half a document) must never be
+    taken for an empty one, or for "not there". Raises RetryLater, or OutcomeUnknown for a write.
+    """
+    fits = isinstance(answer, form)
+    if isinstance(answer, dict):
+        fits = fits and all(answer.get(name) is not None for name in needs)
+    if isinstance(answer, list):
+        fits = fits and all(isinstance(item, dict) for item in answer)
+    if fits:
+        return cast(V, answer)
+    words = (
+        f"the vendor's answer makes no sense: a {form.__name__} {'with ' + ', '.join(needs) if needs else ''} was due"
+    )
+    raise OutcomeUnknown(words) if write else RetryLater(words)
+
+
+@contextmanager
+def parsing(what: str, *, write: bool = False) -> Iterator[None]:
+    """Around pure parsing: what is not where the vendor's documents put it makes the answer one without sense."""
+    try:
+        yield
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError) as exc:
+        words = f"{what} in the vendor's answer makes no sense ({type(exc).__name__})"
+        raise (OutcomeUnknown(words) if write else RetryLater(words)) from None
+
+
+def clean(text: object, limit: int = 300) -> str:
+    """A vendor's words, one line, short enough for a log and a page."""
+    return " ".join(str(text).split())[:limit]

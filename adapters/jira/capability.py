@@ -1,0 +1,101 @@
+"""What Jira can do, as frozen data, and the relations between our words and a connection's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from adapters.jira.labels import Components, Labels
+from adapters.jira.settings import Settings
+from adapters.registry import Spec
+from hub.domain.capability import Capabilities, CreateSafety, FieldCapability, Gap, KindCapability, Rate
+from hub.domain.incident import SEVERITIES, STATUSES
+from hub.domain.values import COMMENT, INCIDENT
+from hub.domain.vocabulary import OneOf, Relation, Same, Table, Text
+
+FIND_LAG = {True: 15.0, False: 5.0}
+"""Seconds, Cloud and Data Center: how far the search index, by which marks are found, may be behind."""
+
+SUMMARY_LIMIT = 255
+TEXT_LIMIT = {True: 30_000, False: 15_000}
+"""Characters. Jira's own limit is 32,767 of *its* form of the text; wiki escapes may double one."""
+
+RATES = (Rate(50, 1.0),)
+"""Jira publishes no number for API tokens: what a small site was seen to bear. Its 429 is obeyed in any case."""
+
+NEEDED = {
+    "severity": "priority",
+    "services": "components",
+    "tags": "labels",
+    "assignees": "assignee",
+    "description": "description",
+}
+"""Our field → Jira's: what `without` may switch off for a project whose screens lack it."""
+
+_HISTORY = FieldCapability(gap=Gap.HISTORY)
+
+FIELDS: Mapping[str, FieldCapability] = {
+    "title": FieldCapability(gap=Gap.HISTORY, max_length=SUMMARY_LIMIT),
+    "description": _HISTORY,
+    "status": FieldCapability(gap=Gap.HISTORY, walks=True),
+    "severity": _HISTORY,
+    "tags": FieldCapability(gap=Gap.HISTORY, many="set"),
+    "services": FieldCapability(gap=Gap.HISTORY, many="set"),
+    "assignees": _HISTORY,
+}
+
+
+def capabilities(settings: Settings) -> Capabilities:
+    """What this connection offers."""
+    fields = {name: c for name, c in FIELDS.items() if name not in settings.without}
+    return Capabilities(
+        vendor="jira",
+        title="Jira Cloud" if settings.cloud else "Jira Data Center",
+        kinds={
+            INCIDENT: KindCapability(fields, create=CreateSafety.FINDABLE, adoptable=True),
+            COMMENT: KindCapability(
+                {"text": FieldCapability(max_length=TEXT_LIMIT[settings.cloud]), "deleted": FieldCapability()},
+                create=CreateSafety.FINDABLE,
+                deletes=True,
+            ),
+        },
+        read_lag=1.0,
+        find_lag=FIND_LAG[settings.cloud],
+        request_limit=30.0,
+        answer_within=20.0,
+        webhooks="secret-path" if settings.webhook_auth == "path" else "signed",
+        ordering="none",
+        rates=RATES,
+        concurrency=4,
+        degraded=tuple(f"{name} is not kept in step (`without`)" for name in sorted(settings.without)),
+    )
+
+
+def relations(spec: Spec, settings: Settings) -> Mapping[str, Mapping[str, Relation]]:
+    """kind → field → relation. Raises VocabularyGap for a table with a hole, ValueError for a setting without sense."""
+
+    def table(field: str) -> Table:
+        return Table.of(spec.vocabulary.get(field, ()))
+
+    place = f"connection {spec.name} (jira), vocabulary"
+    status = table("status").require(f"{place} status", STATUSES, [s for walk in settings.walks.values() for s in walk])
+    severity = table("severity")
+    if "severity" not in settings.without:
+        severity.require(f"{place} severity", SEVERITIES)
+    if unknown := settings.without - set(NEEDED):
+        raise ValueError(
+            f"connection {spec.name}: setting 'without' names {', '.join(sorted(unknown))}, which cannot be left out"
+        )
+    limit = TEXT_LIMIT[settings.cloud]
+    incident: dict[str, Relation] = {
+        "title": Text(limit=SUMMARY_LIMIT, empty="(no title)", one_line=True),
+        "description": Text(limit=limit),
+        "status": status,
+        "severity": severity,
+        "tags": Labels(),
+        "services": Components(table("services")),
+        "assignees": OneOf(table("people")),
+    }
+    return {
+        INCIDENT: {name: r for name, r in incident.items() if name not in settings.without},
+        COMMENT: {"text": Text(limit=limit, empty="(empty)"), "deleted": Same()},
+    }

@@ -1,0 +1,156 @@
+"""Jira's webhooks: are they genuine, and what do they point at? Pure.
+
+Three kinds come here: the administrator's (signed with a secret), an OAuth app's dynamic ones (a token signed with the
+app's secret), and those of old Data Centers, which cannot sign (an unguessable path). Bodies differ by age and edition: a
+comment event may come without its issue, an edited comment as an `issue_updated`; texts in them are wiki markup on Cloud
+too. None of that matters here, for a hint only names what to read.
+Vendor document: "Webhooks", developer.atlassian.com (Cloud); "Managing webhooks", Atlassian documentation (Data Center).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+import jwt
+
+from adapters.jira.wire import actor
+from hub.domain.errors import Forged, Unusable
+from hub.domain.values import COMMENT, INCIDENT, Hint, Json, Ref, Request
+from hub.ports import Secrets
+
+SIGNATURE, IDENTIFIER = "x-hub-signature", "x-atlassian-webhook-identifier"
+_METHODS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
+"""Jira reserves the right to change the method that stands before the `=`."""
+
+_SELF = re.compile(r"/issue/([0-9]{1,19})/comment/([0-9]{1,19})/?(?:[?#].*)?\Z")
+_ID = re.compile(r"[0-9]{1,19}\Z", re.A)
+
+IGNORED: Mapping[str, str] = {
+    "issue_property_": "entity properties are no field of an incident",
+    "issuelink_": "links between issues are not kept in step",
+    "worklog_": "work logs are not kept in step",
+    "attachment_": "attachments are not kept in step",
+    "jira:worklog_": "work logs are not kept in step",
+    "jira:version_": "versions are not kept in step",
+    "project_": "projects are not kept in step",
+    "user_": "users are not kept in step",
+    "sprint_": "sprints are not kept in step",
+    "board_": "boards are not kept in step",
+    "option_": "Jira's own settings are not kept in step",
+    "issuetype_": "issue types are not kept in step",
+    "component_": "the list of components is not kept in step",
+}
+"""Beginning of an event's name → why it is nobody's business."""
+
+
+def authenticate(request: Request, secrets: Secrets, how: str) -> str:
+    """The delivery's id. how: "signature", "jwt" or "path" (see README.md). Raises Forged."""
+    {"signature": _signed, "jwt": _token, "path": _path}[how](request, secrets)
+    identifier = request.headers.get(IDENTIFIER, "").strip()
+    return identifier[:200] if identifier else "sha256:" + hashlib.sha256(request.body).hexdigest()
+
+
+def _signed(request: Request, secrets: Secrets) -> None:
+    given = request.headers.get(SIGNATURE, "")
+    if not given:
+        raise Forged(f"no {SIGNATURE} header; was the webhook made without a secret?")
+    method, _, digest = given.partition("=")
+    make = _METHODS.get(method.strip().lower())
+    if make is None:
+        raise Forged(f"{SIGNATURE} uses a method that is not known here")
+    claimed = digest.strip().lower().encode("utf-8", "replace")
+    known = secrets.all("webhook_secret")
+    if not known:
+        raise Forged("no webhook_secret is configured, so nothing can be verified")
+    matches = [
+        hmac.compare_digest(hmac.new(s.encode(), request.body, make).hexdigest().encode(), claimed) for s in known
+    ]
+    if not any(matches):
+        raise Forged("the signature fits none of the configured secrets")
+
+
+def _token(request: Request, secrets: Secrets) -> None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() not in ("bearer", "jwt") or not token:
+        raise Forged("no bearer token in the authorization header")
+    for secret in secrets.all("client_secret"):
+        try:
+            claims = jwt.decode(
+                token.strip(),
+                secret,
+                algorithms=["HS256"],
+                options={"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False},
+            )
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+            continue
+        expires = claims.get("exp")
+        if not isinstance(expires, (int, float)) or expires < request.received_at.timestamp() - 60:
+            raise Forged("the token has expired")
+        return
+    raise Forged("the token is signed with none of the configured secrets")
+
+
+def _path(request: Request, secrets: Secrets) -> None:
+    given = request.path.rstrip("/").rpartition("/")[2].encode("utf-8", "replace")
+    if not any([hmac.compare_digest(s.encode(), given) for s in secrets.all("webhook_path_token")]):  # noqa: C419 - no early end
+        raise Forged("the path is not the one that was agreed on")
+
+
+def hints(request: Request) -> Sequence[Hint]:
+    """What the body points at. Raises Unusable."""
+    try:
+        body = json.loads(request.body)
+    except (ValueError, RecursionError):
+        raise Unusable("the body is not JSON") from None
+    if not isinstance(body, dict):
+        raise Unusable("the body is not a JSON object")
+    event = body.get("webhookEvent")
+    if not isinstance(event, str) or not event or len(event) > 100 or not event.isprintable():
+        raise Unusable("no webhookEvent")
+    for beginning, why in IGNORED.items():
+        if event.startswith(beginning):
+            return (Hint(event, ignored=why),)
+    if event.startswith("comment_"):
+        return (_comment(event, body),)
+    if event.startswith("jira:issue_"):
+        return _issue(event, body)
+    return (Hint(event, ignored=f"the event {event!r} is not known here"),)
+
+
+def _issue(event: str, body: Mapping[str, Json]) -> Sequence[Hint]:
+    issue, by = _id(body.get("issue")), actor(body.get("user"))
+    if issue is None:
+        raise Unusable(f"{event}: no issue.id")
+    found = [Hint(event, Ref(INCIDENT, issue), deleted=event == "jira:issue_deleted", actor=by)]
+    comment = _id(body.get("comment"))
+    if comment is not None and not found[0].deleted:
+        found.append(Hint(event, Ref(COMMENT, comment, issue), actor=by))
+    return tuple(found)
+
+
+def _comment(event: str, body: Mapping[str, Json]) -> Hint:
+    comment = body.get("comment")
+    if not isinstance(comment, dict):
+        raise Unusable(f"{event}: no comment")
+    by = actor(body.get("user")) or actor(comment.get("updateAuthor")) or actor(comment.get("author"))
+    self = comment.get("self")
+    named = _SELF.search(self) if isinstance(self, str) else None
+    issue = _id(body.get("issue")) or (named[1] if named else None)
+    number = _id(comment) or (named[2] if named else None)
+    if number is None:
+        raise Unusable(f"{event}: no comment.id")
+    if issue is None:
+        return Hint(event, resync=True, actor=by)
+    return Hint(event, Ref(COMMENT, number, issue), deleted=event == "comment_deleted", actor=by)
+
+
+def _id(thing: Json) -> str | None:
+    """The numeric id of an issue or comment; keys change when an issue is moved, so they are never taken for one."""
+    value = thing.get("id") if isinstance(thing, dict) else None
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return None
+    return str(value) if _ID.match(str(value)) else None

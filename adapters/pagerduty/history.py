@@ -1,0 +1,47 @@
+"""PagerDuty's change history, as far as it can be proven: the status, by an incident's log entries.
+
+Title, urgency and priority leave no documented entry; the assignees' entries name no "before". Those gaps are blind.
+
+A position is {"at": time of the newest status entry, "seen": ids of those near it, "status": the status after it}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from adapters.pagerduty import wire
+from adapters.pagerduty.client import PAGE, Client, ids
+from hub.domain.values import INCIDENT, Change, Json, Ref
+
+OVERLAP = timedelta(seconds=60)
+"""Read again this far back: an entry may become visible late, and times have whole seconds."""
+
+BEGINNING = datetime(2009, 1, 1, tzinfo=UTC)
+"""Before PagerDuty."""
+
+
+def status_history(client: Client, ref: Ref, since: Json | None) -> tuple[Sequence[Change], Json]:
+    """See `hub.ports.Historian`."""
+    if ref.kind != INCIDENT:
+        return (), since
+    if not isinstance(since, dict):
+        return (), _position(_statuses(client.log(ref.id, PAGE)))
+    at = wire.moment(since.get("at")) or BEGINNING
+    known = since.get("status")
+    entries = _statuses(client.log(ref.id, since=wire.iso(at - OVERLAP)))
+    old = set(since.get("seen") or ())
+    changes = wire.status_changes([e for e in entries if e.get("id") not in old], known)
+    return changes, _position(entries) if entries else since
+
+
+def _statuses(entries: Sequence[dict[str, Json]]) -> list[dict[str, Json]]:
+    return [e for e in entries if e.get("type") in wire.LOG_STATUS]
+
+
+def _position(entries: Sequence[dict[str, Json]]) -> Json:
+    if not entries:
+        return {"at": wire.iso(BEGINNING), "seen": [], "status": None}
+    newest = wire.moment(entries[-1].get("created_at")) or BEGINNING
+    near = [e for e in entries if (wire.moment(e.get("created_at")) or newest) >= newest - OVERLAP]
+    return {"at": wire.iso(newest), "seen": ids(near), "status": wire.LOG_STATUS[str(entries[-1]["type"])]}

@@ -1,0 +1,264 @@
+"""What can happen to an incident in the PagerDuty stand-in, whoever does it: a person, the API, an event, or time.
+
+Log entries have no `channel`: in PagerDuty's document none fits one kind of channel only.
+
+Each act changes the state, writes the log, and announces what PagerDuty announces. There is no webhook for a changed title
+or urgency, for a snooze, for an edited or deleted note, or for a merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from adapters.pagerduty.sandbox_shapes import Alert, Incident, Note, Service, Shape, iso, reference, webhook_incident
+
+if TYPE_CHECKING:
+    from adapters.pagerduty.sandbox import PagerDutySandbox
+
+ANNOUNCED = (
+    "incident.triggered", "incident.acknowledged", "incident.unacknowledged", "incident.escalated", "incident.delegated",
+    "incident.reassigned", "incident.reopened", "incident.resolved", "incident.priority_updated",
+    "incident.service_updated", "incident.annotated", "incident.status_update_published",
+    "incident.custom_field_values.updated",
+)  # fmt: skip
+"""Every event that the acts below announce."""
+
+STATUS_LOG = {"acknowledged": "acknowledge", "resolved": "resolve"}
+
+
+class Acts:
+    """Acts on one stand-in. `agent`: reference of who does it."""
+
+    def __init__(self, box: PagerDutySandbox) -> None:
+        self._box = box
+
+    def _now(self) -> datetime:
+        return self._box.clock.now()
+
+    def _service(self, incident: Incident) -> Service:
+        return self._box.services[incident.service]
+
+    def _log(self, incident: Incident, kind: str, agent: Shape, **more: Any) -> None:
+        service = self._service(incident)
+        incident.log.append(
+            {
+                **reference("log_entry", self._box.id("R"), kind),
+                "type": f"{kind}_log_entry",
+                "created_at": iso(self._now()),
+                "agent": agent,
+                "service": service.ref(),
+                "incident": incident.ref(),
+                "teams": [],
+                **more,
+            }
+        )
+
+    def _announce(self, event: str, incident: Incident, agent: Shape | None, data: Shape | None = None) -> None:
+        box = self._box
+        shown = data or webhook_incident(incident, box.users, box.services, box.priorities)
+        box.announce(event, shown, agent, about=incident.id, service=incident.service)
+
+    def _touch(self, incident: Incident) -> None:
+        incident.updated_at = self._now()
+
+    def by_policy(self, incident: Incident, level: int = 1) -> None:
+        """Assigns whoever the escalation policy names at this level."""
+        service = self._service(incident)
+        incident.level = max(1, min(level, len(service.levels)))
+        incident.assignees = sorted(service.levels[incident.level - 1]) if service.levels else []
+        incident.assigned_via = "escalation_policy"
+        delay = service.escalation_delay
+        more = delay is not None and incident.level < len(service.levels)
+        incident.escalates = self._now() + timedelta(seconds=delay) if more and delay else None
+
+    def create(
+        self,
+        service: Service,
+        title: str,
+        agent: Shape,
+        *,
+        assignees: Sequence[str] = (),
+        requester: str = "",
+        **more: Any,
+    ) -> Incident:
+        now, box = self._now(), self._box
+        box.number += 1
+        id = box.id("Q")
+        incident = Incident(id, box.number, title, service.id, service.policy, now, now, now, agent, **more)
+        box.incidents[id] = incident
+        if assignees:
+            incident.assignees, incident.assigned_via = sorted(assignees), "direct_assignment"
+        else:
+            self.by_policy(incident)
+        self._log(incident, "trigger", agent)
+        self._announce("incident.triggered", incident, agent)
+        if requester and list(assignees) == [requester]:
+            self.set_status(incident, "acknowledged", agent)
+        return incident
+
+    def set_status(self, incident: Incident, status: str, agent: Shape, requester: str = "") -> None:
+        """To the same status: nothing. From resolved to an open one: reopens."""
+        before = incident.status
+        if before == status:
+            return
+        incident.status, incident.status_at, incident.status_by = status, self._now(), agent
+        incident.runs_out = incident.escalates = None
+        self._touch(incident)
+        if before == "resolved":
+            self._reopen(incident, agent, requester)
+        elif status == "triggered":
+            self._log(incident, "unacknowledge", agent)
+            self.by_policy(incident, incident.level)
+            self._announce("incident.unacknowledged", incident, agent)
+            return
+        if status == "resolved":
+            incident.resolved_at, incident.assignees = self._now(), []
+            for alert in incident.alerts:
+                alert.status = "resolved"
+        if status == "acknowledged":
+            timeout = self._service(incident).acknowledgement_timeout
+            incident.runs_out = self._now() + timedelta(seconds=timeout) if timeout is not None else None
+        if status in STATUS_LOG:
+            self._log(incident, STATUS_LOG[status], agent)
+            self._announce(f"incident.{status}", incident, agent)
+
+    def _reopen(self, incident: Incident, agent: Shape, requester: str) -> None:
+        incident.resolved_at = None
+        if incident.status == "acknowledged" and requester:
+            incident.assignees, incident.assigned_via = [requester], "direct_assignment"
+        else:
+            self.by_policy(incident)
+        self._log(incident, "trigger", agent)
+        self._announce("incident.reopened", incident, agent)
+
+    def assign(self, incident: Incident, users: Sequence[str], agent: Shape) -> None:
+        if sorted(users) == incident.assignees and incident.assigned_via == "direct_assignment":
+            return
+        incident.assignees, incident.assigned_via, incident.escalates = sorted(users), "direct_assignment", None
+        self._touch(incident)
+        self._log(incident, "assign", agent, assignees=[self._box.users[u].ref() for u in incident.assignees])
+        self._announce("incident.reassigned", incident, agent)
+
+    def escalate(self, incident: Incident, level: int, agent: Shape) -> None:
+        self.by_policy(incident, level)
+        self._touch(incident)
+        self._log(incident, "escalate", agent, assignees=[self._box.users[u].ref() for u in incident.assignees])
+        self._announce("incident.escalated", incident, agent)
+
+    def delegate(self, incident: Incident, agent: Shape) -> None:
+        """Gives it to an escalation policy (here: the service's own)."""
+        self.by_policy(incident)
+        self._touch(incident)
+        self._log(incident, "delegate", agent, assignees=[self._box.users[u].ref() for u in incident.assignees])
+        self._announce("incident.delegated", incident, agent)
+
+    def set_priority(self, incident: Incident, name: str | None, agent: Shape) -> None:
+        if incident.priority != name:
+            incident.priority = name
+            self._touch(incident)
+            self._announce("incident.priority_updated", incident, agent)
+
+    def set_urgency(self, incident: Incident, urgency: str, agent: Shape) -> None:
+        if incident.urgency != urgency:
+            incident.urgency = urgency
+            self._touch(incident)
+            self._log(incident, "urgency_change", agent)
+
+    def set_title(self, incident: Incident, title: str) -> None:
+        if incident.title != title:
+            incident.title = title
+            self._touch(incident)
+
+    def set_service(self, incident: Incident, service: str, agent: Shape) -> None:
+        if incident.service != service:
+            incident.service = service
+            self._touch(incident)
+            self._announce("incident.service_updated", incident, agent)
+
+    def snooze(self, incident: Incident, seconds: float, agent: Shape) -> None:
+        now = self._now()
+        if incident.status != "acknowledged":
+            incident.status, incident.status_at, incident.status_by = "acknowledged", now, agent
+        incident.runs_out, incident.escalates = now + timedelta(seconds=seconds), None
+        self._touch(incident)
+        self._log(incident, "snooze", agent, changed_actions=[{"type": "unacknowledge", "at": iso(incident.runs_out)}])
+
+    def merge(self, target: Incident, sources: Sequence[Incident], agent: Shape) -> None:
+        """The sources' alerts move, and the sources become resolved: that resolution is all that is announced."""
+        for source in sources:
+            target.alerts += source.alerts
+            source.alerts = []
+            source.merged_into = target.id
+            self.set_status(source, "resolved", agent)
+        self._touch(target)
+
+    def note(self, incident: Incident, content: str, agent: Shape) -> Note:
+        now = self._now()
+        note = Note(self._box.id("P"), content, agent, now, now)
+        incident.notes.append(note)
+        self._log(incident, "annotate", agent, note=content)
+        data = {
+            "incident": incident.ref(),
+            "id": note.id,
+            "content": content,
+            "trimmed": False,
+            "type": "incident_note",
+        }
+        self._announce("incident.annotated", incident, agent, data)
+        return note
+
+    def resolve_with(self, incident: Incident, agent: Shape, resolution: str | None) -> None:
+        """A resolution note comes as a second event."""
+        self.set_status(incident, "resolved", agent)
+        if resolution:
+            self.note(incident, f"Resolution Note: {resolution}", agent)
+
+    def publish(self, incident: Incident, message: str, agent: Shape) -> Shape:
+        update = {"id": self._box.id("P"), "message": message, "created_at": iso(self._now()), "sender": agent}
+        incident.updates.append(update)
+        data = {"incident": incident.ref(), "id": update["id"], "message": message, "trimmed": False}
+        self._announce("incident.status_update_published", incident, agent, {**data, "type": "incident_status_update"})
+        return update
+
+    def set_custom_fields(self, incident: Incident, values: Sequence[Shape], agent: Shape | None) -> None:
+        old = [{**v, "value": incident.custom_fields.get(v["name"])} for v in values]
+        incident.custom_fields |= {v["name"]: v["value"] for v in values}
+        data = {"incident": incident.ref(), "custom_fields": list(values), "changed_custom_fields": old}
+        event = "incident.custom_field_values.updated"
+        self._announce(event, incident, agent, {**data, "type": "incident_field_values"})
+
+    # Events API v2, once it gets round to it.
+
+    def event(self, body: Shape) -> None:
+        """A trigger folds into the open alert of its key; the others are silently dropped when there is none."""
+        service = next((s for s in self._box.services.values() if s.routing_key == body["routing_key"]), None)
+        if service is None:
+            return
+        agent, key = service.ref(), body["dedup_key"]
+        found = next(
+            (i for i in self._box.incidents.values() if i.service == service.id and i.open
+             and any(a.key == key and a.status == "triggered" for a in i.alerts)), None,
+        )  # fmt: skip
+        if body["event_action"] == "trigger" and found is None:
+            payload = body["payload"]
+            alert = Alert(self._box.id("P"), key, payload["summary"], self._now())
+            urgency = "high" if payload["severity"] in ("critical", "error") else "low"
+            self.create(service, payload["summary"], agent, urgency=urgency, alerts=[alert])
+        elif body["event_action"] == "acknowledge" and found is not None:
+            self.set_status(found, "acknowledged", agent)
+        elif body["event_action"] == "resolve" and found is not None:
+            for alert in found.alerts:
+                alert.status = "resolved" if alert.key == key else alert.status
+            if all(a.status == "resolved" for a in found.alerts):
+                self.set_status(found, "resolved", agent)
+
+    def pass_time(self) -> None:
+        """Acknowledgements that ran out, escalations that are due."""
+        for incident in list(self._box.incidents.values()):
+            agent = self._service(incident).ref()
+            if incident.status == "acknowledged" and incident.runs_out and incident.runs_out <= self._now():
+                self.set_status(incident, "triggered", agent)
+            elif incident.status == "triggered" and incident.escalates and incident.escalates <= self._now():
+                self.escalate(incident, incident.level + 1, agent)

@@ -1,0 +1,76 @@
+"""Finds adapters by vendor name: the ones in this package, and third parties' through the entry-point group
+`lockstep.adapters`. An entry is a module (or object) with `PROTOCOL`, `NAME` and `build(spec: Spec) -> Adapter`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from adapters.http import Wire
+from hub.ports import PROTOCOL, Adapter, Clock, Ids, Notebook, Secrets
+
+BUILT_IN = ("pagerduty", "jira", "statuspage", "cachet", "teams")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """All that an adapter is made from; plain values and ports, so that a third party needs nothing else.
+
+    name: the connection's ("jira-payments"). settings: its table in `lockstep.toml`, without secrets.
+    vocabulary: field → list of [our word, their word], from the packaged tables overlaid by the connection's own;
+    `people` and `services` are such tables too (our id, their id).
+    service_names: our service id → the name that customers know.
+    base_url: where the hub's own pages are, for links in texts; may be "".
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    vocabulary: Mapping[str, list[list[Any]]]
+    secrets: Secrets
+    notebook: Notebook
+    wire: Wire
+    clock: Clock
+    ids: Ids
+    service_names: Mapping[str, str] = field(default_factory=dict)
+    base_url: str = ""
+
+
+class UnknownVendor(LookupError):
+    """No adapter of that name; the text lists those there are."""
+
+
+def vendors() -> dict[str, Callable[[], Any]]:
+    """vendor name → loader of its adapter module."""
+    found: dict[str, Callable[[], Any]] = {
+        name: partial(import_module, f"adapters.{name}.adapter") for name in BUILT_IN
+    }
+    for entry in entry_points(group="lockstep.adapters"):
+        found.setdefault(entry.name, entry.load)
+    return found
+
+
+def build(vendor: str, spec: Spec) -> Adapter:
+    """Raises UnknownVendor, or ValueError with the place of what is wrong in the settings."""
+    loaders = vendors()
+    if vendor not in loaders:
+        raise UnknownVendor(f"connection {spec.name}: no adapter {vendor!r}; there are {', '.join(sorted(loaders))}")
+    module = loaders[vendor]()
+    if module.PROTOCOL != PROTOCOL:
+        raise UnknownVendor(f"adapter {vendor!r} speaks protocol {module.PROTOCOL}, the hub speaks {PROTOCOL}")
+    try:
+        adapter: Adapter = module.build(spec)
+    except (AttributeError, KeyError, IndexError, TypeError) as e:
+        kinds = ", ".join(f"{key} is {_kind(value)}" for key, value in spec.settings.items() if key != "vendor")
+        words = f"a setting is of a kind that the adapter does not take ({kinds}); compare them with its README"
+        raise ValueError(f"{words} [{type(e).__name__}]") from None
+    return adapter
+
+
+def _kind(value: Any) -> str:
+    """In the words of the file."""
+    kinds = {bool: "true or false", str: "a text", int: "a number", float: "a number", list: "a list", dict: "a table"}
+    return kinds.get(type(value), "something else")

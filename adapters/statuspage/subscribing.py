@@ -1,0 +1,108 @@
+"""Setting up: the webhook subscription of a page, and what `doctor` looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from adapters.http import understood
+from adapters.statuspage import wire
+from adapters.statuspage.client import Client
+from adapters.statuspage.webhooks import PATH_TOKEN
+from adapters.statuspages import as_map
+from hub.domain.errors import OutcomeUnknown, Refused, Unauthorised, VendorError
+from hub.domain.values import Finding, Json
+from hub.ports import Ids, Secrets
+
+FOREIGN_LOOK = 30
+"""How many of the newest incidents are looked at for another integration's metadata."""
+
+
+def _subscribers(client: Client) -> list[dict[str, Any]]:
+    found = client.get("/subscribers", {"type": "webhook", "state": "all", "limit": 100})
+    return [] if found is None else understood(found, list)
+
+
+def subscribe(client: Client, url: str, email: str, secrets: Secrets, ids: Ids) -> Json:
+    """Registers `url` plus our secret path segment as a webhook subscriber, or keeps the one that is there.
+
+    A quarantined subscriber (our endpoint failed too often) is removed and made anew. What is returned holds no secret:
+    {"id", "expires_at": None, "url": the URL without the token}. Raises Refused when `webhook_email` is not set.
+    """
+    tokens = list(secrets.all(PATH_TOKEN))
+    if not tokens:
+        secrets.put(PATH_TOKEN, ids.token())
+        tokens = list(secrets.all(PATH_TOKEN))
+    base = url.rstrip("/")
+    for token in tokens:
+        base = base.removesuffix(f"/{token}")
+    endpoint = f"{base}/{tokens[0]}"
+    for known in _subscribers(client):
+        if known.get("endpoint") != endpoint:
+            continue
+        if not known.get("quarantined_at"):
+            return {"id": str(known["id"]), "expires_at": None, "url": base}
+        client.write("DELETE", f"/subscribers/{quote(str(known['id']), safe='')}", None)
+    if not email:
+        raise Refused("Statuspage wants an owner's address for a webhook: set webhook_email", field="webhook_email")
+    body = {"subscriber": {"endpoint": endpoint, "email": email, "skip_confirmation_notification": True}}
+    made = client.write("POST", "/subscribers", body)
+    if not as_map(made).get("id"):
+        raise OutcomeUnknown("Statuspage's answer does not name the subscriber")
+    return {"id": str(made["id"]), "expires_at": None, "url": base}
+
+
+def examine(client: Client, mapped: Sequence[str]) -> list[Finding]:
+    """mapped: the component ids in the vocabulary."""
+    try:
+        page = client.get("")
+        if page is None:
+            return [Finding("error", "the page is not found", "check page_id, and that the key belongs to its owner")]
+        understood(page, dict, "id")
+        findings = [Finding("ok", f"page {page.get('name') or page.get('id')} is readable")]
+        if page.get("allow_webhook_subscribers") is False:
+            findings.append(Finding("warn", "the page allows no webhooks", "allow them, or rely on polling"))
+        findings += _components(client, mapped)
+        if any(s.get("quarantined_at") for s in _subscribers(client)):
+            findings.append(
+                Finding("warn", "a webhook subscriber is quarantined", "make the hub reachable, then subscribe again")
+            )
+        findings += _others(client)
+        return findings
+    except Unauthorised as error:
+        return [Finding("error", error.words, "set a valid api_key (Statuspage: Manage account, API info)")]
+    except VendorError as error:
+        return [Finding("error", error.words, "try again; if it stays, look at Statuspage's own status")]
+
+
+def _components(client: Client, mapped: Sequence[str]) -> list[Finding]:
+    known = {str(c.get("id")): c for c in client.walk("/components")}
+    findings = []
+    for id in mapped:
+        if id not in known:
+            findings.append(Finding("error", f"no component {id} on the page", "correct the services table"))
+        elif known[id].get("group"):
+            findings.append(
+                Finding("error", f"component {id} is a group and has no status of its own", "map its members instead")
+            )
+    return findings or [Finding("ok", f"{len(mapped)} mapped components are on the page")]
+
+
+def _others(client: Client) -> list[Finding]:
+    rows = client.get("/incidents", {"limit": FOREIGN_LOOK})
+    keys = {
+        key
+        for row in understood(rows or [], list)
+        for key in as_map(as_map(row).get("metadata"))
+        if key != wire.METADATA
+    }
+    if not keys:
+        return []
+    return [
+        Finding(
+            "warn",
+            f"another integration writes incidents here too: {', '.join(sorted(keys))}",
+            "let one of the two open incidents on this page",
+        )
+    ]

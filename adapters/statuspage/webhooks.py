@@ -1,0 +1,52 @@
+"""Statuspage's webhook notifications: unsigned, so an unguessable path is all that vouches for them.
+
+They are taken as hints only; what is true is read by REST. `meta.unsubscribe` in them is a live link that ends our
+subscription: nothing of `meta` goes into a hint, an id or a message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from adapters.statuspage import wire
+from hub.domain.errors import Forged, Unusable
+from hub.domain.values import Hint, Request
+from hub.ports import Secrets
+
+PATH_TOKEN = "webhook_path_token"  # noqa: S105 - the name of a secret, not one
+"""Name of the secret that is the last segment of our URL; several are valid while it is rotated."""
+
+
+def parse(body: bytes) -> Any:
+    """Raises Unusable, whatever the bytes."""
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise Unusable("the body is nested too deeply") from None
+    except ValueError:
+        raise Unusable("the body is not JSON") from None
+
+
+def authenticate(request: Request, secrets: Secrets) -> str:
+    """The delivery id. Raises Forged."""
+    given = request.path.rstrip("/").rsplit("/", 1)[-1].encode("utf-8", "surrogatepass")
+    tokens = [token.encode() for token in secrets.all(PATH_TOKEN) if token]
+    if not tokens:
+        raise Forged(f"no {PATH_TOKEN} is set: notifications cannot be told from forgeries")
+    matches = [hmac.compare_digest(given, token) for token in tokens]
+    if True not in matches:
+        raise Forged("the path does not end in a valid token")
+    try:
+        named = wire.delivery_id(parse(request.body))
+    except (Unusable, RecursionError):
+        named = None
+    return named or hashlib.sha256(request.body).hexdigest()
+
+
+def hints(request: Request) -> Sequence[Hint]:
+    """Pure. Raises Unusable."""
+    return wire.hints(parse(request.body))

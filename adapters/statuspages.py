@@ -1,0 +1,97 @@
+"""What all public status pages share: the names of our fields on them, the relations to a page's words, and small pure rules.
+
+A page vendor brings its word tables (`mappings/vocabularies/<vendor>.toml`) and its wire format; what a page *means* to the
+hub stands here once, so that a further vendor is one folder:
+
+| our field | on the page |
+|---|---|
+| status | the incident's status word |
+| severity | how grave the page says it is (vendors that have such a word) |
+| public_title | the incident's name |
+| public_text | the first published text |
+| impacts | affected components and how each looks to customers |
+| services | the affected components alone; read for adoption, never written, never an edit of ours |
+| an `update` | one further published text |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hub.domain.incident import IMPACTS, SEVERITIES, STATUSES
+from hub.domain.values import INCIDENT, UPDATE, Changed, Json, Observation, Update
+from hub.domain.vocabulary import Elements, Entries, Relation, Table, Text
+
+STATUS, SEVERITY, TITLE, TEXT = "status", "severity", "public_title", "public_text"
+PAGE_IMPACTS, SERVICES = "impacts", "services"
+TITLE_LIMIT = 255
+"""Characters of an incident's name: the same at every page vendor so far."""
+
+
+def relations(
+    connection: str,
+    vocabulary: Mapping[str, Sequence[Sequence[Any]]],
+    *,
+    statuses: Iterable[Json],
+    impacts: Iterable[Json],
+    severities: Iterable[Json] = (),
+    text_limit: int | None = None,
+) -> dict[str, dict[str, Relation]]:
+    """Kind → field → relation, from the connection's vocabulary; statuses, impacts, severities: all words of the vendor.
+
+    Raises `hub.domain.vocabulary.VocabularyGap` that names the connection, the field and the missing words.
+    Services without a component are no gap: they are left alone.
+    """
+
+    def table(field: str, ours: Iterable[Json], theirs: Iterable[Json]) -> Table:
+        return Table.of(vocabulary.get(field, ())).require(f"connection {connection}, field {field}", ours, theirs)
+
+    components = Table.of([ours, str(theirs)] for ours, theirs in vocabulary.get(SERVICES, ()))
+    components.one_to_one(f"connection {connection}, field {SERVICES}")
+    incident: dict[str, Relation] = {
+        STATUS: table(STATUS, STATUSES, statuses),
+        TITLE: Text(limit=TITLE_LIMIT, one_line=True),
+        TEXT: Text(limit=text_limit),
+        PAGE_IMPACTS: Entries(components, table(PAGE_IMPACTS, IMPACTS, impacts)),
+        SERVICES: Elements(components),
+    }
+    words = tuple(severities)
+    if words:
+        incident[SEVERITY] = table(SEVERITY, SEVERITIES, words)
+    return {INCIDENT: incident, UPDATE: {"text": Text(limit=text_limit)}}
+
+
+def entries_after(update: Update, field: str) -> dict[str, Json]:
+    """The whole map as it must be after an update whose `changes` hold the changed entries only: an entry that is not in
+    it has gone."""
+    return {**(update.desired.get(field) or {}), **(update.changes[field] or {})}
+
+
+def fingerprint(*parts: Json) -> str:
+    """A short digest of what an observation shows: the version of objects whose vendor has no reliable one."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:20]
+
+
+def listed(observed: Sequence[Observation], before: Json) -> tuple[tuple[Changed, ...], dict[str, str]]:
+    """(one line of a poll for each incident that a list showed whole, what to remember in the cursor of their texts).
+
+    The hub compares a picture's own fields. Where a text beside them is new, changed or gone since `before` (what the last
+    poll remembered), the incident is named without a picture, so that it is read.
+    """
+    known = as_map(before)
+    texts = {o.ref.id: fingerprint([[c.ref.id, c.version] for c in o.children]) for o in observed if o.children}
+    items = (Changed(o.ref, o if known.get(o.ref.id) == texts.get(o.ref.id) else None) for o in observed)
+    return tuple(items), texts
+
+
+def as_map(value: Any) -> dict[str, Any]:
+    """`value` if it is a JSON object, else an empty one: vendors leave things out, or send null."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[dict[str, Any]]:
+    """The JSON objects in `value` if it is a list, else none."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

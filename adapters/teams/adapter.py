@@ -1,0 +1,238 @@
+"""Microsoft Teams: an incident's card in a channel and the thread under it, over one of three routes.
+
+Route "graph" is a service account in the channel: it keeps the card in step and reads the thread. "workflow" and "activity"
+(`posts`) can only post. Whatever the route, `incoming` understands what Teams sends. See README.md for what each promises.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from adapters.registry import Spec
+from adapters.teams import capability, doctor, wire
+from adapters.teams import settings as setup
+from adapters.teams.cards import Names
+from adapters.teams.channel import Channel
+from adapters.teams.encrypted import KeySource
+from adapters.teams.graph import Graph
+from adapters.teams.incoming import Incoming
+from adapters.teams.poll import Poll
+from adapters.teams.posts import ActivityRoute, WorkflowRoute
+from adapters.teams.settings import Settings
+from adapters.teams.subscriptions import Subscriptions
+from adapters.teams.tokens import APPLICATION, DELEGATED, Tokens
+from hub.domain.errors import OutcomeUnknown, Refused, Unauthorised, VendorError
+from hub.domain.values import (
+    COMMENT,
+    INCIDENT,
+    Actor,
+    Changes,
+    Command,
+    Desired,
+    Fields,
+    Finding,
+    Json,
+    Mark,
+    Observation,
+    Ref,
+    Update,
+    Written,
+)
+from hub.ports import Adapter, Secrets
+
+PROTOCOL = 1
+NAME = "teams"
+
+SKEW = timedelta(minutes=10)
+"""How far Graph's clock may differ from ours when a mark is looked for."""
+
+REMEMBERED = 4_096
+
+
+class GraphRoute(Incoming):
+    """A service account that posts, edits and reads through Graph, delegated."""
+
+    def __init__(self, spec: Spec, settings: Settings, names: Names, graph: Graph, keys: KeySource | None) -> None:
+        super().__init__(spec, settings, keys)
+        self.names, self.graph = names, graph
+        self.channel = Channel(settings, graph)
+        self.capabilities = capability.graph()
+        self.relations = capability.relations(spec)
+        self.subscriptions = Subscriptions(spec, settings, graph)
+        self._poll = Poll(spec, settings, self.channel, self.relations[INCIDENT]["status"])
+        self._known: OrderedDict[Ref, Observation] = OrderedDict()
+
+    def _remember(self, seen: Observation) -> Observation:
+        """What our own messages showed last: an edit right after a read needs no second one."""
+        for one in (seen, *seen.children):
+            if one.mark:
+                self._known[one.ref] = replace(one, children=())
+                self._known.move_to_end(one.ref)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return seen
+
+    def observe(self, ref: Ref) -> Observation:
+        message = self.channel.message(ref)
+        if message is None:
+            return Observation(ref=ref, state="absent")
+        if ref.kind == COMMENT:
+            return self._remember(wire.observed_reply(message, ref.parent or "", self.settings.account))
+        talk = self.channel.replies(ref.id)
+        if talk is None:
+            return Observation(ref=ref, state="absent")
+        return self._remember(wire.observed(message, self.settings.account, *talk))
+
+    def find(self, mark: Mark) -> Sequence[Observation]:
+        """Roots: by what has changed since a little before the create; replies: by their thread."""
+        account = self.settings.account
+        seen: list[Observation] = []
+        if mark.kind == COMMENT:
+            talk = self.channel.replies(mark.parent.id) if mark.parent else None
+            if talk and mark.parent:
+                seen = [wire.observed_reply(m, mark.parent.id, account) for m in talk[0]]
+        else:
+            page = self.channel.changed(mark.since - SKEW)
+            seen = [wire.observed(m, account) for m in page.messages]
+            while page.more and page.link:
+                page = self.channel.follow(page.link)
+                seen += [wire.observed(m, account) for m in page.messages]
+        found = [self._remember(o) for o in seen if o.mark == mark.key and o.state == "present"]
+        return sorted(found, key=lambda o: int(o.ref.id))
+
+    def create(self, desired: Desired, mark: Mark) -> Written:
+        if desired.kind == INCIDENT:
+            payload = wire.root_payload(desired.fields, mark.key, desired.context, self.names)
+            seen = wire.observed(self._posted(payload, None), self.settings.account)
+        elif desired.parent is None:
+            raise Refused("a comment needs the message that it replies to")
+        else:
+            root = desired.parent.id
+            text, who = str(desired.fields.get("text") or ""), desired.context.get("author")
+            seen = wire.observed_reply(
+                self._posted(wire.reply_payload(text, mark.key, who), root), root, self.settings.account
+            )
+        self._remember(seen)
+        return Written(ref=seen.ref, url=seen.url, version=seen.version, observation=seen)
+
+    def _posted(self, payload: Mapping[str, Json], root: str | None) -> dict[str, Json]:
+        """Raises OutcomeUnknown when Graph took the message but does not say which it is: it is found by its mark."""
+        message = self.channel.post(payload, root)
+        if not str(message.get("id") or "").isdigit():
+            raise OutcomeUnknown("Graph took the message and gave no id")
+        return message
+
+    def update(self, ref: Ref, update: Update) -> Written:
+        """A whole new card, or a whole new text: Teams knows no smaller edit. Its answer is empty (204)."""
+        try:
+            if update.changes.get("deleted") is True:
+                self.channel.delete(ref)
+            elif ref.kind == COMMENT:
+                self.channel.edit(ref, self._new_reply(ref, update))
+            else:
+                self.channel.edit(ref, self._new_root(ref, update))
+                self._known.pop(ref, None)
+        except Unauthorised as exc:
+            raise self._whose(ref, exc) from None
+        return Written(ref=ref)
+
+    def _whose(self, ref: Ref, refusal: Unauthorised) -> VendorError:
+        """403 means "not your message" as well as "no permission": one read tells them apart."""
+        if not refusal.words.startswith("HTTP 403"):
+            return refusal
+        message = self.channel.message(ref)
+        if message is not None and not wire.is_from(message, self.settings.account):
+            return Refused("Teams lets nobody edit or delete another person's message")
+        return refusal
+
+    def _new_reply(self, ref: Ref, update: Update) -> Mapping[str, Json]:
+        """A reply's mark never changes, so any earlier reading will do."""
+        seen = self._known.get(ref) or self.observe(ref)
+        if seen.mark is None:
+            raise Refused("Teams lets nobody edit another person's message")
+        text = update.changes.get("text", update.desired.get("text"))
+        return wire.reply_payload(str(text or ""), seen.mark, update.context.get("author"))
+
+    def _new_root(self, ref: Ref, update: Update) -> Mapping[str, Json]:
+        """The card as it was when `update.expected` was read, with the changes in it, drawn again."""
+        seen = self._known.get(ref)
+        if seen is None or update.expected is None or seen.version != update.expected:
+            message = self.channel.message(ref)
+            seen = wire.observed(message, self.settings.account) if message else None
+        if seen is None or seen.mark is None:
+            raise Refused("this message is not a card of ours")
+        return wire.root_payload(_changed(seen.fields, update), seen.mark, update.context, self.names)
+
+    def changed_since(self, cursor: Json | None) -> Changes:
+        found = self._poll.since(cursor)
+        for item in found.items:
+            if item.observation:
+                self._remember(item.observation)
+        return found
+
+    def reactions(self, observation: Observation) -> Sequence[tuple[str, Command]]:
+        """Each person's each mapped reaction, once for all: its id names message, reaction and person."""
+        found = []
+        for one in observation.fields.get(wire.REACTIONS) or ():
+            kind, _, user = str(one).rpartition(":")
+            if kind in self.settings.reactions:
+                command = Command(self.settings.reactions[kind], actor=Actor(account=user))
+                found.append((f"{observation.ref.id}:{one}", command))
+        return found
+
+    def subscribe(self, url: str, secrets: Secrets) -> Json:
+        doctor.note_keys(self.spec, self.settings)
+        return self.subscriptions.subscribe(url, secrets)
+
+    def renew(self, subscription: Json, secrets: Secrets) -> Json:
+        doctor.note_keys(self.spec, self.settings)
+        return self.subscriptions.renew(subscription, secrets)
+
+    def probe(self) -> None:
+        self.channel.itself()
+
+    def examine(self) -> Sequence[Finding]:
+        return doctor.examine(self.spec, self.settings, self.channel, self.subscriptions)
+
+
+def _changed(fields: Fields, update: Update) -> dict[str, Json]:
+    """`fields` with the changes in them. The whole new value of a set or map stands in `desired`; without it, the change
+    itself says which elements."""
+    out = dict(fields)
+    for name, value in update.changes.items():
+        many = capability.MANY.get(name)
+        if not many:
+            out[name] = value
+        elif name in update.desired:
+            out[name] = update.desired[name]
+        elif many == "set":
+            kept = [e for e in out.get(name) or () if e not in value.get("remove", ())]
+            out[name] = kept + [e for e in value.get("add", ()) if e not in kept]
+        else:
+            out[name] = {k: v for k, v in {**(out.get(name) or {}), **value}.items() if v is not None}
+    return out
+
+
+def _names(spec: Spec, settings: Settings) -> Names:
+    """Services as customers know them; people as the settings name them, else by our own id."""
+    return Names(
+        person=lambda who: settings.people_names.get(who, who),
+        service=lambda which: spec.service_names.get(which, which),
+    )
+
+
+def build(spec: Spec, keys: KeySource | None = None) -> Adapter:
+    """Raises ValueError (or VocabularyGap) with the place. keys: another source of signing keys than the notebook."""
+    settings = setup.read(spec)
+    names = _names(spec, settings)
+    if settings.route == setup.WORKFLOW:
+        return WorkflowRoute(spec, settings, names)
+    grant = DELEGATED if settings.route == setup.GRAPH else APPLICATION
+    tokens = Tokens(spec.wire, spec.clock, spec.secrets, settings.token_url, settings.client_id, settings.scope, grant)
+    graph = Graph(spec.wire, settings.graph_url, spec.clock, tokens)
+    if settings.route == setup.ACTIVITY:
+        return ActivityRoute(spec, settings, names, graph)
+    return GraphRoute(spec, settings, names, graph, keys)

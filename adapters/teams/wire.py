@@ -1,0 +1,267 @@
+"""Graph's messages ↔ the hub's values. Pure: nothing here talks or knows the time.
+
+A root message is an incident's card, its replies are comments. Shapes: Microsoft Graph v1.0 `chatMessage`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+from adapters.marks import sign, unsign
+from adapters.teams import cards
+from adapters.teams.markup import from_html, to_html
+from hub.domain.errors import Refused
+from hub.domain.values import COMMENT, INCIDENT, Actor, Desired, Fields, Json, Observation, Ref
+
+MESSAGE_ROOM = 2 * 1024
+"""Bytes (UTF-16) of a message that are not its card."""
+
+COMMENT_LIMIT = 4_000
+TITLE_LIMIT = 250
+DESCRIPTION_LIMIT = 2_000
+
+FIELDS = (
+    "status", "severity", "title", "description", "services", "assignees", "roles", "tags", "owner_team", "impacts",
+)  # fmt: skip
+"""What a card carries. Theirs are our words unless a table says otherwise."""
+
+EMPTY: Mapping[str, Json] = {
+    "title": "", "description": "", "services": [], "assignees": [], "roles": {}, "tags": [], "impacts": {},
+}  # fmt: skip
+
+REACTIONS = "reactions"
+
+_RESOURCE = re.compile(
+    r"^/?teams(?:\('(?P<team>[^']+)'\)|/(?P<team2>[^/]+))"
+    r"/channels(?:\('(?P<channel>[^']+)'\)|/(?P<channel2>[^/]+))"
+    r"/messages(?:\('(?P<root>\d{1,20})'\)|/(?P<root2>\d{1,20}))"
+    r"(?:/replies(?:\('(?P<reply>\d{1,20})'\)|/(?P<reply2>\d{1,20})))?$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message stands."""
+
+    team: str
+    channel: str
+    ref: Ref
+
+
+def place(resource: str) -> Place | None:
+    """`teams('t')/channels('c')/messages('1')[/replies('2')]`, with parentheses or slashes, → its place."""
+    found = _RESOURCE.match(resource)
+    if not found:
+        return None
+    team, channel, root, reply = (found[k] or found[k + "2"] for k in ("team", "channel", "root", "reply"))
+    ref = Ref(COMMENT, reply, root) if reply else Ref(INCIDENT, root)
+    return Place(unquote(team), unquote(channel), ref)
+
+
+def when(value: Json) -> datetime | None:
+    """Graph's time (up to seven digits of seconds, `Z`), UTC; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    text = re.sub(r"(\.\d{6})\d+", r"\1", value).replace("Z", "+00:00")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def stamp(moment: datetime) -> str:
+    """UTC as Graph writes it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def _part(message: Json, *path: str) -> Json:
+    for step in path:
+        message = message.get(step) if isinstance(message, Mapping) else None
+    return message
+
+
+def author(message: Mapping[str, Any]) -> Actor | None:
+    """Who sent it; a system message has nobody."""
+    user = _part(message, "from", "user") or _part(message, "from", "application")
+    if not isinstance(user, Mapping):
+        return None
+    return Actor(name=user.get("displayName"), account=user.get("id"))
+
+
+def is_from(message: Mapping[str, Any], account: str) -> bool:
+    return str(_part(message, "from", "user", "id") or "").lower() == account.lower()
+
+
+def reactions(message: Mapping[str, Any]) -> list[str]:
+    """`reaction:user id`, sorted: who reacted with what."""
+    found = set()
+    for one in message.get("reactions") or ():
+        kind, user = _part(one, "reactionType"), _part(one, "user", "user", "id")
+        if isinstance(kind, str) and isinstance(user, str):
+            found.add(f"{kind}:{user}")
+    return sorted(found)
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """What a reader sees of a message's body, its attachments by name."""
+    content = str(_part(message, "body", "content") or "")
+    text = from_html(content) if _part(message, "body", "contentType") != "text" else content.strip()
+    names = [str(a.get("name")) for a in message.get("attachments") or () if isinstance(a, Mapping) and a.get("name")]
+    return "\n".join([text, *(f"[attachment: {n}]" for n in names)]).strip()
+
+
+def _state(message: Mapping[str, Any]) -> str:
+    return "deleted" if message.get("deletedDateTime") else "present"
+
+
+def observed_reply(message: Mapping[str, Any], root: str, account: str) -> Observation:
+    """A reply as a comment. A mark counts only in what our own account has sent."""
+    text, key = text_of(message), None
+    if is_from(message, account):
+        text, key = unsign(text)
+    deleted = bool(message.get("deletedDateTime"))
+    return Observation(
+        ref=Ref(COMMENT, str(message["id"]), root),
+        state=_state(message),
+        fields={"text": "" if deleted else text, "deleted": deleted},
+        version=message.get("etag"),
+        url=message.get("webUrl"),
+        mark=key,
+        type=_type(message),
+        created_at=when(message.get("createdDateTime")),
+        actor=author(message),
+    )
+
+
+def _type(message: Mapping[str, Any]) -> str:
+    """A message that calls an app (our outgoing webhook) is a command, not something said to the others."""
+    if message.get("messageType", "message") != "message":
+        return "other"
+    calls = any((m.get("mentioned") or {}).get("application") for m in message.get("mentions") or ())
+    return "command" if calls else "incident"
+
+
+def in_order(replies: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What people and apps have said, oldest first; without the system's own messages."""
+    said = [r for r in replies if str(r.get("id") or "").isdigit() and r.get("messageType", "message") == "message"]
+    return sorted(said, key=lambda r: int(r["id"]))
+
+
+def observed(
+    message: Mapping[str, Any], account: str, replies: Iterable[Mapping[str, Any]] | None = None, complete: bool = False
+) -> Observation:
+    """A root message as an incident: the fields are those of the hidden block, if our own account has sent it.
+
+    Any other root is "other" and has no fields: Teams lets nobody edit it, so it can never be kept in step.
+    version: of the root and its replies together, so that a new reply is a new version.
+    """
+    known = cards.read(message.get("attachments")) if is_from(message, account) else None
+    root = str(message["id"])
+    children = tuple(observed_reply(r, root, account) for r in in_order(replies or ()))
+    version = str(message.get("etag") or "")
+    if replies is not None:
+        newest = max((str(c.version or "") for c in children), key=lambda v: (len(v), v), default="")
+        version = f"{version}+{len(children)}:{newest}"
+    fields: dict[str, Json] = {}
+    if known:
+        fields = {name: known[0].get(name) or EMPTY.get(name) for name in FIELDS}
+        fields[REACTIONS] = reactions(message)
+    return Observation(
+        ref=Ref(INCIDENT, root),
+        state=_state(message),
+        fields=fields,
+        version=version or None,
+        url=message.get("webUrl"),
+        mark=known[1] if known else None,
+        type="incident" if known else "other",
+        created_at=when(message.get("createdDateTime")),
+        actor=author(message),
+        children=children,
+        children_complete=complete,
+    )
+
+
+def _attachment_id(mark: str) -> str:
+    return str(uuid.UUID(hashlib.sha256(mark.encode()).hexdigest()[:32]))
+
+
+def root_payload(fields: Fields, mark: str, context: Fields, names: cards.Names) -> dict[str, Json]:
+    """The body of a POST or PATCH of an incident's root message. Raises Refused when it cannot be made to fit."""
+    own = {name: fields.get(name) or EMPTY.get(name) for name in FIELDS}
+    card = cards.draw(own, mark, context, names, room=cards.LIMIT - MESSAGE_ROOM)
+    key = _attachment_id(mark)
+    return {
+        "summary": cards.headline(own, context),
+        "importance": "high" if own["severity"] in ("SEV1", "SEV2") else "normal",
+        "body": {"contentType": "html", "content": f'<attachment id="{key}"></attachment>'},
+        "attachments": [
+            {"id": key, "contentType": cards.CARD_TYPE, "content": json.dumps(card, ensure_ascii=False)},
+        ],
+    }
+
+
+def reply_payload(text: str, mark: str | None, who: str | None) -> dict[str, Json]:
+    """The body of a POST or PATCH of a reply: escaped text, the mark as its last line."""
+    signed = sign(text, mark, who, COMMENT_LIMIT + 200) if mark else text
+    payload = {"body": {"contentType": "html", "content": to_html(signed)}}
+    if cards.size(payload) > cards.LIMIT:
+        raise Refused("the text is too long for a Teams message", field="text")
+    return payload
+
+
+def workflow_payload(desired: Desired, names: cards.Names) -> dict[str, Json]:
+    """The body for a Workflows webhook: one card as an object, nothing hidden in it (nobody can ever read it back)."""
+    if desired.kind == INCIDENT:
+        card = cards.draw(desired.fields, None, desired.context, names, room=cards.LIMIT - MESSAGE_ROOM)
+    else:
+        by, number = desired.context.get("author"), desired.context.get("number")
+        title = " · ".join(str(w) for w in (number, by) if w) or "Comment"
+        card = cards.draw(
+            {"title": title, "description": desired.fields.get("text")}, None, {**desired.context, "number": None}, names,
+            room=cards.LIMIT - MESSAGE_ROOM,
+        )  # fmt: skip
+        card["body"] = [part for part in card["body"] if part.get("id") != "state"]
+    return {
+        "type": "message",
+        "attachments": [{"contentType": cards.CARD_TYPE, "contentUrl": None, "content": card}],
+    }
+
+
+PREVIEW_LIMIT = 150
+
+
+def notification_payload(
+    desired: Desired, activity: str, recipient: Mapping[str, Json], topic_url: str
+) -> dict[str, Json]:
+    """The body of `sendActivityNotification`; the app's manifest must declare the activity type with `{incident}`."""
+    line = cards.headline(desired.fields, desired.context)
+    return {
+        "topic": {"source": "text", "value": line[:100], "webUrl": topic_url},
+        "activityType": activity,
+        "previewText": {"content": line[:PREVIEW_LIMIT]},
+        "templateParameters": [{"name": "incident", "value": line[:PREVIEW_LIMIT]}],
+        "recipient": dict(recipient),
+    }
+
+
+_AT = re.compile(r"<at[^>]*>(.*?)</at>", re.S | re.I)
+
+
+def command_text(text: str) -> str:
+    """What a person wrote to the outgoing webhook, without the mention that called it. Other mentions keep their name."""
+    text = re.sub(r"^\s*(?:<(?:p|div)[^>]*>\s*)*" + _AT.pattern, "", text, count=1, flags=re.S | re.I)
+    text = _AT.sub(r"\1", text)
+    text = re.sub(r"<br\s*/?>|</(?:p|div)>", "\n", text, flags=re.I)
+    text = re.sub(r"</?(?:p|div|span|b|i|strong|em|u|a)(?:\s[^>]*)?>", "", text, flags=re.I)
+    text = html.unescape(text).replace("\u00a0", " ")
+    return "\n".join(" ".join(line.split()) for line in text.split("\n")).strip()
