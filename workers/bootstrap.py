@@ -1,0 +1,175 @@
+"""The only composition root: from the settings to a hub with its adapters. Nothing else in the product knows both sides.
+
+A process makes one hub, when it first needs it (`of_this_process`); after a fork the child makes its own, because database
+and vendor connections must not be shared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import redis
+
+from adapters.http import Wire
+from adapters.registry import Spec, UnknownVendor, build
+from hub.clock import SystemClock, SystemIds
+from hub.domain.errors import VendorError
+from hub.ports import Adapter, Clock, Ids, Secrets, Wake
+from hub.settings import Settings, SettingsError, load
+from hub.store.connections import StoreNotebook
+from hub.store.unit import Store
+from hub.store.vault import Vault, VaultLocked
+from hub.sync.budget import Budget
+from hub.sync.hub import Hub
+from mappings.vocabulary import BadTable, overlay
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+_hubs: dict[int, Hub] = {}
+
+
+def redis_url(settings: Settings) -> str:
+    """The Redis of this hub; "" where there is none."""
+    if settings.redis_url is not None:
+        return settings.redis_url
+    from workers.supervisor import url
+
+    return url(settings.data_dir)
+
+
+def queue_wake(settings: Settings, clock: Clock) -> Wake:
+    """The wake-up port of a process that does not work itself, or works for the queue."""
+    from workers.queue import NoWake, RqWake
+
+    where = redis_url(settings)
+    return RqWake(where, clock) if where else NoWake()
+
+
+def slots(where: str, clock: Clock) -> Callable[[], int]:
+    """How many workers there are in all, asked at most every ten seconds."""
+    if not where:
+        return lambda: 2
+    from workers.queue import connect, count
+
+    seen: list[float] = [-1e9, 2]
+
+    def now() -> int:
+        if clock.monotonic() - seen[0] > 10:
+            seen[0] = clock.monotonic()
+            with contextlib.suppress(redis.RedisError):
+                seen[1] = count(connect(where))
+        return max(2, int(seen[1]))
+
+    return now
+
+
+def secrets_of(settings: Settings, store: Store, clock: Clock, ids: Ids) -> Callable[[str], Secrets]:
+    """connection → its secrets: the vault's before those of the environment. Raises SettingsError for a bad vault key."""
+    try:
+        vault = Vault(store, clock, ids, settings.vault_key or b"")
+    except VaultLocked as e:
+        raise SettingsError([str(e)]) from None
+    return lambda connection: vault.secrets(connection, settings.secrets(connection))
+
+
+def adapters_of(
+    settings: Settings, store: Store, clock: Clock, ids: Ids, wire: Wire, secrets: Callable[[str], Secrets]
+) -> dict[str, Adapter]:
+    """An adapter for each connection. Raises SettingsError with what is wrong in any of them."""
+    made: dict[str, Adapter] = {}
+    problems: list[str] = []
+    for name, connection in settings.config.connections.items():
+        try:
+            spec = Spec(
+                name=name,
+                settings=connection.settings,
+                vocabulary=overlay(connection.vendor, settings.vocabulary.get(name, {})),
+                secrets=secrets(name),
+                notebook=StoreNotebook(store, name),
+                wire=wire,
+                clock=clock,
+                ids=ids,
+                service_names=settings.config.services,
+                base_url=settings.config.base_url,
+            )
+            made[name] = build(connection.vendor, spec)
+        except (ValueError, UnknownVendor, BadTable, VendorError) as e:
+            problems.append(f"{settings.path}: [connections.{name}]: {e}")
+    if problems:
+        raise SettingsError(problems)
+    return made
+
+
+def build_hub(
+    settings: Settings,
+    *,
+    wake: Wake | None = None,
+    store: Store | None = None,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    wire: Wire | None = None,
+) -> Hub:
+    """A hub from its settings; each port may be replaced. Talks to nobody. Raises SettingsError."""
+    clock, ids, wire = clock or SystemClock(), ids or SystemIds(), wire or Wire()
+    store = store or Store(settings.database_url)
+    secrets = secrets_of(settings, store, clock, ids)
+    return Hub(
+        store=store,
+        clock=clock,
+        ids=ids,
+        wake=wake or queue_wake(settings, clock),
+        adapters=adapters_of(settings, store, clock, ids, wire, secrets),
+        config=settings.config,
+        budget=Budget(clock, redis_url(settings) or None, ids=ids, workers=slots(redis_url(settings), clock)),
+        secrets=secrets,
+        owner=f"{socket.gethostname()[:30]}:{os.getpid()}:{ids.new()[-8:]}",
+    )
+
+
+def migrated(settings: Settings) -> None:
+    """Brings the database, and the connections' rows in it, in line with this version and the configuration.
+
+    Raises SettingsError, StoreUnavailable, NotMigratable.
+    """
+    from hub.store import migrate
+    from hub.sync.setup import register
+    from workers.queue import NoWake
+
+    migrate.upgrade(settings.database_url)
+    hub = build_hub(settings, wake=NoWake())
+    try:
+        register(hub)
+    except ValueError as e:
+        raise SettingsError([f"{settings.path}: {e}"]) from None
+    finally:
+        hub.store.close()
+
+
+def of_this_process() -> Hub:
+    """The hub of this process, made at the first call. Raises SettingsError."""
+    pid = os.getpid()
+    if pid not in _hubs:
+        _hubs.clear()
+        _hubs[pid] = build_hub(load())
+    return _hubs[pid]
+
+
+def web_app() -> Flask:
+    """The WSGI application. Raises SettingsError."""
+    from functools import partial
+
+    from hub.web.app import create_app
+    from workers.queue import alive
+
+    hub, settings = of_this_process(), load()
+    where = redis_url(settings)
+    return create_app(
+        hub,
+        redis_alive=partial(alive, where) if where else None,
+        trusted_proxies=settings.trusted_proxies,
+    )

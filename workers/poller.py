@@ -1,0 +1,72 @@
+"""Where there is no Redis at all: one process that sweeps and does the duties itself, in a few threads.
+
+Slower than the queue (a webhook waits up to a second for the sweep), not less certain: the rows are the truth either way.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+from workers.timer import Timer
+
+if TYPE_CHECKING:
+    from hub.sync.hub import Hub
+
+log = logging.getLogger(__name__)
+
+
+class LocalWake:
+    """`hub.ports.Wake` inside one process: names wait in memory, each (duty, name) once."""
+
+    def __init__(self) -> None:
+        self._names: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
+        self._waiting: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+
+    def wake(self, duty: str, name: str) -> None:
+        with self._lock:
+            if (duty, name) in self._waiting:
+                return
+            self._waiting.add((duty, name))
+        self._names.put((duty, name))
+
+    def next(self) -> tuple[str, str] | None:
+        """Waits for a name; None = it is time to stop."""
+        item = self._names.get()
+        if item is not None:
+            with self._lock:
+                self._waiting.discard(item)
+        return item
+
+    def close(self, threads: int) -> None:
+        """Lets this many waiting threads go."""
+        for _ in range(threads):
+            self._names.put(None)
+
+
+def run(hub: Hub, wake: LocalWake, stop: threading.Event, threads: int = 4) -> None:
+    """Works until `stop` is set; the duties in hand are finished. `hub.wake` must be `wake`."""
+    log.warning("there is no Redis: polling the database once a second instead (install redis-server for speed)")
+    pool = [threading.Thread(target=_work, args=(hub, wake, stop), name=f"duty-{n}") for n in range(threads)]
+    for thread in pool:
+        thread.start()
+    try:
+        Timer(hub).run(stop)
+    finally:
+        wake.close(threads)
+        for thread in pool:
+            thread.join()
+
+
+def _work(hub: Hub, wake: LocalWake, stop: threading.Event) -> None:
+    from hub.sync import duties
+
+    while (item := wake.next()) is not None and not stop.is_set():
+        duty, name = item
+        try:
+            duties.run(hub, duty, name)
+        except Exception:
+            log.exception("%s of %s failed; the sweep brings it again", duty, name)

@@ -1,0 +1,92 @@
+"""The timer: once a second it looks for what is due and wakes the workers. Several may run, one of them sweeps: the one
+that holds the lease in SQL. The others take over within `LEASE_SECONDS` of its death.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from hub.store import leases
+from hub.store.unit import StoreUnavailable
+
+if TYPE_CHECKING:
+    from hub.sync.hub import Hub
+
+log = logging.getLogger(__name__)
+
+LEASE = "timer"
+LEASE_SECONDS = 5.0
+TICK_SECONDS = 1.0
+GLANCE_SECONDS = 0.1
+"""Between two sweeps the timer glances at what has just become due: a write that waits for a vendor's rate limit would
+else lose half a second each time."""
+
+
+class Timer:
+    """One timer process (or thread)."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._said = ""
+        self._registered = False
+
+    def tick(self) -> int | None:
+        """One look: takes or renews the lease, then sweeps. Returns how many wake-ups were sent, None without the lease.
+        The first one brings the connections' rows in line with the configuration.
+
+        Never raises for a database that is away: the next tick comes in a second.
+        """
+        from hub.sync.setup import register
+        from hub.sync.sweep import sweep
+
+        hub = self._hub
+        try:
+            if not self._registered:
+                register(hub)
+                self._registered = True
+            with hub.store.unit() as tx:
+                fence = leases.take(tx, LEASE, hub.owner, hub.clock.now(), LEASE_SECONDS)
+            if fence is None:
+                self._say("standing by: another timer sweeps")
+                return None
+            self._say("sweeping")
+            return sweep(hub)
+        except StoreUnavailable as e:
+            self._say(f"the database is not available: {e}")
+            return None
+        except Exception:
+            log.exception("the sweep failed; once more in a second")
+            return None
+
+    def run(self, stop: threading.Event) -> None:
+        """Ticks until `stop` is set, then gives the lease back."""
+        while not stop.is_set():
+            began, seen = self._hub.clock.monotonic(), self._hub.clock.now()
+            ours = self.tick() is not None
+            while not stop.wait(GLANCE_SECONDS) and self._hub.clock.monotonic() - began < TICK_SECONDS:
+                if ours:
+                    seen = self._glance(seen)
+        try:
+            with self._hub.store.unit() as tx:
+                leases.give_back(tx, LEASE, self._hub.owner, self._hub.clock.now())
+        except StoreUnavailable:
+            log.info("the lease ends by itself")
+
+    def _glance(self, since: datetime) -> datetime:
+        """Wakes what has become due since then; returns the moment of this look. What it misses, the next sweep finds."""
+        from hub.sync.sweep import sweep
+
+        now = self._hub.clock.now()
+        try:
+            sweep(self._hub, since)
+        except Exception as e:
+            self._say(f"a look between two sweeps failed ({type(e).__name__})")
+        return now
+
+    def _say(self, words: str) -> None:
+        if words != self._said:
+            self._said = words
+            log.info("timer: %s", words)
