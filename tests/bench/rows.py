@@ -1,0 +1,83 @@
+"""One line of the table, and how large a run is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+COLUMNS = ("name", "value", "unit", "floor", "ratio", "required", "holds")
+
+
+@dataclass(frozen=True)
+class Row:
+    """value: measured, in `unit`. floor: what the parts alone can do, measured or computed in the same run; None = there is
+    none. ratio: value / floor. required: in words; "" = only told. holds: None where nothing is required."""
+
+    name: str
+    value: float
+    unit: str
+    floor: float | None = None
+    ratio: float | None = None
+    required: str = ""
+    holds: bool | None = None
+
+    def shape(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def told(name: str, value: float, unit: str, floor: float | None = None) -> Row:
+    """A figure of which nothing is required."""
+    return Row(name, value, unit, floor, value / floor if floor else None)
+
+
+def at_most(name: str, value: float, unit: str, limit: float) -> Row:
+    return Row(name, value, unit, required=f"value <= {limit:g}", holds=value <= limit)
+
+
+def at_least(name: str, value: float, unit: str, limit: float) -> Row:
+    return Row(name, value, unit, required=f"value >= {limit:g}", holds=value >= limit)
+
+
+def ratio_at_least(name: str, value: float, unit: str, floor: float, limit: float) -> Row:
+    ratio = value / floor if floor else 0.0
+    return Row(name, value, unit, floor, ratio, f"ratio >= {limit:g}", ratio >= limit)
+
+
+def ratio_at_most(name: str, value: float, unit: str, floor: float, limit: float) -> Row:
+    ratio = value / floor if floor else float("inf")
+    return Row(name, value, unit, floor, ratio, f"ratio <= {limit:g}", ratio <= limit)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """size: "full" (the table of the issue), "quick" (a few minutes in all) or "mini" (does it run?). note: a line for the
+    reader while it runs; notes: what the measurements found to dominate, printed below the table."""
+
+    size: str = "full"
+    note: Callable[[str], None] = lambda line: None
+    notes: list[str] = field(default_factory=list)
+
+    def of(self, full: Any, quick: Any, mini: Any) -> Any:
+        """The figure for this size of run."""
+        return {"full": full, "quick": quick, "mini": mini}[self.size]
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which `share` of the values lie."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def in_turns(rounds: int, *acts: Callable[[], float]) -> list[list[float]]:
+    """Runs the acts A B A B ..., `rounds` times each; returns the results of each act."""
+    seen: list[list[float]] = [[] for _ in acts]
+    for _ in range(rounds):
+        for results, act in zip(seen, acts, strict=True):
+            results.append(act())
+    return seen
+
+
+def medians(results: Sequence[Sequence[float]]) -> list[float]:
+    return [median(one) for one in results]

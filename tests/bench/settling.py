@@ -1,0 +1,123 @@
+"""Outbox rows settled per second by one worker, through an adapter that does nothing, against RQ's SimpleWorker and jobs
+that do nothing. A settled row is: woken, claimed (commit), written, settled with journal, shadow and next plan (commit)."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from statistics import median
+
+from sqlalchemy import func, insert, select, update
+
+from hub.store.tables import incidents, links, outbox
+from hub.store.unit import Store
+from tests.bench.databases import LONG_AGO, fill, fresh, kinds
+from tests.bench.machine import ROOT
+from tests.bench.noop import NAME, noop_hub
+from tests.bench.rows import Plan, Row, in_turns, ratio_at_least
+from tests.bench.servers import redis_server
+from workers import queue as names
+from workers.queue import RqWake
+
+
+def measure(plan: Plan) -> list[Row]:
+    count, rounds = plan.of((1_000, 5), (300, 3), (10, 1))
+    rows = []
+    with redis_server() as redis:
+        for kind in kinds():
+            with fresh(kind) as url:
+                store = Store(url)
+                store.create_all()
+                noop_hub(store)
+                fill(store, count, NAME)
+                ours, floor = in_turns(
+                    rounds, lambda s=store: _settled(s, redis, count), lambda: _nothing(redis, count)
+                )  # fmt: skip
+                store.close()
+            name = f"outbox rows settled by one worker, no-op adapter, {kind}"
+            rows.append(ratio_at_least(name, median(ours), "rows/s", median(floor), 1.0))
+    return rows
+
+
+def _settled(store: Store, redis: str, count: int) -> float:
+    """Rows a second. An intention for every link, every one woken; then a worker."""
+    hub = noop_hub(store, RqWake(redis, _clock()))
+    now = hub.clock.now()
+    title = f"title of {hub.ids.new()}"
+    with store.unit() as tx:
+        found = tx.execute(select(links.c.id, links.c.incident_id)).all()
+        tx.execute(update(links).values(written_at=LONG_AGO))
+        tx.execute(update(incidents).values(fields={"title": title, "status": "acknowledged"}))
+        tx.execute(
+            insert(outbox),
+            [
+                {
+                    "id": hub.ids.new(), "link_id": link, "incident_id": incident, "connection": NAME, "op": "update",
+                    "state": "due", "changes": {"title": title}, "base_rev": 1, "created_at": now, "due_at": now,
+                }
+                for link, incident in found
+            ],
+        )  # fmt: skip
+    names.COALESCE_SECONDS = 600  # all of them wait from here on, on a slow machine for longer than a wake-up lives
+    for link, _ in found:
+        hub.wake.wake("deliver", link)
+    seconds = _worker("hub", redis, store.writer.url.render_as_string(hide_password=False))
+    with store.reading() as tx:
+        done = tx.execute(select(func.count()).where(outbox.c.changes["title"].as_string() == title, outbox.c.state == "done")).scalar()  # fmt: skip
+    assert done == count, f"{done} of {count} rows were settled"
+    return count / seconds
+
+
+def _nothing(redis: str, count: int) -> float:
+    """Jobs a second of RQ alone."""
+    from rq import Queue
+    from rq.serializers import JSONSerializer
+
+    from workers.queue import VENDORS, connect
+
+    queue = Queue(VENDORS, connection=connect(redis), serializer=JSONSerializer)
+    for _ in range(count):
+        queue.enqueue_call("tests.bench.settling.nothing", result_ttl=0)
+    return count / _worker("rq", redis, "")
+
+
+def nothing() -> None:
+    """The job of the floor."""
+
+
+def _clock():  # type: ignore[no-untyped-def]
+    from hub.clock import SystemClock
+
+    return SystemClock()
+
+
+def _worker(what: str, redis: str, url: str) -> float:
+    """Seconds that a worker process of its own takes until the queues are empty, its start not counted."""
+    import subprocess
+
+    words = [sys.executable, "-m", "tests.bench.settling", what, redis, url]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    return float(json.loads(done.stdout))
+
+
+def _work(what: str, redis: str, url: str) -> None:
+    """In the worker process."""
+    import os
+
+    from workers import bootstrap
+    from workers.queue import work
+
+    if what == "hub":
+        from hub.clock import SystemClock
+
+        bootstrap._hubs[os.getpid()] = noop_hub(Store(url), RqWake(redis, SystemClock()), redis)
+    began = time.perf_counter()
+    work(redis, 1, burst=True)
+    print(json.dumps(time.perf_counter() - began))
+
+
+if __name__ == "__main__":
+    _work(*sys.argv[1:4])

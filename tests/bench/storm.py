@@ -1,0 +1,38 @@
+"""A storm: 1,000 incidents opened within a minute. How long until every link has settled, against the floor that the
+vendors' rate limits set? The status page takes no part: its drafts wait for people."""
+
+from __future__ import annotations
+
+import time
+
+from tests.bench.rows import Plan, Row, ratio_at_most
+from tests.bench.town import SYSTEMS, Town
+
+PER_SECOND = 1_000 / 60
+
+
+def measure(plan: Plan) -> list[Row]:
+    count = plan.of(1_000, 60, 3)
+    town = Town(delay=0.0, limits=True, public=False)
+    with town.alive():
+        town.subscribed()
+        time.sleep(plan.of(5, 5, 0))
+        began = time.monotonic()
+        for n in range(count):
+            time.sleep(max(0.0, began + n / PER_SECOND - time.monotonic()))
+            town.open(1)
+        town.settled(count, 600 + 3 * count)
+        seconds = time.monotonic() - began
+        hub = town.hub()
+        floors = {}
+        for system in SYSTEMS[:3]:  # one read of the incident at its source, one create in each of the others
+            floors[system] = max(
+                ((count - rate.count) * rate.per / rate.count for rate in hub.capabilities(system).rates), default=0.0
+            )
+    floor = max(count / PER_SECOND, *floors.values())
+    plan.notes.append(
+        f"storm of {count}: calls "
+        + ", ".join(f"{s} {town.calls[s]}" for s in SYSTEMS[:3])
+        + f"; refused by a vendor: {sum(town.refused.values())}; the floor is set by {max(floors, key=lambda s: floors[s])}"
+    )
+    return [ratio_at_most(f"storm of {count:,} incidents, until all links settle", seconds, "s", floor, 1.2)]

@@ -1,0 +1,187 @@
+"""A whole hub under load: `lockstep up` with two workers, and the four stand-ins on loopback, each with its real protocol.
+
+The stand-ins run in a thread each of this process, answer after a set delay, and note when which object was written. Their
+webhooks are carried by a thread pool, at once. What is measured begins when a webhook is sent and ends when the stand-in has
+answered the write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+from sqlalchemy import text
+
+from adapters.sandboxing import Outgoing, Sandbox
+from hub.sync.hub import Hub
+from tests.bench.databases import SQLITE, fresh
+from workers.demo.house import House
+from workers.demo.vendors import Vendors, free_port
+
+SYSTEMS = ("pagerduty", "jira", "teams", "statuspage")
+WRITING = ("POST", "PUT", "PATCH", "DELETE")
+PUBLIC = '[[policy.links]]\nconnection = "statuspage"\nservices = ["checkout"]\nhold = true\n'
+
+
+@dataclass
+class Town:
+    """house, vendors: as in the demo. delay: seconds until a stand-in answers. limits: whether it keeps its rate limits.
+    public: whether the status page belongs to it. writes: (system, method, path, moment of the answer) of every write that
+    was accepted; sent: (system, what it is about, moment) of every webhook; moments are monotonic seconds."""
+
+    delay: float = 0.05
+    limits: bool = False
+    public: bool = True
+    writes: list[tuple[str, str, str, float]] = field(default_factory=list)
+    calls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    refused: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    sent: list[tuple[str, str, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.vendors = Vendors()
+        for name, box in self.vendors.all.items():
+            box.rate_limited = self.limits
+            self._slow(name, box)
+        self._pool = ThreadPoolExecutor(16, "webhook")
+        self._local = threading.local()
+
+    def _slow(self, name: str, box: Sandbox) -> None:
+        """Answers after the delay, and notes the writes. Outermost, so that no lock of the stand-in is held meanwhile."""
+        answer = box.app.wsgi_app
+
+        def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            seen: list[str] = []
+
+            def begin(status: str, headers: Any, exc_info: Any = None) -> Any:
+                seen.append(status)
+                return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+            time.sleep(self.delay)
+            content = answer(environ, begin)
+            self.calls[name] += 1
+            status = int(seen[0].split()[0])
+            if status in (420, 429):
+                self.refused[name] += 1
+            if environ["REQUEST_METHOD"] in WRITING and status < 400:
+                self.writes.append((name, environ["REQUEST_METHOD"], environ["PATH_INFO"], time.monotonic()))
+            return content
+
+        box.app.wsgi_app = app  # type: ignore[method-assign]
+
+    @contextlib.contextmanager
+    def alive(self, kind: str = SQLITE) -> Iterator[Town]:
+        with tempfile.TemporaryDirectory(prefix="lsbench") as folder, fresh(kind) as url:
+            self.house = House(self.vendors, Path(folder), free_port(), creates=1_000_000)
+            self.house.prepare()
+            self._configure(url)
+            with self.vendors.served(), self.house.up():
+                stop = threading.Event()
+                carrier = threading.Thread(target=self._carry, args=(stop,), daemon=True)
+                carrier.start()
+                try:
+                    yield self
+                finally:
+                    stop.set()
+                    carrier.join(10)
+                    self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _configure(self, url: str) -> None:
+        """The demo's configuration without approvals, with this run's database."""
+        path = Path(self.house.environ["LOCKSTEP_CONFIG"])
+        config = path.read_text(encoding="utf-8")
+        path.write_text(
+            config.replace(PUBLIC, PUBLIC.replace("true", "false") if self.public else ""), encoding="utf-8"
+        )
+        self.house.environ["LOCKSTEP_DATABASE_URL"] = url
+
+    def hub(self) -> Hub:
+        """A hub of this process on the same database, to look."""
+        return self.house.hub()
+
+    # --- webhooks -----------------------------------------------------------------------------------------------
+
+    def _carry(self, stop: threading.Event) -> None:
+        while not stop.wait(0.01):
+            self.carry()
+
+    def carry(self) -> None:
+        """Sends what the stand-ins want sent; those of one object in order, as far as the vendor keeps it."""
+        for name, box in self.vendors.all.items():
+            if box is self.vendors.pagerduty:
+                self.vendors.pagerduty.tick()
+                ready = list(self.vendors.pagerduty.ready())
+            else:
+                ready = list(box.outgoing)
+            for outgoing in ready:
+                if not getattr(outgoing, "carried", False):
+                    outgoing.carried = True  # type: ignore[attr-defined]
+                    self._pool.submit(self._post, name, box, outgoing)
+
+    def _post(self, name: str, box: Sandbox, outgoing: Outgoing) -> None:
+        if not hasattr(self._local, "session"):
+            self._local.session = requests.Session()
+        self.sent.append((name, outgoing.about, time.monotonic()))
+        try:
+            status = self._local.session.post(
+                outgoing.url, data=outgoing.body, headers=outgoing.headers, timeout=10
+            ).status_code
+        except requests.RequestException:
+            status = 0
+        if not 200 <= status < 300:
+            outgoing.carried = False  # type: ignore[attr-defined]
+        elif box is self.vendors.pagerduty:
+            self.vendors.pagerduty.delivered(outgoing)
+        elif outgoing in box.outgoing:
+            box.outgoing.remove(outgoing)
+
+    # --- what people do, and waiting ----------------------------------------------------------------------------
+
+    def open(self, count: int) -> list[str]:
+        """Opens incidents in PagerDuty; returns their ids there."""
+        return [self.vendors.pagerduty.people_create(f"Checkout is broken, {n}", priority="P2") for n in range(count)]
+
+    def settled(self, count: int, patience: float) -> float:
+        """Waits until `count` incidents have a live link in each system, and nothing is left to write; returns seconds."""
+        store, systems = self.hub().store, len(SYSTEMS) - (not self.public)
+        live = text("SELECT count(*) FROM links WHERE kind = 'incident' AND state = 'live' AND remote_id IS NOT NULL")
+        left = text("SELECT count(*) FROM outbox WHERE state IN ('due', 'claimed', 'unknown')")
+
+        def all_linked() -> bool:
+            with store.reading() as tx:
+                return tx.scalar(live) >= count * systems and tx.scalar(left) == 0
+
+        return until(all_linked, patience, f"{count} incidents in {systems} systems")
+
+    def remote_ids(self) -> list[dict[str, str]]:
+        """For each incident: system → id there."""
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        with self.hub().store.reading() as tx:
+            for row in tx.execute(text("SELECT incident_id, connection, remote_id FROM links WHERE kind = 'incident'")):
+                found[row.incident_id][row.connection] = row.remote_id
+        return list(found.values())
+
+    def subscribed(self) -> None:
+        until(lambda: bool(self.vendors.pagerduty.subscriptions), 60, "PagerDuty's webhook subscription")
+
+
+class NotInTime(RuntimeError):
+    """What was waited for did not come."""
+
+
+def until(true: Callable[[], bool], patience: float, what: str, pause: float = 0.1) -> float:
+    """Waits; returns the seconds that it took. Raises NotInTime."""
+    began = time.monotonic()
+    while not true():
+        if time.monotonic() - began > patience:
+            raise NotInTime(f"waited {patience:.0f} s for {what}")
+        time.sleep(pause)
+    return time.monotonic() - began

@@ -1,0 +1,206 @@
+"""What comes in: forged is refused and nothing else is, a rotated secret is no outage, and each true webhook names what it is
+about. None of it calls the vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from hub.domain.errors import Forged
+from hub.domain.values import INCIDENT, Hint, Ref, Request
+from hub.ports import Adapter
+from tests.contract.cases import NOBODY, WORLDS, each_field, each_kind, each_world, fields
+from tests.contract.steps import look, make, wait
+from tests.contract.world import MemorySecrets, World
+
+
+def _some(world: World) -> Sequence[Request]:
+    """Webhooks of a short life; a vendor without any gets a request that looks like one."""
+    _life(world)
+    sent = world.webhooks()
+    if sent:
+        return sent
+    return [Request("POST", "/webhooks/connection", {}, {"content-type": "application/json"}, b"{}", world.clock.now())]
+
+
+def _life(world: World) -> None:
+    ref = world.person_makes(INCIDENT)
+    for kind, declared in world.adapter.capabilities.kinds.items():
+        if kind != INCIDENT and declared.reads:
+            world.person_makes(kind, ref)
+    declared = world.adapter.capabilities.kinds[INCIDENT]
+    if declared.reads and (world.name, INCIDENT) not in NOBODY:
+        seen = look(world, ref)
+        for field, capability in declared.fields.items():
+            if capability.read and field in seen.fields and capability.write != "never":
+                world.person_edits(ref, field, world.another(INCIDENT, field, seen.fields[field]))
+    elif declared.reads:
+        make(world, INCIDENT)
+
+
+def _told(world: World, requests: Sequence[Request]) -> list[Hint]:
+    """The hints of true webhooks, which are all believed."""
+    found: list[Hint] = []
+    for request in requests:
+        assert world.adapter.authenticate(request, world.secrets)
+        found += world.adapter.hints(request)
+    return found
+
+
+def _around(ref: Ref) -> set[Ref]:
+    return {ref, Ref(INCIDENT, ref.parent)} if ref.parent else {ref}
+
+
+# ---------------------------------------------------------------- who it is from
+
+
+@each_world(lambda c: c.webhooks != "none")
+def test_every_webhook_of_the_vendor_is_believed(world: World) -> None:
+    if not any(kind.reads for kind in world.adapter.capabilities.kinds.values()):
+        return  # a route that only posts: nothing comes from there
+    requests = _some(world)
+    ids = [world.adapter.authenticate(request, world.secrets) for request in requests]
+    assert all(ids)
+    assert all(len(id) <= 256 for id in ids)
+    bodies = {(r.path, r.body) for r in requests}
+    assert len(set(ids)) == len(bodies), "each delivery has an id of its own"
+
+
+@each_world(lambda c: c.webhooks != "none")
+def test_a_repeated_delivery_has_the_same_id(world: World) -> None:
+    """Although it comes later, and with other headers that say so."""
+    for request in _some(world):
+        if not _believed(world.adapter, request, world.secrets):
+            continue
+        first = world.adapter.authenticate(request, world.secrets)
+        world.clock.advance(60)
+        again = replace(
+            request,
+            received_at=world.clock.now(),
+            headers={**request.headers, "user-agent": "another", "x-retry": "1"},
+        )
+        assert world.adapter.authenticate(again, world.secrets) == first
+
+
+@each_world()
+def test_a_forged_request_is_refused_whatever_is_wrong_with_it(world: World) -> None:
+    """And nothing else is raised than that, with words that do not say what would have been right."""
+    for request in _some(world):
+        try:
+            wrong = list(world.forged(request))
+        except (KeyError, ValueError, IndexError):
+            continue  # what a route without webhooks is sent has nothing that could be made wrong
+        assert wrong
+        for what, forged in wrong:
+            with pytest.raises(Forged) as raised:
+                world.adapter.authenticate(forged, world.secrets)
+            told = str(raised.value) + repr(raised.value)
+            for values in world.secrets.values.values():
+                assert not any(value in told for value in values), what
+
+
+@each_world()
+def test_without_a_secret_nothing_is_believed(world: World) -> None:
+    """A connection that is not set up yet is not an open door; neither is an empty secret."""
+    requests = _some(world)
+    empty = MemorySecrets(**dict.fromkeys(world.secrets.values, ""))
+    for request in requests:
+        for secrets in (MemorySecrets(), empty):
+            with pytest.raises(Forged):
+                world.adapter.authenticate(request, secrets)
+
+
+@each_world(lambda c: c.webhooks != "none")
+def test_while_a_secret_is_rotated_both_are_believed(world: World) -> None:
+    before = [r for r in _some(world) if _believed(world.adapter, r, world.secrets)]
+    world.rotate()
+    world.person_makes(INCIDENT)
+    after = world.webhooks()
+    for request in (*before, *after):
+        assert world.adapter.authenticate(request, world.secrets)
+    assert bool(before) == bool(after)
+    if after and before:
+        newest = MemorySecrets(**{name: values[0] for name, values in world.secrets.values.items()})
+        assert any(_believed(world.adapter, r, newest) for r in after)
+        assert not any(_believed(world.adapter, r, newest) for r in before), "the old one is out once it is taken away"
+
+
+def _believed(adapter: Adapter, request: Request, secrets: MemorySecrets) -> bool:
+    try:
+        return bool(adapter.authenticate(request, secrets))
+    except Forged:
+        return False
+
+
+@each_world()
+def test_nothing_of_it_calls_the_vendor(world: World) -> None:
+    requests = _some(world)
+    world.sandbox.calls.clear()
+    for request in requests:
+        if _believed(world.adapter, request, world.secrets):
+            world.adapter.hints(request)
+    assert world.adapter.relations is not None
+    assert world.adapter.capabilities is not None
+    assert world.sandbox.calls == []
+
+
+# ---------------------------------------------------------------- what it is about
+
+
+def _webhooks(world: World, act: Callable[[], object]) -> list[Hint]:
+    """What the webhooks of one act say."""
+    wait(world)
+    world.webhooks()
+    act()
+    wait(world)
+    return _told(world, world.webhooks())
+
+
+@each_kind(lambda name, kind: kind.reads)
+def test_a_webhook_of_a_new_object_names_it(world: World, kind: str) -> None:
+    parent = None if kind == INCIDENT else world.person_makes(INCIDENT)
+    made: list[Ref] = []
+    hints = _webhooks(world, lambda: made.append(world.person_makes(kind, parent)))
+    if world.adapter.capabilities.webhooks == "none":
+        assert not hints
+        return
+    about = {h.ref for h in hints if h.ref}
+    assert about <= _around(made[0]), "and nothing else"
+    assert about or all(h.ignored for h in hints), "what concerns nobody says why"
+    if world.adapter.capabilities.kinds[kind].adoptable or kind != INCIDENT:
+        assert about
+
+
+@each_field(lambda kind, field, c: c.read and field != "deleted", by_people=True)
+def test_a_webhook_of_a_persons_edit_names_the_object(world: World, kind: str, field: str) -> None:
+    """A vendor may have no event for it: then the poll finds it. What it sends is about the object, or ignored in words."""
+    ref, _, _ = make(world, kind)
+    value = world.another(kind, field, look(world, ref).fields[field])
+    hints = _webhooks(world, lambda: world.person_edits(ref, field, value))
+    for hint in hints:
+        assert hint.event
+        assert (hint.ref in _around(ref)) or (hint.ref is None and (hint.ignored or hint.resync)), hint
+        assert not hint.deleted
+
+
+@each_kind(lambda name, kind: kind.reads)
+def test_a_webhook_of_a_persons_deletion_says_so(world: World, kind: str) -> None:
+    """Where the vendor sends one at all."""
+    ref, _, _ = make(world, kind)
+    hints = _webhooks(world, lambda: world.person_deletes(ref))
+    about = [h for h in hints if h.ref == ref]
+    assert not about or any(h.deleted for h in about)
+    assert all(h.ref in _around(ref) for h in hints if h.ref)
+    assert all(h.ref == ref for h in hints if h.deleted), "the incident of a deleted comment is still there"
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _, _ in fields(lambda kind, field, c: c.read)}))
+def test_a_vendor_that_declares_webhooks_sends_some(name: str) -> None:
+    world = WORLDS[name]()
+    _life(world)
+    sent = world.webhooks()
+    assert bool(sent) == (world.adapter.capabilities.webhooks != "none")
+    hints = [h for request in sent for h in world.adapter.hints(request)]
+    assert all(h.ref or h.ignored or h.resync or h.subscription or h.command for h in hints)

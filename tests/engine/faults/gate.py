@@ -1,0 +1,112 @@
+"""A gate between the hub and one vendor: passes everything, until it is told to behave like a vendor in trouble."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+DEADLINE = 60.0
+"""Seconds after which even a silent vendor closes a connection."""
+
+NONSENSE = b"\x00\xff<html>{'this': is no answer</html>"
+
+
+class Gate:
+    """mode: `pass`; `silent` (takes the request, does nothing, never answers); `hold` (the vendor acts, the answer waits until
+    the mode changes); `garbage` (the vendor acts, the answer is 200 with nonsense in it).
+
+    match: (method, path) → whether that request meets trouble; by default every one does.
+    held: the client's port of each request that is waiting for its answer. spoilt: how many requests met trouble.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.mode = "pass"
+        self.match: Callable[[str, str], bool] = lambda method, path: True
+        self.held: set[int] = set()
+        self.spoilt = 0
+        self._changed = threading.Condition()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._requests())
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        threading.Thread(target=self._server.serve_forever, name="gate", daemon=True).start()
+        try:
+            yield
+        finally:
+            self.set("pass")
+            self._server.shutdown()
+            self._server.server_close()
+
+    def set(self, mode: str) -> None:
+        with self._changed:
+            self.mode = mode
+            self._changed.notify_all()
+
+    def wait(self, port: int) -> None:
+        """Until the mode is another one."""
+        with self._changed:
+            self.held.add(port)
+            mode = self.mode
+            self._changed.wait_for(lambda: self.mode != mode, DEADLINE)
+            self.held.discard(port)
+
+    def _requests(self) -> type[BaseHTTPRequestHandler]:
+        gate = self
+
+        class Requests(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, format: str, *args: object) -> None:
+                return None
+
+            def _any(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                mode = gate.mode if gate.match(self.command, self.path.split("?")[0]) else "pass"
+                gate.spoilt += mode != "pass"
+                if mode == "silent":
+                    gate.wait(self.client_address[1])
+                    self.close_connection = True
+                    return
+                status, headers, answer = self._forward(body)
+                if mode == "hold":
+                    gate.wait(self.client_address[1])
+                elif mode == "garbage":
+                    status, headers, answer = 200, [("Content-Type", "application/json")], NONSENSE
+                try:
+                    self._answer(status, headers, answer)
+                except OSError:  # the client is gone
+                    self.close_connection = True
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _any
+
+            def _forward(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+                upstream = http.client.HTTPConnection("127.0.0.1", gate.target, timeout=30)
+                try:
+                    upstream.request(self.command, self.path, body or None, dict(self.headers.items()))
+                    answer = upstream.getresponse()
+                    return answer.status, answer.getheaders(), answer.read()
+                finally:
+                    upstream.close()
+
+            def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+                self.send_response_only(status)
+                for name, value in headers:
+                    if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                        self.send_header(name, value)
+                if status not in (204, 304):
+                    self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                if status not in (204, 304):
+                    self.wfile.write(body)
+
+        return Requests

@@ -1,0 +1,149 @@
+"""Everything that a fault needs around it: stand-ins, gates before some of them, a postman who remembers what was accepted,
+and a hub of real processes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import requests
+
+from adapters.sandboxing import Outgoing
+from tests.engine.faults.gate import Gate
+from tests.engine.faults.storm import Storm
+from tests.engine.faults.verdict import problems
+from workers.demo.house import House
+from workers.demo.vendors import Postman, Vendors, free_port
+
+PATIENCE = 420.0
+"""Seconds for everything to be in step again after a fault. The longest waits are the product's own: a lease of 60 s, a
+vendor's window for unknown outcomes of up to 60 s, a breaker of up to 300 s."""
+
+
+@dataclass
+class Recorder(Postman):
+    """accepted: every webhook that the hub answered with 2xx, and when. refused: the answers that were not."""
+
+    accepted: list[tuple[Outgoing, datetime]] = field(default_factory=list)
+    refused: list[int | None] = field(default_factory=list)
+
+    def _post(self, session: requests.Session, outgoing: Outgoing) -> int | None:
+        status = super()._post(session, outgoing)
+        if status is not None and 200 <= status < 300:
+            self.accepted.append((outgoing, self.vendors.clock.now()))
+        else:
+            self.refused.append(status)
+        return status
+
+
+@dataclass
+class Rig:
+    """size: incidents of the storm; half of them begin before the fault, half while it lasts."""
+
+    vendors: Vendors
+    house: House
+    postman: Recorder
+    gates: Mapping[str, Gate]
+    size: int
+    storm: Storm = field(init=False)
+    seconds: float = -1.0
+
+    def __post_init__(self) -> None:
+        self.storm = Storm(self.vendors, self.house.hub())
+
+    def ready(self) -> bool:
+        """Whether the web answers, and can reach the database."""
+        try:
+            return requests.get(f"{self.house.base}/health/ready", timeout=2).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def calm(self) -> None:
+        """The first half of the storm has come and is in all systems; the first edits are made."""
+        storm = self.storm
+        storm.until(lambda: bool(self.vendors.pagerduty.subscriptions), 60)
+        storm.begin((self.size + 1) // 2)
+        storm.until(storm.begun, PATIENCE)
+        storm.edit()
+
+    def more(self) -> None:
+        """The second half begins, and people go on working in the first."""
+        self.storm.begin(self.size // 2)
+        self.storm.edit()
+
+    def more_outside(self) -> None:
+        """The same, while our own database takes nothing: what people do does not ask the hub."""
+        self.storm.begin(self.size // 2)
+        for t in self.storm.told:
+            if "jira" in t.remote:
+                self.vendors.jira.people_comment(t.remote["jira"], f"Outside {t.number}")
+                t.edits.append(("text", f"Outside {t.number}"))
+
+    def start_without(self, vendor: str) -> None:
+        """The storm comes while one vendor cannot be reached; all others show every incident."""
+        storm = self.storm
+        storm.until(lambda: bool(self.vendors.pagerduty.subscriptions), 60)
+        storm.begin(self.size)
+        storm.until(lambda: storm.begun_without(vendor), 120)
+
+    def mend(self) -> None:
+        """The configuration names the right addresses from now on; processes that start read it."""
+        config = self.house.folder / "lockstep.toml"
+        text = config.read_text()
+        for vendor, wrong in self.house.urls.items():
+            text = text.replace(f'"{wrong}"', f'"{self.vendors.url(vendor)}"')
+        config.write_text(text)
+        self.storm.hub.store.close()
+        self.storm.hub = self.house.hub()
+
+    def recover(self) -> float:
+        """The fault is over: waits until all is in step, then looks at everything. Returns the seconds that it took."""
+        clock = self.vendors.clock
+        begun = clock.monotonic()
+        self.storm.until(self.storm.begun, PATIENCE)
+        self.storm.edit()
+        self.storm.until(self.storm.settled, PATIENCE)
+        self.seconds = clock.monotonic() - begun
+        for box in self.vendors.all.values():
+            box.rate_limited = False
+        if found := problems(self.storm, self.postman.accepted):
+            raise AssertionError("\n".join(found))
+        return self.seconds
+
+
+@contextlib.contextmanager
+def rig(
+    folder: Path,
+    size: int,
+    more: Mapping[str, str],
+    *,
+    gated: Sequence[str] = (),
+    wrong: Mapping[str, str] | None = None,
+) -> Iterator[Rig]:
+    """gated: vendors behind a gate. wrong: vendor → a wrong address ("{port}": of its stand-in). more: environment."""
+    vendors = Vendors()
+    gates = {name: Gate(vendors.ports[name]) for name in gated}
+    for name, gate in gates.items():  # the vendor knows itself by the address that the world uses
+        box = vendors.all[name]
+        box.base_url = box.base_url.replace(vendors.url(name), gate.url)
+    places = {
+        **{name: gate.url for name, gate in gates.items()},
+        **{name: place.format(port=vendors.ports[name]) for name, place in (wrong or {}).items()},
+    }
+    house = House(
+        vendors, folder, free_port(), urls=places, more={"LOCKSTEP_LOG_LEVEL": "WARNING", **more}, creates=100_000
+    )
+    house.prepare()
+    postman = Recorder(vendors)
+    with contextlib.ExitStack() as stack:
+        for gate in gates.values():
+            stack.enter_context(gate.served())
+        stack.enter_context(vendors.served())
+        stack.enter_context(house.up())
+        stack.enter_context(postman.at_work())
+        made = Rig(vendors, house, postman, gates, size)
+        stack.callback(made.storm.hub.store.close)
+        yield made

@@ -1,0 +1,16 @@
+"""Waiting for another process, without sleeping longer than needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+def until(true: Callable[[], object], seconds: float = 15.0) -> None:
+    """Looks every 20 ms until `true()` is; fails after `seconds`."""
+    pause = threading.Event()
+    for _ in range(int(seconds / 0.02)):
+        if true():
+            return
+        pause.wait(0.02)
+    raise AssertionError(f"it did not happen within {seconds:g} s")

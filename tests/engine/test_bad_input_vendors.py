@@ -1,0 +1,279 @@
+"""What people and vendors do to linked objects: each trouble is said on its link, by the API and by doctor, with the place and
+the remedy; it stays where it is, and is over when its cause is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from adapters.jira import sandbox as jira_sandbox
+from adapters.jira import sandbox_issues, sandbox_rules
+from adapters.jira.adapter import build as build_jira
+from adapters.sandboxing import Fault
+from hub.domain.values import INCIDENT, Ref
+from hub.sync import desk
+from tests.engine.quartet import Quartet
+
+Workflow = Mapping[str, tuple[tuple[str, str, str], ...]]
+
+
+@contextmanager
+def workflow(table: Workflow) -> Iterator[None]:
+    """The administrator of Jira changes the workflow."""
+    new = {word: ("10099", "indeterminate") for word in table if word not in sandbox_rules.STATUSES}
+    with (
+        mock.patch.object(jira_sandbox, "WORKFLOW", table),
+        mock.patch.object(sandbox_issues, "WORKFLOW", table),
+        mock.patch.dict(sandbox_rules.STATUSES, new),
+    ):
+        yield
+
+
+@pytest.fixture
+def q() -> Quartet:
+    return Quartet()
+
+
+def said(q: Quartet, part: str) -> list[str]:
+    """What doctor says of a part: each line with its remedy."""
+    return [f"{x.what} → {x.remedy}" for x in q.doctor_work() if x.part == part and x.level == "warn"]
+
+
+# --- credentials ----------------------------------------------------------------------------------------------------
+
+SECRET: Mapping[str, str] = {
+    "pagerduty": "api_token", "jira": "token", "teams": "client_secret", "statuspage": "api_key",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRET)
+def test_a_revoked_credential_is_said_everywhere_and_costs_only_its_own_vendor(q: Quartet, name: str) -> None:
+    incident = q.begins()
+    if name == "teams":
+        q.settle(3600, step=30)  # the access token ends; until then the vendor takes it
+    q.worlds[name].forbid()
+    q.others_go_on(incident, without=name)
+    link = q.link(incident, name)
+    assert link["lag"] > 0
+    assert link["reason"]
+    shown = q.api("GET", "connections").json
+    assert shown is not None
+    states = {c["name"]: (c["well"], c["reason"]) for c in shown["items"]}
+    assert states[name][0] is False
+    assert states[name][1] == link["reason"]
+    assert [well for other, (well, _) in states.items() if other != name] == [True, True, True]
+    assert said(q, f"connection {name}")
+    errors = [line for line in q.doctor(name) if line.level == "error"]
+    assert errors
+    assert SECRET[name] in errors[0].remedy.replace("its token", "token")
+
+
+# --- objects --------------------------------------------------------------------------------------------------------
+
+
+def test_an_object_that_the_vendor_says_is_deleted_is_gone_and_never_made_again(q: Quartet) -> None:
+    incident = q.begins()
+    issues = set(q.jira.sandbox.issues)
+    q.jira.sandbox.people_delete(q.link(incident, "jira")["remote_id"])
+    q.settle(10)
+    link = q.link(incident, "jira")
+    assert (link["state"], link["reason"]) == ("gone", "deleted at the vendor")
+    q.others_go_on(incident, without="jira")
+    assert set(q.jira.sandbox.issues) < issues
+    line = [x for x in desk.show_journal(q.hub, incident)["items"] if x["kind"] == "gone"]
+    assert len(line) == 1
+
+
+def test_an_object_that_is_not_shown_any_more_is_unreachable_until_a_person_says_what_it_is(q: Quartet) -> None:
+    """The deletion's webhook is lost: 404 is not "deleted"."""
+    incident = q.begins()
+    link = q.link(incident, "statuspage")
+    q.statuspage.sandbox.people_delete(link["remote_id"])
+    q.settle(5, webhooks=False)
+    q.others_go_on(incident, without="statuspage")
+    link = q.link(incident, "statuspage")
+    assert link["state"] == "unreachable"
+    assert "deleted, moved, or not allowed" in link["reason"]
+    (words,) = said(q, "INC-1 in statuspage")
+    assert f"lockstep link unlink {link['id']}" in words
+    assert q.api("DELETE", f"links/{link['id']}").status_code == 200
+    assert said(q, "INC-1 in statuspage") == []
+
+
+# --- moves, words, parts --------------------------------------------------------------------------------------------
+
+
+def test_a_walk_without_a_path_is_refused_in_words_and_goes_on_when_there_is_one(q: Quartet) -> None:
+    incident = q.begins()
+    issue = q.link(incident, "jira")["remote_id"]
+    with workflow(dict.fromkeys(sandbox_rules.WORKFLOW, ())):
+        desk.edit_incident(q.hub, incident, {"status": "resolved", "severity": "SEV1"}, actor="ada")
+        q.settle(120)
+        link = q.link(incident, "jira")
+        assert list(link["refused"]) == ["status"]
+        assert "there is no transition" in link["reason"]
+        assert link["shadow"]["severity"] == q.jira.sandbox.issues[issue]["priority"] == "Highest"
+        assert "status was refused: there is no transition" in said(q, "INC-1 in jira")[0]
+        assert [n for n in q.behind(incident) if n != "jira"] == []
+    found = q.api("GET", "dead-letters").json
+    assert found is not None
+    (letter,) = found["items"]
+    assert (letter["connection"], letter["error_class"], list(letter["changes"])) == ("jira", "Refused", ["status"])
+    assert q.api("POST", f"dead-letters/{letter['id']}/replay").status_code == 202
+    q.settle(60)
+    assert q.behind(incident) == []
+    assert q.jira.sandbox.issues[issue]["status"] == "Done"
+
+
+def test_an_unknown_word_freezes_its_field_visibly_until_it_is_mapped(q: Quartet) -> None:
+    incident = q.begins()
+    issue = q.link(incident, "jira")["remote_id"]
+    start = q.jira.sandbox.issues[issue]["status"]
+    table = dict(sandbox_rules.WORKFLOW)
+    table |= {start: (*table[start], ("991", "Park", "Parked")), "Parked": (("992", "Unpark", start),)}
+    with workflow(table):
+        q.jira.sandbox.people_move(issue, "Parked")
+        q.settle(60)
+        link = q.link(incident, "jira")
+        assert link["frozen"] == {"status": "Parked"}
+        assert q.fields(incident)["status"] == "triggered"
+        (words,) = said(q, "INC-1 in jira")
+        assert "'Parked'" in words
+        assert "[vocabulary.jira].status" in words
+        assert any(x["kind"] == "unknown_word" for x in desk.show_journal(q.hub, incident)["items"])
+
+        desk.edit_incident(q.hub, incident, {"status": "acknowledged"}, actor="ada")
+        q.others_go_on(incident, without="jira")
+        assert q.jira.sandbox.issues[issue]["status"] == "Parked", "a frozen field was written"
+        assert q.jira.sandbox.issues[issue]["priority"] == "Highest", "the other fields of the link stood still"
+
+        pairs = [*q.jira.spec.vocabulary["status"], ["identified", "Parked"]]
+        mapped = build_jira(replace(q.jira.spec, vocabulary={**q.jira.spec.vocabulary, "status": pairs}))
+        q.hub.adapters["jira"] = mapped  # type: ignore[index]
+        assert q.api("POST", f"links/{link['id']}/look").status_code == 202
+        q.settle(60)
+        assert q.behind(incident) == []
+        assert q.fields(incident)["status"] == "identified"
+
+
+def test_a_vanished_component_is_refused_in_the_vendors_words_and_the_rest_is_written(q: Quartet) -> None:
+    incident = q.begins()
+    page, component = q.statuspage.sandbox, q.statuspage.checkout
+    kept = page.components.pop(component)
+    change = {"impacts": {"checkout": "major_outage"}, "status": "acknowledged"}
+    desk.edit_incident(q.hub, incident, change, actor="ada")
+    q.settle(120)
+    link = q.link(incident, "statuspage")
+    assert list(link["refused"]) == ["impacts"]
+    assert component in link["reason"]
+    assert [n for n in q.behind(incident) if n != "statuspage"] == []
+    assert component in said(q, "INC-1 in statuspage")[0]
+    assert any(component in line.what for line in q.doctor("statuspage") if line.level == "error")
+    page.components[component] = kept
+    (letter,) = desk.list_dead(q.hub)["items"]
+    desk.replay(q.hub, letter["id"], actor="ada")
+    q.settle(60)
+    assert q.behind(incident) == []
+    assert q.fields(incident)["impacts"] == {"checkout": page.components[component]["status"]}
+
+
+def test_a_person_whom_a_vendor_does_not_know_is_named_on_its_link(q: Quartet) -> None:
+    incident = q.begins()
+    desk.edit_incident(q.hub, incident, {"assignees": ["ada", "nobody"]}, actor="ada")
+    q.settle(60)
+    assert q.behind(incident) == []
+    assert "nobody" in q.link(incident, "pagerduty")["notes"]["assignees"]
+    assert q.fields(incident)["assignees"] == ["ada", "nobody"], "what a vendor cannot show was lost"
+
+
+# --- texts ----------------------------------------------------------------------------------------------------------
+
+HOSTILE: Mapping[str, str] = {
+    "HTML": "<script>alert(1)</script><img src=x onerror=alert(1)> <at id=\"0\">Ada</at> &lt;b&gt; &amp;",
+    "ADF": '{"type": "doc", "version": 1, "content": [{"type": "mention", "attrs": {"id": "1"}}]}',
+    "wiki markup": "[~accountid:1] {code}x{code} *b* [a|http://x] !http://x/y.png! {color:red}x{color}",
+    "JQL": "x' OR project = SECRET ORDER BY key -- \" AND summary ~ \"",
+    "a template": "{{7*7}} ${7*7} {services} {0.__class__} %s %(x)s #{7*7} <%= 7*7 %>",
+    "Markdown": "# big **b** [a](http://x) ![i](http://x) `c` | t | @channel <!here>",
+    "odd characters": "\u202etxt.exe \u200b\ufeff \U0001f525 e\u0301 \uffff x",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_text_that_tries_to_be_something_else_is_text_in_all_four(q: Quartet, what: str) -> None:
+    text = HOSTILE[what]
+    incident = q.begins()
+    assert q.api("PATCH", f"incidents/{incident}", json={"fields": {"title": text}}).status_code == 200
+    assert q.api("POST", f"incidents/{incident}/comments", json={"text": f"{text} hub"}).status_code == 201
+    q.jira.sandbox.people_comment(
+        q.link(incident, "jira")["remote_id"], f"{text} jira"
+    ) if what != "wiki markup" else None
+    q.pagerduty.sandbox.people_note(q.link(incident, "pagerduty")["remote_id"], f"{text} pagerduty")
+    q.settle(120)
+    assert q.behind(incident) == []
+    assert q.fields(incident)["title"] == text
+    ours = sorted(c["text"] for c in desk.show_incident(q.hub, incident)["comments"])
+    assert {f"{text} hub", f"{text} pagerduty"} <= set(ours)
+    for name in ("pagerduty", "jira", "teams"):
+        shown: Any = q.hub.adapters[name].observe(Ref(INCIDENT, q.link(incident, name)["remote_id"]))
+        assert shown.fields.get("title", text) == text, name
+        assert sorted(str(c.fields["text"]) for c in shown.children) == ours, name
+    assert text not in str(q.fields(incident)["public_title"]), "internal words became public"
+    before = {name: world.sandbox.calls.copy() for name, world in q.worlds.items()}
+    q.settle(120)
+    written = [
+        c for n, w in q.worlds.items() for c in w.sandbox.calls[len(before[n]) :] if c[0] in ("PUT", "PATCH", "DELETE")
+    ]
+    assert written == [], "text that comes back changed is written again and again"
+
+
+def test_a_title_that_is_too_long_is_refused_by_us_and_cut_for_vendors_who_take_less(q: Quartet) -> None:
+    incident = q.begins()
+    answer = q.api("PATCH", f"incidents/{incident}", json={"fields": {"title": "x" * 1001}})
+    assert answer.status_code == 422
+    assert answer.json["field"] == "body.fields.title"
+    assert "1000" in answer.json["detail"]
+    title = "Checkout fails " * 60
+    q.api("PATCH", f"incidents/{incident}", json={"fields": {"title": title}})
+    q.settle(120)
+    assert q.behind(incident) == []
+    assert q.fields(incident)["title"] == title, "our title was cut with theirs"
+    assert len(q.jira.sandbox.issues[q.link(incident, "jira")["remote_id"]]["summary"]) <= 255
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+GARBAGE: Mapping[str, bytes] = {
+    "not JSON": b"<html><body>Please log in</body></html>",
+    "nothing": b"",
+    "null": b"null",
+    "a list": b"[]",
+    "an empty object": b"{}",
+    "wrong types": b'{"incident": 7, "fields": [], "id": {}, "value": "x", "incidents": {}, "issues": 3, "notes": null, "comments": 5}',
+    "deep": b"[" * 50_000 + b"]" * 50_000,
+    "not UTF-8": b"\xff\xfe\x00",
+}
+
+
+@pytest.mark.parametrize("name", ["pagerduty", "jira", "teams", "statuspage"])
+@pytest.mark.parametrize("what", GARBAGE)
+def test_a_vendor_that_answers_garbage_with_200_loses_nothing_and_hurts_nobody(
+    q: Quartet, name: str, what: str
+) -> None:
+    incident = q.begins()
+    count = len(q.worlds[name].sandbox.incidents)
+    fault = Fault("status", times=10_000, status=200, body=GARBAGE[what], headers={"Content-Type": "application/json"})
+    q.worlds[name].sandbox.faults.append(fault)
+    q.others_go_on(incident, without=name)
+    assert q.fields(incident)["title"] == "Checkout is slow"
+    assert q.fields(incident)["status"] == "triggered"
+    assert all(c["deleted"] is False for c in desk.show_incident(q.hub, incident)["comments"])
+    fault.times = 0
+    q.settle(900, step=10)
+    assert q.behind(incident) == []
+    assert len(q.worlds[name].sandbox.incidents) == count, "an object was made twice"

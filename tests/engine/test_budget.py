@@ -1,0 +1,112 @@
+"""A connection's budget is shared by all workers, and neither a clock that steps back nor a worker that died keeps it for long."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from datetime import timedelta
+
+import pytest
+
+from adapters.statuspage.capability import CAPABILITIES
+from hub.clock import ManualClock, SystemIds
+from hub.domain.errors import RetryLater
+from hub.sync.budget import LONGEST_LINE, PLACE, Budget
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
+    """One clock for us and for the library that counts windows."""
+    made = ManualClock()
+    monkeypatch.setattr(time, "time", lambda: made.now().timestamp())
+    return made
+
+
+def worker(clock: ManualClock, url: str | None) -> Budget:
+    return Budget(clock, url, ids=SystemIds())
+
+
+def use_up(budget: Budget) -> int:
+    """How many calls are admitted now."""
+    for many in range(200):
+        try:
+            budget.admit("page", CAPABILITIES)
+        except RetryLater:
+            return many
+    raise AssertionError("there is no limit")
+
+
+def test_two_workers_have_one_budget(clock: ManualClock, redis_url: str) -> None:
+    assert use_up(worker(clock, redis_url)) == 60
+    assert use_up(worker(clock, redis_url)) == 0
+    clock.advance(61)
+    assert use_up(worker(clock, redis_url)) == 60
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_after_the_clock_stepped_back_calls_are_counted_anew(clock: ManualClock, redis_url: str, shared: bool) -> None:
+    budget = worker(clock, redis_url if shared else None)
+    assert use_up(budget) == 60
+    clock.advance(-300)
+    assert use_up(budget) == 60
+    clock.advance(61)
+    assert use_up(budget) == 60
+
+
+def test_two_clocks_that_differ_a_little_do_not_clear_each_others_counts(clock: ManualClock, redis_url: str) -> None:
+    assert use_up(worker(clock, redis_url)) == 60
+    clock.advance(-5)
+    assert use_up(worker(clock, redis_url)) == 0
+
+
+def test_the_place_of_a_worker_that_died_is_free_again_after_a_while(clock: ManualClock, redis_url: str) -> None:
+    dead = worker(clock, redis_url).slot("page", CAPABILITIES)
+    dead.__enter__()
+    with pytest.raises(RetryLater), worker(clock, redis_url).slot("page", CAPABILITIES):
+        pass
+    clock.advance(PLACE + 1)
+    with worker(clock, redis_url).slot("page", CAPABILITIES):
+        pass
+
+
+def test_places_taken_before_the_clock_stepped_back_are_free(clock: ManualClock, redis_url: str) -> None:
+    dead = worker(clock, redis_url).slot("page", CAPABILITIES)
+    dead.__enter__()
+    clock.advance(-timedelta(minutes=5).total_seconds())
+    with worker(clock, redis_url).slot("page", CAPABILITIES):
+        pass
+
+
+def test_while_redis_is_away_each_process_keeps_the_limit_for_itself(clock: ManualClock) -> None:
+    away = "unix:///nowhere/redis.sock"
+    assert use_up(worker(clock, away)) == 60
+    with worker(clock, away).slot("page", CAPABILITIES):
+        pass
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_those_who_are_refused_come_back_one_after_another_at_the_limits_own_pace(
+    shared: bool, clock: ManualClock, redis_url: str
+) -> None:
+    budget = worker(clock, redis_url if shared else None)
+    use_up(budget)
+    delays = []
+    for _ in range(5):
+        with pytest.raises(RetryLater) as refused:
+            budget.admit("page", CAPABILITIES, 3)
+        delays.append(refused.value.delay or 0.0)
+    rate = CAPABILITIES.rates[0]
+    gaps = [after - before for before, after in itertools.pairwise(delays)]
+    assert gaps == pytest.approx([3 * rate.per / rate.count] * 4, abs=0.2)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_nobody_is_sent_away_for_longer_than_the_longest_line(shared: bool, clock: ManualClock, redis_url: str) -> None:
+    budget = worker(clock, redis_url if shared else None)
+    use_up(budget)
+    for _ in range(300):
+        with pytest.raises(RetryLater) as refused:
+            budget.admit("page", CAPABILITIES)
+        assert (refused.value.delay or 0.0) <= LONGEST_LINE

@@ -1,0 +1,248 @@
+"""The four tools together, over their real client libraries, on both databases: what a company is promised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import event, func, select
+
+from hub.domain.values import INCIDENT, Ref
+from hub.store.tables import journal, outbox
+from hub.sync import desk
+from tests.engine.quartet import Quartet
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def four(request: pytest.FixtureRequest) -> Iterator[Quartet]:
+    """An incident that began in PagerDuty and is shown by all four, its public draft approved."""
+    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    quartet = Quartet(url)
+    quartet.teams.sandbox.push.subscriptions.clear()  # the hub makes its own
+    quartet.settle(10)
+    quartet.pagerduty.sandbox.people_create("Checkout is broken", priority="P2")
+    quartet.settle(30)
+    for link in incident(quartet)["links"]:
+        if link["state"] == "held":
+            shown = desk.show_link(quartet.hub, link["id"])
+            desk.approve_link(quartet.hub, link["id"], shown["content_hash"], actor="cleo")
+    quartet.settle(30)
+    yield quartet
+    quartet.hub.store.close()
+
+
+def incident(quartet: Quartet) -> dict:
+    (only,) = desk.list_incidents(quartet.hub)["items"]
+    return desk.show_incident(quartet.hub, only["id"])
+
+
+def remote(quartet: Quartet) -> dict[str, str]:
+    return {k["connection"]: k["remote_id"] for k in incident(quartet)["links"]}
+
+
+def seen(quartet: Quartet, name: str):
+    return quartet.worlds[name].adapter.observe(Ref(INCIDENT, remote(quartet)[name]))
+
+
+def statuses(quartet: Quartet) -> dict[str, str]:
+    return {name: seen(quartet, name).fields["status"] for name in quartet.worlds}
+
+
+def texts(quartet: Quartet, name: str) -> list[str]:
+    return sorted(str(c.fields["text"]) for c in seen(quartet, name).children if c.state == "present")
+
+
+def writes(quartet: Quartet) -> dict[str, int]:
+    """How many requests other than reads each stand-in has got."""
+    reads = ("/search", "oauth2", "/subscriptions", "subscribers")
+    return {
+        name: sum(1 for method, path in w.sandbox.calls if method != "GET" and not any(r in path for r in reads))
+        for name, w in quartet.worlds.items()
+    }
+
+
+def test_one_incident_is_shown_once_by_each(four: Quartet) -> None:
+    """What began in PagerDuty has one Jira issue, one Teams card and one published page incident, and nothing else."""
+    assert statuses(four) == {
+        "pagerduty": "triggered", "jira": "To Do", "teams": "triggered", "statuspage": "investigating",
+    }  # fmt: skip
+    assert len(four.pagerduty.sandbox.incidents) == len(four.jira.sandbox.issues) == 1
+    assert len(four.teams.sandbox.incidents) == len(four.statuspage.sandbox.incidents) == 1
+
+
+@pytest.mark.parametrize("where", ["pagerduty", "jira", "teams", "statuspage"])
+def test_a_change_in_any_of_the_four_shows_in_the_other_three(four: Quartet, where: str) -> None:
+    """Wherever a person moves the incident on, the others follow in their own words, and nobody is written back to."""
+    ids = remote(four)
+    acts = {
+        "pagerduty": lambda: four.pagerduty.sandbox.people_set_status(ids["pagerduty"], "acknowledged"),
+        "jira": lambda: four.jira.sandbox.people_move(ids["jira"], "In Progress"),
+        "teams": lambda: four.teams.sandbox.people_command("status acknowledged", ids["teams"]),
+        "statuspage": lambda: four.statuspage.sandbox.people_set_status(ids["statuspage"], "identified"),
+    }
+    before = writes(four)
+    acts[where]()
+    four.settle(40)
+    expected = "identified" if where == "statuspage" else "acknowledged"
+    assert incident(four)["fields"]["status"] == expected
+    assert statuses(four) == {
+        "pagerduty": "acknowledged", "jira": "In Progress", "teams": expected,
+        "statuspage": "identified" if where == "statuspage" else "investigating",
+    }  # fmt: skip
+    after = writes(four)
+    if where != "teams":  # the card shows what the command has changed
+        assert after[where] == before[where]
+
+
+def test_comments_go_everywhere_once_and_edits_and_deletions_follow(four: Quartet) -> None:
+    """A comment made in one internal tool is in all of them once; its edit and its deletion reach every copy."""
+    ids = remote(four)
+    comment = four.jira.sandbox.people_comment(ids["jira"], "It began with the deploy")
+    note = four.pagerduty.sandbox.people_note(ids["pagerduty"], "On it")
+    four.settle(40)
+    for name in ("pagerduty", "jira", "teams"):
+        assert texts(four, name) == ["It began with the deploy", "On it"]
+    four.jira.sandbox.people_edit_comment(ids["jira"], comment, "It began with the config change")
+    four.pagerduty.sandbox.people_delete_note(ids["pagerduty"], note)
+    four.settle(400)  # PagerDuty tells nobody of a deleted note; the polling net finds it
+    for name in ("pagerduty", "jira", "teams"):
+        assert texts(four, name) == ["It began with the config change"]
+
+
+def test_a_resolve_on_the_public_page_alone_waits_for_a_person(four: Quartet) -> None:
+    """The page says resolved; nobody else hears of it until a person has decided, and the hold is visible on the link."""
+    ids = remote(four)
+    four.statuspage.sandbox.people_set_status(ids["statuspage"], "resolved")
+    four.settle(30)
+    assert incident(four)["fields"]["status"] == "triggered"
+    (link,) = [k for k in incident(four)["links"] if k["connection"] == "statuspage"]
+    assert "status" in link["held"]
+    assert statuses(four)["pagerduty"] == "triggered"
+    desk.review_field(four.hub, link["id"], "status", "take", actor="cleo")
+    four.settle(30)
+    assert statuses(four) == {"pagerduty": "resolved", "jira": "Done", "teams": "resolved", "statuspage": "resolved"}
+
+
+def test_changed_public_words_wait_for_an_approval_of_exactly_that_text(four: Quartet) -> None:
+    """A new public title is held with its hash; another hash is refused; the right one publishes it."""
+    number = incident(four)["number"]
+    desk.edit_incident(four.hub, number, {"public_title": "Card payments fail"}, actor="ada")
+    four.settle(20)
+    assert seen(four, "statuspage").fields["public_title"] != "Card payments fail"
+    (link,) = [k for k in incident(four)["links"] if k["connection"] == "statuspage"]
+    digest = desk.show_link(four.hub, link["id"])["content_hash"]
+    with pytest.raises(desk.Conflict):
+        desk.approve_link(four.hub, link["id"], "0" * 64, actor="cleo")
+    desk.approve_link(four.hub, link["id"], digest, actor="cleo")
+    four.settle(20)
+    assert seen(four, "statuspage").fields["public_title"] == "Card payments fail"
+
+
+def test_without_a_change_nothing_is_written_and_nobody_is_called_but_by_the_poll(four: Quartet) -> None:
+    """A quiet hour costs no row but the cursors', no journal line, and no vendor call but the polls."""
+    four.settle(120)
+    statements: list[str] = []
+    engine = four.hub.store.writer
+
+    def note(connection, cursor, statement, *rest) -> None:
+        if statement.split()[0] in ("INSERT", "UPDATE", "DELETE") and "cursors" not in statement:
+            statements.append(statement)
+
+    calls = {name: len(w.sandbox.calls) for name, w in four.worlds.items()}
+    with four.hub.store.reading() as tx:
+        lines = tx.execute(select(func.count()).select_from(journal)).scalar_one()
+    event.listen(engine, "before_cursor_execute", note)
+    four.settle(300)
+    event.remove(engine, "before_cursor_execute", note)
+    with four.hub.store.reading() as tx:
+        assert tx.execute(select(func.count()).select_from(journal)).scalar_one() == lines
+    assert statements == []
+    looks = ("/issue/1", f"/incidents/{remote(four)['pagerduty']}?", "/replies")
+    for name, world in four.worlds.items():
+        fresh = [path for method, path in world.sandbox.calls[calls[name] :]]
+        assert not [p for p in fresh if any(look in p for look in looks)], name
+
+
+def test_fifty_edits_within_a_second_become_at_most_two_writes_a_system(four: Quartet) -> None:
+    """A burst of edits of one field is coalesced; the last value arrives everywhere."""
+    number, before = incident(four)["number"], writes(four)
+    for n in range(50):
+        desk.edit_incident(four.hub, number, {"title": f"Title {n}"}, actor="ada")
+        four.work()
+        four.clock.advance(0.02)
+    four.settle(30)
+    after = writes(four)
+    assert {name: after[name] - before[name] for name in after if name != "statuspage"} == {
+        "pagerduty": 2, "jira": 2, "teams": 2,
+    }  # fmt: skip
+    assert seen(four, "jira").fields["title"] == "Title 49"
+
+
+def test_all_webhooks_lost_only_costs_time(four: Quartet) -> None:
+    """With every webhook lost, the polling net brings all four into step."""
+    ids = remote(four)
+    four.jira.sandbox.people_move(ids["jira"], "In Progress")
+    four.pagerduty.sandbox.people_set_title(ids["pagerduty"], "Checkout: errors")
+    four.statuspage.sandbox.people_set_status(ids["statuspage"], "identified")
+    four.settle(200, webhooks=False)
+    assert statuses(four) == {
+        "pagerduty": "acknowledged", "jira": "In Progress", "teams": "identified", "statuspage": "identified",
+    }  # fmt: skip
+    assert seen(four, "jira").fields["title"] == "Checkout: errors"
+
+
+def test_while_paused_everything_is_decided_and_nothing_is_written(four: Quartet) -> None:
+    """The global pause keeps intentions; after it they are carried out."""
+    ids = remote(four)
+    desk.set_pause(four.hub, True, actor="ada")
+    before = writes(four)
+    four.jira.sandbox.people_move(ids["jira"], "In Progress")
+    four.settle(60)
+    assert incident(four)["fields"]["status"] == "acknowledged"
+    assert writes(four) == before
+    desk.set_pause(four.hub, False, actor="ada")
+    four.settle(60)
+    assert statuses(four)["pagerduty"] == "acknowledged"
+
+
+def test_unlinking_is_final_until_a_person_links_again(four: Quartet) -> None:
+    """An unlinked issue hears nothing more, policy makes no new one, and relinking reads it before anything is written."""
+    ids = remote(four)
+    (link,) = [k for k in incident(four)["links"] if k["connection"] == "jira"]
+    desk.unlink(four.hub, link["id"], actor="ada")
+    four.pagerduty.sandbox.people_set_status(ids["pagerduty"], "acknowledged")
+    four.settle(60)
+    assert seen(four, "jira").fields["status"] == "To Do"
+    assert len(four.jira.sandbox.issues) == 1
+    desk.relink(four.hub, incident(four)["number"], "jira", "primary", ids["jira"], actor="ada")
+    four.settle(60)
+    assert seen(four, "jira").fields["status"] == "In Progress"
+
+
+def test_the_losers_issue_is_closed_with_the_winner_when_pagerduty_merges_two(four: Quartet) -> None:
+    """A merge in PagerDuty merges the incidents here: the loser's links become secondary and end with the winner."""
+    ids = remote(four)
+    other = four.pagerduty.sandbox.people_create("Search is broken", service="PSEARCH")
+    four.settle(30)
+    four.pagerduty.sandbox.people_merge(ids["pagerduty"], [other])
+    four.settle(60)
+    shown = [desk.show_incident(four.hub, i["id"]) for i in desk.list_incidents(four.hub)["items"]]
+    (winner,) = [i for i in shown if i["merged_into"] is None]
+    assert {k["slot"] for k in winner["links"] if k["connection"] == "jira"} == {"primary", "secondary-1"}
+    four.pagerduty.sandbox.people_set_status(ids["pagerduty"], "resolved")
+    four.settle(60)
+    assert {i["status"] for i in four.jira.sandbox.issues.values()} == {"Done"}
+
+
+@pytest.mark.parametrize("url", ["sqlite://"])
+def test_observing_shows_the_plans_and_writes_nothing(url: str) -> None:
+    """In `observe` an incident opens here, every link shows what would be written, and no vendor is written to."""
+    quartet = Quartet(url, state="observe")
+    quartet.pagerduty.sandbox.people_create("Checkout is broken")
+    before = writes(quartet)
+    quartet.settle(60)
+    links = {k["connection"]: k for k in incident(quartet)["links"]}
+    assert links["jira"]["plan"]["draft"]["title"] == "Checkout is broken"
+    assert writes(quartet) == before
+    with quartet.hub.store.reading() as tx:
+        assert tx.execute(select(func.count()).select_from(outbox)).scalar_one() == 0

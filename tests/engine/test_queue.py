@@ -1,0 +1,240 @@
+"""RQ carries wake-ups only: they coalesce, they never raise, and losing them costs time alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from hub.clock import ManualClock
+from tests.engine.patience import until
+from workers import queue
+from workers.queue import COALESCE_SECONDS, POLLS, ROWS, VENDORS, NoWake, RqWake, alive, order
+
+pytestmark = pytest.mark.redis
+
+
+def waiting(url: str, name: str) -> list[list[str]]:
+    jobs = Queue(name, connection=redis.Redis.from_url(url), serializer=JSONSerializer).jobs
+    return [list(job.args) for job in jobs]
+
+
+def test_a_wake_up_is_a_duty_and_a_name_and_nothing_more(redis_url: str) -> None:
+    RqWake(redis_url, ManualClock()).wake("deliver", "link1")
+    (job,) = Queue(VENDORS, connection=redis.Redis.from_url(redis_url), serializer=JSONSerializer).jobs
+    assert job.func_name == "workers.sync.run"
+    assert (list(job.args), job.kwargs) == (["deliver", "link1"], {})
+    assert job.result_ttl == 0
+
+
+def test_wake_ups_for_one_name_coalesce_until_its_job_starts(redis_url: str) -> None:
+    wake = RqWake(redis_url, ManualClock())
+    for _ in range(5):
+        wake.wake("look", "link1")
+    wake.wake("look", "link2")
+    assert waiting(redis_url, VENDORS) == [["look", "link1"], ["look", "link2"]]
+    wake.started("look", "link1")
+    wake.wake("look", "link1")
+    assert waiting(redis_url, VENDORS) == [["look", "link1"], ["look", "link2"], ["look", "link1"]]
+
+
+def test_a_job_does_not_outlive_the_key_that_holds_back_its_repeats(redis_url: str) -> None:
+    RqWake(redis_url, ManualClock()).wake("look", "link1")
+    client = redis.Redis.from_url(redis_url)
+    (job,) = Queue(VENDORS, connection=client, serializer=JSONSerializer).job_ids
+    assert 0 < client.ttl(f"rq:job:{job}") <= COALESCE_SECONDS
+    assert 0 < client.ttl("lockstep:woken:look:link1") <= COALESCE_SECONDS
+
+
+def test_each_class_of_duty_has_a_queue_of_its_own(redis_url: str) -> None:
+    wake = RqWake(redis_url, ManualClock())
+    for duty in queue.QUEUE_OF:
+        wake.wake(duty, "x")
+    assert {d for d, _ in waiting(redis_url, ROWS)} == {"inbox", "plan"}
+    assert {d for d, _ in waiting(redis_url, VENDORS)} == {"look", "deliver", "adopt", "backlink", "twins"}
+    assert {d for d, _ in waiting(redis_url, POLLS)} == {"poll", "subscribe"}
+
+
+def test_every_duty_of_the_engine_has_a_queue() -> None:
+    from hub.sync.duties import DUTIES
+
+    assert set(queue.QUEUE_OF) == set(DUTIES)
+
+
+def test_two_workers_begin_with_different_queues() -> None:
+    assert order(0)[0] != order(1)[0]
+    assert set(order(0)) == set(order(1)) == {ROWS, VENDORS, POLLS}
+
+
+def test_without_redis_a_wake_up_is_counted_said_once_and_lost(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    clock = ManualClock()
+    wake = RqWake(f"unix://{tmp_path}/none", clock)
+    with caplog.at_level(logging.WARNING, "workers.queue"):
+        for _ in range(3):
+            wake.wake("look", "link1")
+            clock.advance(2)
+    assert wake.lost == 3
+    assert len(caplog.records) == 1
+
+
+def test_after_a_failure_redis_is_left_alone_for_a_moment_then_used_again(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock()
+    wake = RqWake(redis_url, clock)
+    with monkeypatch.context() as away:
+        away.setattr(wake._redis, "set", lambda *a, **k: (_ for _ in ()).throw(redis.ConnectionError()))
+        wake.wake("look", "link1")
+    wake.wake("look", "link1")
+    assert (wake.lost, waiting(redis_url, VENDORS)) == (2, [])
+    clock.advance(queue.BLIND_SECONDS)
+    wake.wake("look", "link1")
+    assert (wake.lost, waiting(redis_url, VENDORS)) == (2, [["look", "link1"]])
+
+
+def test_an_emptied_redis_takes_wake_ups_as_before(redis_url: str) -> None:
+    wake = RqWake(redis_url, ManualClock())
+    wake.wake("look", "link1")
+    redis.Redis.from_url(redis_url).flushall()
+    wake.wake("look", "link1")
+    assert waiting(redis_url, VENDORS) == [["look", "link1"]]
+
+
+def test_a_job_takes_over_the_names_behind_it_each_once_and_none_of_another_queue(redis_url: str) -> None:
+    wake = RqWake(redis_url, ManualClock())
+    for duty, name in (("look", "link1"), ("plan", "incident1"), ("deliver", "link1")):
+        wake.wake(duty, name)
+    assert [wake.next("deliver") for _ in range(3)] == [("look", "link1"), ("deliver", "link1"), None]
+    assert waiting(redis_url, ROWS) == [["plan", "incident1"]]
+
+
+def test_a_job_that_has_waited_too_long_is_passed_over(redis_url: str) -> None:
+    wake, client = RqWake(redis_url, ManualClock()), redis.Redis.from_url(redis_url)
+    wake.wake("look", "link1")
+    (job,) = Queue(VENDORS, connection=client, serializer=JSONSerializer).job_ids
+    client.delete(f"rq:job:{job}")
+    wake.wake("look", "link2")
+    assert wake.next("look") == ("look", "link2")
+
+
+def test_a_worker_that_is_to_stop_takes_no_further_name(redis_url: str) -> None:
+    wake = RqWake(redis_url, ManualClock())
+    wake.wake("look", "link1")
+    queue._stopping.set()
+    try:
+        assert wake.next("look") is None
+    finally:
+        queue._stopping.clear()
+    assert wake.next("look") == ("look", "link1")
+
+
+def test_where_there_is_no_queue_nothing_is_sent() -> None:
+    NoWake().wake("look", "link1")
+
+
+def test_a_redis_that_does_not_answer_is_not_alive(redis_url: str, tmp_path: Path) -> None:
+    assert alive(redis_url)
+    assert not alive(f"unix://{tmp_path}/none")
+
+
+# ---------------------------------------------------------------- a worker in a process of its own
+
+WORKER = """
+import sys, threading
+sys.path.insert(0, {folder!r})
+from workers import queue
+queue.JOB = "duty.run"
+queue.work({url!r}, 1)
+"""
+
+DUTY = """
+import pathlib, threading
+folder = pathlib.Path(__file__).parent
+def run(duty, name):
+    (folder / f"began-{name}").touch()
+    if duty == "look":
+        for _ in range(500):
+            if (folder / f"go-{name}").exists():
+                break
+            threading.Event().wait(0.02)
+    (folder / f"done-{name}").touch()
+"""
+
+
+class Worker:
+    """A worker process whose duties touch files: `look` waits for `go-<name>`."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        (folder / "duty.py").write_text(DUTY)
+        self.folder, self.url = folder, url
+        code = WORKER.format(folder=str(folder), url=url)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": os.getcwd()}, stderr=subprocess.DEVNULL
+        )
+        client = redis.Redis.from_url(url)
+        until(lambda: queue.count(client) == 1)
+
+    def wake(self, duty: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(queue, "JOB", "duty.run")
+        RqWake(self.url, ManualClock()).wake(duty, name)
+
+    def has(self, file: str) -> bool:
+        return (self.folder / file).exists()
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def test_asked_to_stop_a_worker_finishes_the_job_in_hand(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(tmp_path, redis_url)
+    try:
+        worker.wake("look", "a", monkeypatch)
+        until(lambda: worker.has("began-a"))
+        worker.process.send_signal(signal.SIGTERM)
+        worker.wake("plan", "b", monkeypatch)
+        (tmp_path / "go-a").touch()
+        assert worker.process.wait(15) == 0
+        assert worker.has("done-a")
+        assert not worker.has("began-b")
+    finally:
+        worker.end()
+
+
+def test_an_idle_worker_stops_at_once(redis_url: str, tmp_path: Path) -> None:
+    worker = Worker(tmp_path, redis_url)
+    try:
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.process.wait(10) == 0
+    finally:
+        worker.end()
+
+
+def test_a_worker_goes_on_after_redis_was_emptied_in_the_middle_of_a_job(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(tmp_path, redis_url)
+    try:
+        worker.wake("look", "a", monkeypatch)
+        until(lambda: worker.has("began-a"))
+        redis.Redis.from_url(redis_url).flushall()
+        (tmp_path / "go-a").touch()
+        until(lambda: worker.has("done-a"))
+        worker.wake("plan", "b", monkeypatch)
+        until(lambda: worker.has("done-b"))
+        assert worker.process.poll() is None
+    finally:
+        worker.end()

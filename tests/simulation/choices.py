@@ -1,0 +1,49 @@
+"""What a person may make of a field of a vendor's object: a word of theirs, a text, an element more or less."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub.domain.values import INCIDENT, Json
+from tests.simulation.server import Server, Thing
+from tests.simulation.styles import SERVICES, TAGS, UNKNOWN_WORD
+
+if TYPE_CHECKING:
+    from tests.simulation.people import People
+
+IMPACTS = ("operational", "degraded_performance", "partial_outage", "major_outage", "under_maintenance")
+
+
+def choose(people: People, server: Server, thing: Thing, name: str) -> Json:
+    """A new value of the field, whole; None when there is no choice (or nobody is assigned any more)."""
+    now, rng = thing.fields.get(name), people.rng
+    if name in ("title", "public_title", "description"):
+        return people.words(name)
+    if name == "status":
+        return _status(people, server, now)
+    if name == "severity":
+        return rng.choice(server.style.words(name))
+    if name == "impacts":
+        return {**(now or {}), f"SC-{rng.choice(SERVICES)}": rng.choice(IMPACTS)}
+    if name == "tags":
+        return _toggled(now, rng.choice(TAGS))
+    if name == "services":
+        return _toggled(now, f"JC-{rng.choice(SERVICES)}")
+    if server.capability(INCIDENT).fields[name].many:
+        return _toggled(now, f"PU-{people.person()}")
+    account = f"JU-{people.person()}"
+    return rng.choice((account, account, None))
+
+
+def _status(people: People, server: Server, now: Json) -> Json:
+    flow = server.style.workflow
+    if flow is not None and people.world.chance(people.world.faults.refusals):
+        return UNKNOWN_WORD
+    if flow is not None and any(a == now for a, _ in flow):
+        return people.rng.choice(sorted(b for a, b in flow if a == now))
+    return people.rng.choice(server.style.words("status"))
+
+
+def _toggled(now: Json, element: str) -> list[Json]:
+    """A set with the element added, or taken out."""
+    return [e for e in now or [] if e != element] if element in (now or []) else [*(now or []), element]

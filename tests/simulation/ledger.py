@@ -1,0 +1,216 @@
+"""Who did what, kept by the simulation itself and never read by the hub: the evidence that the invariants judge by."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from hub.domain.values import Desired, Json, Mark, Observation, Ref, Update
+from tests.simulation.audit import Row
+from tests.simulation.server import HUB, Entry, Server, Thing
+
+if TYPE_CHECKING:
+    from tests.simulation.vendor import ModelVendor
+    from tests.simulation.world import World
+
+
+@dataclass(frozen=True)
+class Canon:
+    """One change of one cell of an incident, comment or update, as committed."""
+
+    at: datetime
+    turn: int
+    owner: str
+    cell: str
+    before: Json
+    value: Json
+    source: str
+    actor: str | None
+
+
+@dataclass
+class Ledger:
+    """Everything that is remembered of one run."""
+
+    world: World
+    saw: dict[Ref, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Versions of each object that the hub was shown."""
+    writer_saw: dict[tuple[str, int], int] = field(default_factory=dict)
+    """(server, history entry) of a write of ours → the version that its writer had been shown last."""
+    canon: dict[tuple[str, str], list[Canon]] = field(default_factory=lambda: defaultdict(list))
+    journal: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    made: dict[str, list[Thing]] = field(default_factory=lambda: defaultdict(list))
+    hub_changes: Counter[tuple[Ref, str]] = field(default_factory=Counter)
+    idle_writes: Counter[Ref] = field(default_factory=Counter)
+    unknowns: Counter[str] = field(default_factory=Counter)
+    intended: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
+    accepted: dict[tuple[str, str], str] = field(default_factory=dict)
+    turns: dict[tuple[str, int], int] = field(default_factory=dict)
+    """(server, history entry) → when it happened, in the order of everything."""
+    claimed: dict[tuple[str, str], list[Json]] = field(default_factory=lambda: defaultdict(list))
+    """(link, field) → values that some worker has set out to write."""
+    turn: int = 0
+    writer_knows: int = 0
+    """The version that the writer at work had been shown when it sent its write."""
+    said: dict[str, str] = field(default_factory=dict)
+    """A comment's first text, unique in the run → the system in which it was written."""
+    approvals: set[str] = field(default_factory=set)
+    """Hashes of content that people have approved."""
+    relinked: set[str] = field(default_factory=set)
+    """Links that people have brought back."""
+    reviewed: set[tuple[str, str]] = field(default_factory=set)
+    """(incident, field) that people have decided on."""
+    unheard: set[Ref] = field(default_factory=set)
+    """Deleted objects whose webhook was lost: where a vendor hides them, only a read can tell."""
+    absent: set[Ref] = field(default_factory=set)
+    """Objects that a read has shown as not there."""
+    was_unlinked: set[str] = field(default_factory=set)
+    """Ids of objects that were for a time not linked: nobody looked there meanwhile."""
+    last_activity: float = 0.0
+
+    # ------------------------------------------------------------------ at the vendors
+
+    def changed(self, server: Server, thing: Thing, entry: Entry) -> None:
+        """A field of an object at a vendor has changed, by whomever."""
+        self.turns[server.name, entry.id] = self.next_turn()
+        if entry.by.startswith(HUB):
+            self.hub_changes[thing.ref, entry.field] += 1
+            self.writer_saw[server.name, entry.id] = self.writer_knows
+        else:
+            self.world.counts["edit"] += 1
+            self.world.note(f"{entry.by} at {thing.ref.id}: {entry.field} {entry.before!r} → {entry.after!r}")
+
+    def shown(self, seen: Observation) -> None:
+        """The hub was shown an object (and its children)."""
+        for child in seen.children:
+            self.shown(child)
+        if seen.state != "present":
+            self.absent.add(seen.ref)
+        if seen.version is not None:
+            self.saw[seen.ref].add(int(seen.version))
+
+    def create_sent(self, vendor: ModelVendor, desired: Desired, mark: Mark) -> None:
+        self.world.invariants.before_create(vendor, desired, mark)
+        self.last_activity = self.world.clock.monotonic()
+
+    def update_sent(self, vendor: ModelVendor, ref: Ref, update: Update) -> None:
+        self.world.invariants.before_update(vendor, ref, update)
+        self.last_activity = self.world.clock.monotonic()
+
+    def created(self, vendor: ModelVendor, thing: Thing, mark: Mark) -> None:
+        self.made[mark.key].append(thing)
+
+    def updated(self, vendor: ModelVendor, thing: Thing, update: Update, changed: bool) -> None:
+        if not changed:
+            self.idle_writes[thing.ref] += 1
+
+    # ------------------------------------------------------------------ in the hub
+
+    def next_turn(self) -> int:
+        self.turn += 1
+        return self.turn
+
+    def held_since(self, owner: str, cell: str, turn: int) -> list[Json]:
+        """What the hub held then, and everything that it has held since."""
+        changes = self.canon[owner, cell]
+        before = [c.value for c in changes if c.turn < turn][-1:]
+        first = [] if before else [c.before for c in changes[:1]] or [None]
+        return first + before + [c.value for c in changes if c.turn > turn]
+
+    def tried(self, connection: str, ref: Ref, name: str, value: Json) -> bool:
+        """Whether a write of this very value to this field ended in an unknown outcome (or a crash): a person who did the
+        same cannot be told from our own write."""
+        row = self.world.store.db.execute(
+            "SELECT id FROM links WHERE connection = ? AND remote_kind = ? AND remote_id = ?",
+            (connection, ref.kind, ref.id),
+        ).fetchone()
+        return row is not None and self.unknowns[row[0]] > 0 and value in self.claimed[row[0], name]
+
+    def lines_of(self, incident: str) -> list[dict[str, Any]]:
+        """The journal of an incident, and of those that were merged into it."""
+        return self.journal[incident] + [line for loser in self.losers_of(incident) for line in self.journal[loser]]
+
+    def losers_of(self, incident: str) -> list[str]:
+        """The incidents that were merged into this one, and into those."""
+        direct = self.world.store.db.execute("SELECT id FROM incidents WHERE merged_into = ?", (incident,)).fetchall()
+        return [x for (loser,) in direct for x in (loser, *self.losers_of(loser))]
+
+    def committed(self, rows: Sequence[Row]) -> None:
+        """What one commit has changed."""
+        for row in rows:
+            if row.new is None:
+                continue
+            if row.table in ("incidents", "comments", "updates"):
+                self._canon(row)
+            elif row.table == "journal" and row.old is None:
+                self.journal[row.new["incident_id"]].append(dict(row.new))
+            elif (
+                row.table == "links" and row.old is not None and row.new["state"] in ("unlinked", "gone", "unreachable")
+            ):
+                self.was_unlinked.add(str(row.new["remote_id"]))
+            elif row.table == "outbox":
+                self._outbox(row)
+
+    def _outbox(self, row: Row) -> None:
+        assert row.new is not None
+        link, before = row.new["link_id"], row.old["unknowns"] if row.old is not None else 0
+        self.unknowns[link] += max(0, row.new["unknowns"] - before)
+        if row.old is None or row.new["state"] != row.old["state"]:
+            self.last_activity = self.world.clock.monotonic()
+        if row.new["state"] == "claimed":
+            for name, value in row.new["changes"].items():
+                self.claimed[link, name].append(value)
+            self.claimed[link, "status"] += row.new["steps"] or []
+
+    def _canon(self, row: Row) -> None:
+        assert row.new is not None
+        before, after = (row.old or {}).get("fields") or {}, row.new["fields"] or {}
+        if before == after:
+            return
+        self.last_activity = self.world.clock.monotonic()
+        provenance = row.new["provenance"] or {}
+        for cell, old, new in cells(before, after):
+            proof = provenance.get(cell) or provenance.get(cell.partition("/")[0]) or {}
+            self.canon[row.key, cell].append(
+                Canon(
+                    self.world.clock.now(),
+                    self.next_turn(),
+                    row.key,
+                    cell,
+                    old,
+                    new,
+                    proof.get("source", "?"),
+                    proof.get("actor"),
+                )
+            )
+            if row.table == "incidents":
+                self.world.note(f"INC-{row.new['number']} {cell}: {old!r} → {new!r} by {proof.get('source', '?')}")
+
+
+def cells(before: dict[str, Json], after: dict[str, Json]) -> list[tuple[str, Json, Json]]:
+    """(cell, value before, value after) of what differs; an element of a set or map is a cell of its own."""
+    out: list[tuple[str, Json, Json]] = []
+    for name in sorted(set(before) | set(after)):
+        old, new = before.get(name), after.get(name)
+        if old == new:
+            continue
+        if isinstance(old, (list, dict)) or isinstance(new, (list, dict)):
+            olds, news = as_map(old), as_map(new)
+            out += [
+                (f"{name}/{k}", olds.get(k), news.get(k))
+                for k in sorted(set(olds) | set(news))
+                if olds.get(k) != news.get(k)
+            ]
+        else:
+            out.append((name, old, new))
+    return out
+
+
+def as_map(value: Json) -> dict[str, Json]:
+    """A set as element → True; a map as it is."""
+    if isinstance(value, dict):
+        return value
+    return dict.fromkeys(value or (), True)

@@ -1,0 +1,157 @@
+"""No edit that the hub observed is lost silently: it wins, or a later one supersedes it, or the journal names the rule that
+overruled it and keeps its value. What a vendor lets nobody see (the declared blind window) cannot be asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hub.domain.capability import Gap
+from hub.domain.values import INCIDENT, Json
+from hub.domain.vocabulary import ManyRelation, Relation, UnknownWord
+from tests.simulation.server import HUB, VENDOR, Entry, Server, Thing
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+NAME = "no observed edit lost silently"
+
+
+def check(world: World) -> None:
+    """Every edit of every person at every linked object."""
+    links = world.store.db.execute(
+        "SELECT connection, remote_id, incident_id, slot, state FROM links WHERE kind = 'incident' AND remote_id IS NOT NULL"
+    ).fetchall()
+    known = {(c, r): (i, slot, state) for c, r, i, slot, state in links}
+    for server in world.servers.values():
+        for thing in server.of_kind(INCIDENT):
+            link = known.get((server.name, thing.ref.id))
+            if link is None or link[2] not in ("live", "frozen") or link[1] != "primary" or thing.terminal:
+                continue
+            if thing.ref.id in world.ledger.was_unlinked:
+                continue
+            for name in server.capability(INCIDENT).fields:
+                _field(world, server, thing, name, link[0])
+
+
+def _field(world: World, server: Server, thing: Thing, name: str, incident: str) -> None:
+    relation = server.style.relations[INCIDENT].get(name)
+    declared = server.capability(INCIDENT).fields[name]
+    if relation is None or not declared.read or declared.write == "create":
+        return
+    history = [e for e in thing.history if e.field == name]
+    for at, entry in enumerate(history):
+        if entry.by.startswith(HUB) or entry.by == VENDOR or entry.version <= 2:
+            continue  # not a person's edit, or part of the birth, which adoption and the first look cover
+        for cell, before, after in _cells(name, relation, entry):
+            end = _ended(cell, relation, after, history[at + 1 :])
+            if end is not None and not end.by.startswith(HUB):
+                continue  # superseded by a later edit of the same cell
+            if not _observable(world, server, thing, entry, end, declared.gap):
+                continue
+            if _back_again(world, thing, cell, relation, entry, after) or _consequence_when_shown(
+                world, thing, name, entry
+            ):
+                continue
+            if world.ledger.tried(server.name, thing.ref, name, entry.after):
+                continue
+            world.coverage.checks[NAME] += 1
+            if not _accounted(world, server, relation, incident, cell, entry, after):
+                world.violated(
+                    NAME,
+                    f"{entry.by} at {thing.ref.id}: {cell} {before!r} → {after!r} at {entry.at:%H:%M:%S} left no trace",
+                )
+
+
+def _cells(name: str, relation: Relation, entry: Entry) -> list[tuple[str, Json, Json]]:
+    """The cells that an edit changed: (cell, before, after), the elements of sets and maps in our words."""
+    if not isinstance(relation, ManyRelation):
+        return [(name, entry.before, entry.after)]
+    try:
+        was, now = relation.cells(entry.before), relation.cells(entry.after)
+    except UnknownWord:
+        return []
+    return [(f"{name}/{k}", was.get(k), now.get(k)) for k in sorted(set(was) | set(now)) if was.get(k) != now.get(k)]
+
+
+def _ended(cell: str, relation: Relation, after: Json, later: list[Entry]) -> Entry | None:
+    """The entry that replaced the cell's value; None while it stands."""
+    _, _, key = cell.partition("/")
+    for entry in later:
+        if not key or entry.by == VENDOR:  # the vendor itself sets the whole value
+            return entry
+        assert isinstance(relation, ManyRelation)
+        try:
+            if relation.cells(entry.after).get(key) != after:
+                return entry
+        except UnknownWord:
+            return entry
+    return None
+
+
+def _back_again(world: World, thing: Thing, cell: str, relation: Relation, entry: Entry, after: Json) -> bool:
+    """Whether the edit only restored what the hub had been shown last: then there is nothing to be seen."""
+    name, _, key = cell.partition("/")
+    shown = max((v for v in world.ledger.saw[thing.ref] if v < entry.version), default=None)
+    view = next((v for v in thing.views if v.version == shown), None)
+    if view is None:
+        return False
+    theirs = view.fields.get(name)
+    return bool((relation.cells(theirs).get(key) if isinstance(relation, ManyRelation) else theirs) == after)
+
+
+def _consequence_when_shown(world: World, thing: Thing, name: str, entry: Entry) -> bool:
+    """Whether the vendor had made a consequence of the field before anybody looked."""
+    shown = min((v for v in world.ledger.saw[thing.ref] if v >= entry.version), default=None)
+    view = next((v for v in thing.views if v.version == shown), None)
+    return view is not None and name in view.consequences
+
+
+def _observable(world: World, server: Server, thing: Thing, entry: Entry, end: Entry | None, gap: Gap) -> bool:
+    """Whether the hub can be asked for this edit: it was shown, and not written over blindly where the vendor keeps no
+    history."""
+    if end is None:
+        return any(v >= entry.version for v in world.ledger.saw[thing.ref])
+    if world.ledger.writer_saw.get((server.name, end.id), 0) >= entry.version:
+        return True
+    return gap in (Gap.HISTORY, Gap.CONDITIONAL)
+
+
+def _accounted(
+    world: World, server: Server, relation: Relation, incident: str, cell: str, entry: Entry, after: Json
+) -> bool:
+    name = cell.partition("/")[0]
+
+    def fits(ours: Json) -> bool:
+        if "/" in cell:
+            return bool(ours == after)
+        try:
+            return bool(relation.fits(ours, after))
+        except UnknownWord:
+            return False
+
+    if any(fits(v) for v in world.ledger.held_since(incident, cell, world.ledger.turns[server.name, entry.id])):
+        return True
+    for line in world.ledger.lines_of(incident):
+        data: dict[str, Any] = line.get("data") or {}
+        if line["source"] != server.name:
+            continue
+        if line["kind"] == "first_shown" and data.get("cell") == name:
+            return True  # kept with its value, and the rule "birth"
+        if line["kind"] == "gap" and data.get("values", {}).get(name) in (after, entry.after):
+            return True
+        if line["kind"] == "first_shown" and data.get("cell") == name and data.get("value") == entry.after:
+            return True
+        if line["kind"] in ("changed", "overruled", "review", "unknown_word") and data.get("cell") in (cell, name):
+            value = data.get("value")
+            if value == after or fits(value) or value == entry.after or _backward(relation, value, entry.after):
+                return True
+    return False
+
+
+def _backward(relation: Relation, ours: Json, theirs: Json) -> bool:
+    if isinstance(relation, ManyRelation):
+        return False
+    try:
+        return bool(relation.fits(ours, theirs))
+    except UnknownWord:
+        return False

@@ -1,0 +1,341 @@
+"""What must hold when the faults are over, everything has settled and nobody does anything any more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hub.domain.capability import CreateSafety
+from hub.domain.incident import CLOSED
+from hub.domain.policy import wanted_links
+from hub.domain.values import COMMENT, INCIDENT, UPDATE, Json, Ref
+from hub.domain.vocabulary import UnknownWord
+from hub.store import journal
+from tests.simulation import lost
+from tests.simulation.server import HUB, Server, Thing
+from tests.simulation.styles import REFUSED_TEXT
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+Check = Callable[["World"], None]
+
+
+def rows(world: World, query: str, *values: Any) -> list[dict[str, Any]]:
+    """Rows of the hub's database, JSON columns read."""
+    cursor = world.store.db.execute(query, values)
+    names = [d[0] for d in cursor.description]
+    found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    for row in found:
+        for name in ("fields", "shadow", "held", "frozen", "refused", "notes", "plan", "consequences", "changes"):
+            if isinstance(row.get(name), str):
+                row[name] = json.loads(row[name])
+    return found
+
+
+def accepted_is_kept(world: World) -> None:
+    """Every webhook that was answered 2xx is in the inbox and has been dealt with; dead ones made no sense."""
+    kept = {(r["connection"], r["delivery_id"]): r for r in rows(world, "SELECT * FROM inbox")}
+    for key, body in world.ledger.accepted.items():
+        row = kept.get(key)
+        if row is None:
+            world.violated("accepted is kept", f"{key} is not in the inbox any more")
+        elif row["state"] == "new" or (row["state"] == "dead" and "nonsense" not in body):
+            world.violated("accepted is kept", f"{key} is {row['state']}: {row['reason']}; {body}")
+
+
+def once(world: World) -> None:
+    """What a person said once is one comment in the hub, however often its webhook came."""
+    texts: dict[str, int] = {}
+    for row in world.store.db.execute("SELECT fields FROM revisions WHERE rev = 1 AND kind = 'comment'").fetchall():
+        text = json.loads(row[0]).get("text")
+        texts[text] = texts.get(text, 0) + 1
+    for text, where in world.ledger.said.items():
+        if texts.get(text, 0) > 1:
+            world.violated("once", f"{text!r}, said once in {where}, is {texts[text]} comments")
+
+
+def one_object_per_link(world: World) -> None:
+    """Nothing was created twice, except where nobody can tell, and then no more often than outcomes were unknown."""
+    links = {r["mark"]: r for r in rows(world, "SELECT * FROM links")}
+    # A link may have moved to another incident by a merge; the line stays where it was written.
+    noted = {
+        (line["data"] or {}).get("link")
+        for lines in world.ledger.journal.values()
+        for line in lines
+        if line["kind"] in ("double", "possible_double")
+    }
+    for mark, things in world.ledger.made.items():
+        link = links.get(mark)
+        if link is None:
+            world.violated("one object per link", f"{things[0].ref.id} was made for a mark that no link has")
+            continue
+        server = world.servers[link["connection"]]
+        safety = server.capability(link["kind"]).create
+        unknown = world.ledger.unknowns[link["id"]]
+        reposts = 0 if server.capability(link["kind"]).reads else _reposts(world, link["incident_id"])
+        if len(things) - 1 > unknown + reposts:
+            world.violated(
+                "one object per link", f"{[t.ref.id for t in things]} for one link, {unknown} unknown outcomes"
+            )
+        open_things = [t for t in things if t.state == "present" and not _closed(server, t)]
+        wanted_open = link["state"] in ("live", "frozen")
+        if safety is not CreateSafety.NEITHER and len(open_things) > 1 and wanted_open:
+            world.violated(
+                "one object per link", f"{[t.ref.id for t in open_things]} are all open: twins were not closed"
+            )
+        if len(things) > 1 + reposts and link["id"] not in noted:
+            world.violated("one object per link", f"{[t.ref.id for t in things]}: the double is not in the journal")
+
+
+def _reposts(world: World, incident: str) -> int:
+    """Where nothing can be edited, what matters is posted again when it changes."""
+    owners = (incident, *world.ledger.losers_of(incident))
+    return sum(len(world.ledger.canon[owner, cell]) for owner in owners for cell in ("status", "severity", "title"))
+
+
+def _closed(server: Server, thing: Thing) -> bool:
+    return thing.fields.get("status") in server.style.closed or thing.fields.get("deleted") is True
+
+
+def no_foreign_twins(world: World) -> None:
+    """No object of ours was adopted as somebody else's, and no object belongs to two links."""
+    seen: dict[tuple[str, str, str], str] = {}
+    for link in rows(world, "SELECT * FROM links WHERE remote_id IS NOT NULL"):
+        key = (link["connection"], link["remote_kind"], link["remote_id"])
+        if key in seen:
+            world.violated("one object per link", f"{key} belongs to two links")
+        seen[key] = link["id"]
+        thing = world.servers[link["connection"]].things.get(
+            Ref(link["remote_kind"], link["remote_id"], link["remote_parent"] or None)
+        )
+        if thing is None:
+            world.violated("one object per link", f"link {link['id']} shows {key}, which never was")
+        elif thing.mark not in (None, link["mark"]) and not link["slot"].startswith("twin"):
+            if link["id"] in world.ledger.relinked:
+                continue
+            world.violated("adoption reads the mark", f"{key} carries the mark of another link")
+
+
+def converged(world: World) -> None:
+    """Every linked object shows what the hub holds, except fields that are held, frozen or refused, which say so."""
+    incidents = {r["id"]: r for r in rows(world, "SELECT * FROM incidents")}
+    for link in rows(world, "SELECT * FROM links WHERE kind = 'incident'"):
+        incident = incidents[link["incident_id"]]
+        server = world.servers[link["connection"]]
+        unborn, alive = link["remote_id"] is None, incident["merged_into"] is None
+        if link["state"] == "pending" and unborn and alive and incident["fields"]["status"] not in CLOSED:
+            world.violated("convergence", f"INC-{incident['number']} has no object in {server.name}: {link['reason']}")
+        if link["state"] == "frozen" and unborn and not _was_refused(world, link["incident_id"]):
+            world.violated(
+                "convergence", f"INC-{incident['number']}: create refused in {server.name}: {link['reason']}"
+            )
+        thing = _thing(world, link)
+        if thing is None or link["state"] not in ("live", "frozen"):
+            continue
+        if thing.state != "present":
+            if server.style.hides_deleted and thing.ref in world.ledger.unheard - world.ledger.absent:
+                continue
+            world.violated("convergence", f"{thing.ref.id} is {thing.state}, its link is {link['state']}")
+        if thing.terminal:
+            continue
+        if link["slot"] != "primary":
+            _secondary(world, link, incident, server, thing)
+        else:
+            _in_step(world, link, incident["fields"], server, thing, f"INC-{incident['number']}")
+
+
+def _thing(world: World, link: dict[str, Any]) -> Thing | None:
+    if link["remote_id"] is None:
+        return None
+    return world.servers[link["connection"]].things.get(
+        Ref(link["remote_kind"], link["remote_id"], link["remote_parent"] or None)
+    )
+
+
+def _was_refused(world: World, incident: str) -> bool:
+    titles = [c.value for c in world.ledger.canon[incident, "title"]]
+    return any(REFUSED_TEXT in str(t) for t in titles)
+
+
+def _secondary(world: World, link: dict[str, Any], incident: dict[str, Any], server: Server, thing: Thing) -> None:
+    """A merged object ends with its incident."""
+    if incident["fields"]["status"] in CLOSED and not _closed(server, thing) and not _excused(link, "status"):
+        world.violated("convergence", f"{thing.ref.id}, secondary of INC-{incident['number']}, is still open")
+
+
+def _excused(link: dict[str, Any], name: str) -> bool:
+    waiting = (link["plan"] or {}).get("waiting", {})
+    return (
+        any(name in (link[c] or ()) for c in ("held", "frozen", "refused", "notes", "consequences")) or name in waiting
+    )
+
+
+def _in_step(
+    world: World, link: dict[str, Any], fields: dict[str, Json], server: Server, thing: Thing, what: str
+) -> None:
+    kind = server.capability(thing.ref.kind)
+    for name, declared in kind.fields.items():
+        relation = server.style.relations[thing.ref.kind].get(name)
+        ours, theirs = fields.get(name), thing.fields.get(name)
+        if relation is None or declared.write != "always" or ours is None:
+            continue
+        if _excused(link, name) or name in thing.consequences:
+            world.coverage.checks[f"excused: {name} of {server.style.vendor}"] += 1
+            continue
+        try:
+            same = relation.fits(ours, theirs)
+        except UnknownWord:
+            same = False
+        world.coverage.checks["convergence"] += 1
+        if not same:
+            world.violated(
+                "convergence", f"{what} {name} is {ours!r}, {thing.ref.id} shows {theirs!r} (link {link['id']})"
+            )
+
+
+def links_wanted(world: World) -> None:
+    """An open incident has the links that policy wants, or a tombstone that says why not."""
+    for incident in rows(world, "SELECT * FROM incidents WHERE open AND merged_into IS NULL"):
+        have = {
+            (r["connection"], r["slot"])
+            for r in rows(
+                world, "SELECT connection, slot FROM links WHERE incident_id = ? AND kind = 'incident'", incident["id"]
+            )
+        }
+        for rule in wanted_links(incident["fields"], world.config.policy.links):
+            if (rule.connection, rule.slot) not in have:
+                world.violated("convergence", f"INC-{incident['number']} has no link in {rule.connection}")
+
+
+def comments_converged(world: World) -> None:
+    """Every comment shows once in every linked system that can show it, and a deleted one nowhere."""
+    items = rows(world, "SELECT id, incident_id, fields, 'comment' AS kind FROM comments WHERE NOT restricted")
+    items += rows(world, "SELECT id, incident_id, fields, 'update' AS kind FROM updates WHERE state = 'approved'")
+    for item in items:
+        links = rows(world, "SELECT * FROM links WHERE item_id = ?", item["id"])
+        for home in rows(
+            world, "SELECT * FROM links WHERE incident_id = ? AND kind = 'incident' AND slot = 'primary' AND state = 'live'",
+            item["incident_id"],
+        ):  # fmt: skip
+            server, parent = world.servers[home["connection"]], _thing(world, home)
+            kinds = server.style.capabilities.kinds
+            kind = next((k for k in (item["kind"], COMMENT) if k in kinds), None)
+            if kind is None or parent is None or parent.terminal or parent.ref.id in world.ledger.was_unlinked:
+                continue
+            mine = [k for k in links if k["connection"] == server.name]  # a merged incident's stay where they were
+            _comment(world, item, mine, server, kind)
+
+
+def _comment(world: World, item: dict[str, Any], links: list[dict[str, Any]], server: Server, kind: str) -> None:
+    gone = bool(item["fields"].get("deleted"))
+    things = [t for t in (_thing(world, k) for k in links if not k["slot"].startswith("twin")) if t is not None]
+    if not server.capability(kind).reads:
+        things = [t for k in links for t in world.ledger.made[k["mark"]]]
+    shown = [t for t in things if t.state == "present" and not t.fields.get("deleted") and _has_home(server, t)]
+    text = item["fields"].get("text")
+    capability, relation = server.capability(kind), server.style.relations[kind]["text"]
+    world.coverage.checks["convergence"] += 1
+    if links and all(k["state"] in ("unlinked", "gone") for k in links) and not (gone and links[0]["state"] == "gone"):
+        return  # a person let go of it, and of what becomes of it there
+    if gone:
+        loud = [t for t in shown if relation.fits(text, t.fields["text"])]
+        if loud and (capability.deletes or capability.edits):
+            world.violated("convergence", f"{item['kind']} {text!r} is deleted, and {loud[0].ref.id} still shows it")
+        return
+    against = any(k["state"] in ("unlinked", "gone") and "superseded" not in str(k["reason"]) for k in links)
+    if any(k["state"] == "frozen" or k["refused"] for k in links) or (against and not shown):
+        return  # a person's, or the vendor's, word stands against it, and the link says so
+    if not capability.edits and any(not e.by.startswith(HUB) for t in shown for e in t.history if e.version > 2):
+        return  # somebody changed our copy, which we cannot change back
+    if not any(relation.fits(text, t.fields["text"]) for t in shown):
+        states = [(k["state"], k["reason"]) for k in links]
+        world.violated("convergence", f"{item['kind']} {text!r} is not shown in {server.name}: {states}")
+
+
+def _has_home(server: Server, thing: Thing) -> bool:
+    parent = server.parent(thing)
+    return parent is None or parent.state == "present"
+
+
+def people_are_heard(world: World) -> None:
+    """What a person wrote under a linked object is in the hub."""
+    known = {
+        (r[0], r[1]) for r in world.store.db.execute("SELECT connection, remote_id FROM links WHERE kind <> 'incident'")
+    }
+    homes = {
+        (r["connection"], r["remote_id"])
+        for r in rows(world, "SELECT * FROM links WHERE kind = 'incident' AND slot = 'primary' AND state = 'live'")
+    }
+    for server in world.servers.values():
+        for kind in (COMMENT, UPDATE):
+            for thing in server.of_kind(kind):
+                home = (server.name, thing.ref.parent)
+                if thing.state != "present" or thing.born_by.startswith("hub:") or home not in homes:
+                    continue
+                if (server.name, thing.ref.id) not in known:
+                    world.violated("people are heard", f"{thing.ref.id} {thing.fields['text']!r} is not in the hub")
+
+
+def writes_bounded(world: World) -> None:
+    """A field of an object is written no oftener than it changed anywhere, times the steps that were declared."""
+    links = {(r["connection"], r["remote_kind"], r["remote_id"]): r for r in rows(world, "SELECT * FROM links")}
+    for (ref, name), count in world.ledger.hub_changes.items():
+        server = next(s for s in world.servers.values() if ref in s.things)
+        link = links.get((server.name, ref.kind, ref.id))
+        if link is None or ref.kind != INCIDENT:
+            continue
+        thing = server.things[ref]
+        owners = {link["incident_id"], *world.ledger.losers_of(link["incident_id"])}
+        foreign = sum(1 for e in thing.history if e.field == name and not e.by.startswith("hub:"))
+        ours = sum(
+            len(changes) for (owner, cell), changes in world.ledger.canon.items()
+            if owner in owners and cell.partition("/")[0] == name
+        )  # fmt: skip
+        steps = 5 if server.capability(INCIDENT).fields[name].walks else 1
+        allowed = (1 + ours + foreign + world.ledger.unknowns[link["id"]]) * steps
+        if count > allowed:
+            world.violated(
+                "no echo", f"{ref.id} {name} was written {count} times; {ours} + {foreign} changes allow {allowed}"
+            )
+
+
+def chains_unbroken(world: World) -> None:
+    """The journal of every incident verifies."""
+    with world.store.reading() as tx:
+        for row in rows(world, "SELECT id, number FROM incidents"):
+            broken = journal.verify(tx, row["id"])
+            if broken:
+                world.violated("journal chains unbroken", f"INC-{row['number']}: {broken}")
+
+
+def bounded(world: World) -> None:
+    """Nothing grows without a reason: rows, attempts and calls stay in proportion to what happened."""
+    happened = world.counts["edit"] + world.counts["desk"] + world.counts["webhook"] + world.counts["crash"] + 20
+    for table, factor in (("outbox", 10), ("journal", 40), ("revisions", 10), ("links", 30), ("inbox", 2)):
+        count = world.store.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        if count > factor * happened:
+            world.violated("everything bounded", f"{count} rows in {table} for {happened} events")
+    idle = sum(world.ledger.idle_writes.values())
+    excuses = sum(world.counts[f] for f in ("crash", "lost_after", "lands_late", "stall", "lost_before"))
+    if not world.faults.stale_reads and not world.faults.interleave and idle > excuses + 2:
+        world.violated("no echo", f"{idle} writes changed nothing; {excuses} faults excuse them")
+
+
+def lost_edits(world: World) -> None:
+    """No edit that the hub observed is lost silently."""
+    lost.check(world)
+
+
+AT_REST: tuple[Check, ...] = (
+    accepted_is_kept, once, no_foreign_twins, one_object_per_link, links_wanted, converged, comments_converged,
+    people_are_heard, lost_edits, writes_bounded, chains_unbroken, bounded,
+)  # fmt: skip
+
+
+def check(world: World) -> None:
+    """All of them, by name."""
+    for invariant in AT_REST:
+        invariant(world)
+        world.coverage.checks[invariant.__name__] += 1

@@ -1,0 +1,110 @@
+"""Every value that the hub holds traces to an authorised source: a person at a vendor whose system may make this move, a
+person here, or a house rule. An echo of the hub's own writing has no such source, and is caught here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub.domain.authority import Verdict
+from hub.domain.incident import IMPACTS
+from hub.domain.values import INCIDENT, Json, Ref
+from hub.domain.vocabulary import ManyRelation, UnknownWord
+from tests.simulation.audit import Row
+from tests.simulation.ledger import cells
+from tests.simulation.server import HUB, Entry
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+NAME = "every value traces to an authorised source"
+
+
+def trace(world: World, row: Row) -> None:
+    """Checks one committed change of an incident, cell by cell."""
+    assert row.new is not None
+    before = (row.old or {}).get("fields") or {}
+    provenance = row.new["provenance"] or {}
+    newborn = row.old is None
+    for cell, old, new in cells(before, row.new["fields"]):
+        proof = provenance.get(cell)
+        if proof is None:
+            if newborn:
+                continue  # a default
+            world.violated(NAME, f"INC-{row.new['number']} {cell} = {new!r} has no provenance")
+        source = proof["source"]
+        if source in world.servers:
+            _from_vendor(world, row, cell, old, new, source, newborn)
+        elif source == "policy":
+            _from_policy(world, row, cell, new)
+        else:
+            _from_here(world, row, cell, new, source)
+        world.coverage.checks[NAME] += 1
+
+
+def _from_vendor(world: World, row: Row, cell: str, old: Json, new: Json, source: str, newborn: bool) -> None:
+    assert row.new is not None
+    name, _, key = cell.partition("/")
+    server = world.servers[source]
+    if new in world.ledger.intended[cell] and server.style.commands:
+        return  # a command in chat
+    relation = server.style.relations[INCIDENT].get(name)
+    found = False
+    for edit in _edits(world, row.key, source, name):
+        try:
+            if isinstance(relation, ManyRelation) and key:
+                was, now = relation.cells(edit.before), relation.cells(edit.after)
+                found = now.get(key) == new and (was.get(key) != new or newborn)
+            elif relation is not None:
+                found = relation.backward(old, edit.after) == new or relation.fits(new, edit.after)
+        except UnknownWord:
+            continue
+        if found:
+            break
+    if not found:
+        world.violated(
+            "no echo", f"INC-{row.new['number']} {cell}: {old!r} → {new!r} by {source}, where nobody did that"
+        )
+    vendor = world.config.connections[source].vendor
+    verdict = world.config.authority.judge(name, vendor, old, new)
+    allowed = (
+        newborn or verdict is Verdict.TAKE or (verdict is Verdict.REVIEW and (row.key, name) in world.ledger.reviewed)
+    )
+    if not allowed and (row.key, name) not in world.ledger.reviewed:
+        world.violated(
+            NAME, f"INC-{row.new['number']} {cell}: {old!r} → {new!r} by {source}, which may not ({verdict})"
+        )
+
+
+def _edits(world: World, incident: str, source: str, name: str) -> list[Entry]:
+    """What others than the hub did to this field of the incident's objects there, newest first."""
+    refs = world.store.db.execute(
+        "SELECT remote_kind, remote_id FROM links WHERE incident_id = ? AND connection = ? AND kind = 'incident'",
+        (incident, source),
+    ).fetchall()
+    found: list[Entry] = []
+    for kind, id in refs:
+        thing = world.servers[source].things.get(Ref(kind, id)) if id is not None else None
+        found += [e for e in thing.history if e.field == name and not e.by.startswith(HUB)] if thing else []
+    return found[::-1]
+
+
+def _from_policy(world: World, row: Row, cell: str, new: Json) -> None:
+    assert row.new is not None
+    name, _, key = cell.partition("/")
+    policy, fields = world.config.policy, row.new["fields"]
+    if name in ("public_title", "public_text"):
+        words = [n for n in (fields.get("title"), fields.get("description")) if n]
+        if any(str(w) in str(new) for w in words):
+            world.violated("nothing public from internal words", f"INC-{row.new['number']} {cell} = {new!r}")
+        return
+    if name != "impacts" or (new is not None and new not in IMPACTS):
+        world.violated(NAME, f"INC-{row.new['number']} {cell} = {new!r} by policy")
+    expected = {"operational", policy.impact_of.get(fields["severity"]), None}
+    if new not in expected:
+        world.violated(NAME, f"INC-{row.new['number']} impact of {key} = {new!r} at {fields['severity']}")
+
+
+def _from_here(world: World, row: Row, cell: str, new: Json, source: str) -> None:
+    assert row.new is not None
+    if new not in world.ledger.intended[cell] and new is not None:
+        world.violated(NAME, f"INC-{row.new['number']} {cell} = {new!r} by {source}, which nobody asked for")

@@ -1,0 +1,297 @@
+"""Each trap of the design as a scripted run of the whole hub over the model vendors; a crash at each boundary in turn; and
+the seeds that once failed, by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hub.domain.values import COMMENT, INCIDENT
+from hub.sync import desk
+from tests.simulation.rest import rows
+from tests.simulation.script import Play
+from tests.simulation.styles import posts_only, teams
+
+
+def begun(name: str, **more: Any) -> Play:
+    """An incident that all four systems show."""
+    play = Play(name, **more)
+    play.open()
+    play.settle()
+    play.approve()
+    play.settle()
+    return play
+
+
+def test_trap_01_an_edit_of_the_same_field_in_the_gap_goes_through_authority() -> None:
+    """A title that a person sets in Jira between our read and our write is found in the history and not lost silently."""
+    play = begun("trap 1")
+    play.during("jira update", lambda: play.at("jira", title="theirs"))
+    play.edit(title="ours")
+    play.end()
+    assert play.journal("gap")[0]["values"] == {"title": "theirs"}
+    assert len(set(play.shown("title").values())) == 1
+
+
+def test_trap_01_where_the_vendor_has_conditional_writes_ours_is_refused_and_done_again() -> None:
+    """An edit of the card between our read and our write makes the conditional write fail; the person's edit is kept."""
+    play = begun("trap 1, conditional")
+    play.during("chat update", lambda: play.at("chat", title="theirs"))
+    play.edit(title="ours")
+    play.end()
+    assert "theirs" in [c.value for c in play.world.ledger.canon[play.link("chat")["incident_id"], "title"]] or any(
+        line["value"] == "theirs" for line in play.journal("overruled")
+    )
+
+
+def test_trap_02_an_edit_of_another_field_in_the_gap_survives_our_write() -> None:
+    """We write the severity while a person changes the tags: both reach everybody, and nothing is written twice."""
+    play = begun("trap 2")
+    play.during("jira update", lambda: play.at("jira", tags=["db"]))
+    play.edit(severity="SEV1")
+    play.end()
+    assert (play.fields()["tags"], play.fields()["severity"]) == (["db"], "SEV1")
+
+
+@pytest.mark.parametrize("fault", ["lost_before", "lost_after", "lands_late"])
+@pytest.mark.parametrize("connection", ["pd", "jira", "chat", "page"])
+def test_trap_03_a_create_of_unknown_outcome_is_looked_for_before_it_is_done_again(connection: str, fault: str) -> None:
+    """Whether the vendor never acted, acted before the time-out, or acts later: there is one object."""
+    play = Play(f"trap 3 {connection} {fault}")
+    play.fate(f"{connection} create incident", fault)
+    play.open()
+    for _ in range(2):
+        play.world.tick(1)
+        while play.world.work():
+            pass
+    if connection == "page":
+        play.approve()
+    play.end()
+    assert len(play.objects(connection)) == 1
+
+
+def test_trap_03_where_nobody_can_look_doubles_never_exceed_the_unknown_outcomes() -> None:
+    """A route that only posts: one time-out, at most two posts, and the journal says so."""
+    play = Play("trap 3, posts only", styles={"chat": posts_only(teams())})
+    play.fate("chat create incident", "lost_after")
+    play.open()
+    play.end()
+    assert len(play.objects("chat")) == 2
+    assert play.journal("possible_double")
+
+
+def test_trap_04_the_middle_of_our_own_walk_is_no_news_and_a_person_who_acts_in_it_is() -> None:
+    """A resolve walks Jira through its workflow; a person who moves it meanwhile is heard."""
+    play = begun("trap 4")
+    play.edit(status="resolved")
+    play.settle()
+    assert play.thing("jira").fields["status"] == "Done"
+    assert play.fields()["status"] == "resolved"
+    play.edit(status="acknowledged")
+    play.during('jira update jira-1 {"status": "In Progress"}', lambda: play.at("jira", severity="Low"), "after")
+    play.end()
+    assert play.fields()["severity"] == "SEV4"
+    assert play.fields()["status"] == "acknowledged"
+
+
+def test_trap_05_a_read_that_began_before_our_write_is_no_revert() -> None:
+    """The read shows the old title and comes back after ours was written: it is thrown away."""
+    play = begun("trap 5")
+    link = play.link("jira")["id"]
+    play.during("jira observe", lambda: _write_meanwhile(play), "after")
+    play.ask(lambda hub: desk.look_again(hub, link))
+    play.end()
+    assert play.fields()["title"] == "ours"
+
+
+def _write_meanwhile(play: Play) -> None:
+    play.edit(title="ours")
+    play.world.tick(1)
+    while play.world.work():
+        pass
+
+
+def test_trap_06_a_person_who_acts_through_our_own_account_is_heard() -> None:
+    """A change with our name on it counts like any other: nothing is dropped by author."""
+    play = begun("trap 6")
+    server, thing = play.server("jira"), play.thing("jira")
+    server.change(thing, "title", "by our account", "lockstep-bot")
+    play.end()
+    assert set(play.shown("title").values()) == {"by our account"}
+
+
+def test_trap_07_an_acknowledgement_that_times_out_pulls_no_later_state_back_and_a_reopen_does() -> None:
+    """PagerDuty's time-out leaves "monitoring" and the public page alone; a person's reopen is taken."""
+    play = begun("trap 7")
+    play.edit(status="monitoring")
+    play.settle()
+    play.server("pd").expire(play.thing("pd"))
+    play.settle()
+    assert play.fields()["status"] == "monitoring"
+    assert play.thing("page").fields["status"] == "monitoring"
+    play.edit(status="resolved")
+    play.settle()
+    play.at("pd", status="triggered")
+    play.end()
+    assert play.fields()["status"] == "triggered"
+
+
+def test_trap_08_a_vendors_consequences_are_not_edits() -> None:
+    """PagerDuty clears the assignees of what is resolved, and escalates by itself: nobody else loses theirs."""
+    play = begun("trap 8")
+    play.edit(assignees=["ada"])
+    play.settle()
+    play.server("pd").escalate(play.thing("pd"), ["PU-bob"])
+    play.settle()
+    assert play.fields()["assignees"] == ["ada"]
+    play.at("pd", status="resolved")
+    play.end()
+    assert play.thing("pd").fields["assignees"] == []
+    assert play.thing("jira").fields["assignees"] == "JU-ada"
+
+
+def test_trap_09_a_recurrence_is_a_new_incident_linked_to_the_last() -> None:
+    """While one with the key is open there is no second; after its end there is, and it names the first."""
+    play = begun("trap 9")
+    play.open()
+    play.settle()
+    assert len(rows(play.world, "SELECT id FROM incidents")) == 1
+    play.edit(status="resolved")
+    play.settle()
+    play.open()
+    play.end()
+    first, second = rows(play.world, "SELECT id, previous_id FROM incidents ORDER BY number")
+    assert second["previous_id"] == first["id"]
+
+
+def test_trap_10_of_merged_incidents_the_winners_links_stay_primary() -> None:
+    """Merged in PagerDuty: merged here, the loser's objects are secondary and end with the winner, nothing is made twice."""
+    play = begun("trap 10")
+    other = play.server("pd").make(
+        INCIDENT,
+        {"title": "another", "status": "triggered", "severity": ["P2", "high"], "services": "PS-mail", "assignees": []},
+        "cy",
+    )
+    play.settle()
+    objects = len(play.objects("jira"))
+    play.server("pd").merge(other, play.thing("pd"), "cy")
+    play.settle()
+    slots = {
+        r["slot"] for r in rows(play.world, "SELECT slot FROM links WHERE kind = 'incident' AND connection = 'jira'")
+    }
+    assert slots == {"primary", "secondary-1"}
+    play.edit(status="resolved")
+    play.end()
+    assert len(play.objects("jira")) == objects
+    assert {t.fields["status"] for t in play.objects("jira")} == {"Done"}
+
+
+def test_trap_11_comments_are_matched_by_id_and_mark_never_by_text() -> None:
+    """Two people say the same: both are kept. An edit goes to the copies of its own, a deletion too."""
+    play = begun("trap 11")
+    first, second = play.says("pd", "same words"), play.says("jira", "same words")
+    play.world.ledger.said.clear()
+    play.settle()
+    assert len(play.server("chat").comments(play.thing("chat"))) == 2
+    play.server("pd").change(first, "text", "other words", "cy")
+    play.server("jira").delete(second, "cy")
+    play.end()
+    assert [c.fields["text"] for c in play.server("chat").comments(play.thing("chat"))] == ["other words"]
+
+
+def test_trap_11_a_restricted_comment_is_copied_nowhere() -> None:
+    """What a part of the audience may read stays where it is."""
+    play = begun("trap 11, restricted")
+    play.server("jira").make(COMMENT, {"text": "secret"}, "cy", play.thing("jira").ref, restricted=True)
+    play.end()
+    assert not [t for s in ("pd", "chat") for t in play.server(s).of_kind(COMMENT)]
+
+
+def test_trap_12_not_found_is_not_deleted() -> None:
+    """An issue that is not shown any more is unreachable, nothing is made in its place, and it comes back."""
+    play = begun("trap 12")
+    thing = play.thing("jira")
+    thing.state = "deleted"
+    play.server("jira")._view(thing)
+    link = play.link("jira")["id"]
+    play.ask(lambda hub: desk.look_again(hub, link))
+    play.settle()
+    assert play.link("jira")["state"] == "unreachable"
+    thing.state = "present"
+    play.server("jira")._view(thing)
+    play.world.tick(400)
+    play.end()
+    assert play.link("jira")["state"] == "live"
+    assert len(play.objects("jira")) == 1
+
+
+def test_trap_13_a_marked_object_belongs_to_its_link_and_an_unmarked_one_waits_or_is_proposed() -> None:
+    """Our own late create is not adopted as a stranger; a person's object joins the one incident that it fits."""
+    play = Play("trap 13")
+    play.fate("jira create incident", "lands_late")
+    play.open()
+    play.settle()
+    assert len(rows(play.world, "SELECT id FROM incidents")) == 1
+    other = Play("trap 13, adopted")
+    other.open(severity="SEV5", services=["mail"])  # too small for policy to want a Jira issue
+    other.settle()
+    other.server("jira").make(
+        INCIDENT,
+        {"title": "by hand", "status": "To Do", "severity": "Lowest", "services": ["JC-mail"], "tags": []},
+        "cy",
+    )
+    other.end()
+    assert other.link("jira")["slot"] == "primary"
+    assert len(rows(other.world, "SELECT id FROM incidents")) == 1
+
+
+def test_trap_14_an_object_of_another_integration_is_adopted_and_not_doubled() -> None:
+    """PagerDuty's own app makes a Jira issue for the same service while ours is not wanted: it becomes the link."""
+    play = Play("trap 14")
+    play.open(severity="SEV4", services=["mail"])
+    play.settle()
+    play.server("jira").make(
+        INCIDENT,
+        {"title": "by the app", "status": "To Do", "severity": "Low", "services": ["JC-mail"]},
+        "pagerduty-app",
+    )
+    play.settle()
+    play.edit(severity="SEV1")
+    play.end()
+    assert len(play.objects("jira")) == 1
+
+
+def test_trap_15_a_draft_that_the_end_has_overtaken_is_withdrawn_and_an_approval_is_of_one_content() -> None:
+    """Resolved while the draft waits: nothing is published. Changed since it was read: the approval is refused."""
+    play = Play("trap 15")
+    play.open()
+    play.settle()
+    link = play.link("page")["id"]
+    digest = play.ask(lambda hub: desk.show_link(hub, link))["content_hash"]
+    play.edit(public_title="Changed meanwhile")
+    with pytest.raises(desk.Conflict):
+        play.ask(lambda hub: desk.approve_link(hub, link, digest, actor="ada"))
+    play.edit(status="resolved")
+    play.end()
+    assert play.objects("page") == []
+    assert play.link("page")["state"] == "unlinked"
+
+
+def test_a_dead_vendor_delays_no_other() -> None:
+    """One vendor accepts calls and never answers: the others show a change within ten seconds all the same."""
+    play = begun("a dead vendor")
+    world = play.world
+    world.dead, world.faults = {"page"}, replace(world.faults, hangs=True)
+    for number in range(6):
+        play.edit(title=f"title {number}", public_title=f"public {number}", severity=("SEV1", "SEV2")[number % 2])
+        play.approve()
+        for _ in range(10):
+            world.tick(1)
+            while world.work():
+                pass
+        late = {c: t for c, t in play.shown("title").items() if t != f"title {number}"}
+        assert not late, f"change {number}: {late}"
+    world.dead = set()
+    play.end()

@@ -1,0 +1,325 @@
+"""The model vendor at the adapter port: what the hub's engine talks to, without HTTP.
+
+Every call passes the same boundary: "send" and "answered" are crash points, in between the rest of the world may go on
+(`World.pause`), and the weather decides whether the vendor acts, and whether anybody learns of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from hub.domain.capability import Capabilities, CreateSafety, Gap
+from hub.domain.errors import Forged, OutcomeUnknown, Refused, RetryLater, Unauthorised, Unusable
+from hub.domain.values import (
+    INCIDENT,
+    Actor,
+    Change,
+    Changed,
+    Changes,
+    Command,
+    Desired,
+    Hint,
+    Json,
+    Mark,
+    Observation,
+    Ref,
+    Request,
+    Update,
+    Written,
+)
+from hub.domain.vocabulary import Relation
+from hub.ports import Secrets
+from tests.simulation.server import HUB, IllegalMove, Server, Thing
+
+T = TypeVar("T")
+
+SECRET = "simulated"
+PAGE = 6
+"""Objects in one page of a poll."""
+
+CALL_TIMEOUT = 13.05
+"""Seconds that a call without an answer costs: the transport's connect and read time-outs together."""
+
+
+def sign(body: bytes) -> str:
+    return hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+
+
+class ModelVendor:
+    """One worker's client of one model vendor. See `hub.ports.Adapter`."""
+
+    def __init__(self, server: Server, world: Any, actor: str) -> None:
+        self.server = server
+        self.world = world
+        self.actor = actor
+        self.capabilities: Capabilities = server.style.capabilities
+        self.relations: Mapping[str, Mapping[str, Relation]] = server.style.relations
+        self.last_seen: dict[Ref, Observation] = {}
+
+    # ------------------------------------------------------------------ the boundary
+
+    def _call(self, what: str, act: Callable[[], T], write: bool = False) -> T:
+        """One exchange with the vendor, through the weather. Raises only the four vendor errors (and Crash)."""
+        world, name = self.world, self.server.name
+        world.boundary("send", name, what, write)
+        world.pause(name, what, "before")
+        fault = world.weather(name, what, write)
+        if fault == "unavailable":
+            raise RetryLater(f"{name} is not available")
+        if fault == "hang":
+            world.wait(CALL_TIMEOUT)
+            raise OutcomeUnknown(f"{name} does not answer") if write else RetryLater(f"{name} does not answer")
+        if fault == "throttled":
+            raise RetryLater(f"{name}: too many requests", delay=world.delay(), throttled=True)
+        if fault == "revoked":
+            raise Unauthorised(f"{name}: the credential is not accepted")
+        if fault == "lost_before":
+            world.wait(CALL_TIMEOUT)
+            raise OutcomeUnknown("time-out") if write else RetryLater("time-out")
+        if fault == "lands_late":
+            world.later(self.capabilities.request_limit, act)
+            world.wait(CALL_TIMEOUT)
+            raise OutcomeUnknown("time-out")
+        answer = act()
+        if fault == "stall":
+            world.stall()
+        world.pause(name, what, "after")
+        if fault == "lost_after":
+            world.wait(CALL_TIMEOUT)
+            raise OutcomeUnknown("time-out") if write else RetryLater("time-out")
+        world.boundary("answered", name, what, write)
+        return answer
+
+    def _lag(self, finding: bool = True) -> float:
+        """How old what is shown now may be. Searches lag behind reads of one object."""
+        limit = max(self.capabilities.find_lag, self.capabilities.read_lag) if finding else self.capabilities.read_lag
+        return self.world.lag(limit)
+
+    # ------------------------------------------------------------------ reading
+
+    def observe(self, ref: Ref) -> Observation:
+        if not self.capabilities.kinds[ref.kind].reads:
+            self.world.violated("nothing undeclared is called", f"observe of {ref}")
+
+        def act() -> Observation:
+            thing = self.server.things.get(ref)
+            shown = self.server.show(thing, self._lag(finding=False), steady=True) if thing else None
+            if shown is None or (shown.state == "deleted" and self.server.style.hides_deleted):
+                return Observation(ref, "absent")
+            return shown
+
+        seen = self._call(f"observe {ref.id}", act)
+        self._saw(seen)
+        return seen
+
+    def find(self, mark: Mark) -> Sequence[Observation]:
+        def act() -> list[Observation]:
+            lag = self._lag()
+            shown = [self.server.show(t, lag) for t in self.server.of_kind(mark.kind) if t.mark == mark.key]
+            return [o for o in shown if o is not None and o.state == "present"]
+
+        began = self.world.clock.now()
+        found = self._call(f"find {mark.key}", act)
+        self.world.invariants.found(mark, began)
+        return found
+
+    def changed_since(self, cursor: Json | None) -> Changes:
+        def act() -> Changes:
+            lag = self._lag()
+            horizon = self.server.clock.now() - timedelta(seconds=lag)
+            if not self.capabilities.kinds[INCIDENT].reads:
+                return Changes((), {"at": self.server.clock.now().isoformat(), "skip": 0})
+            if cursor is None:
+                refs = [
+                    t.ref
+                    for t in self.server.of_kind(INCIDENT)
+                    if t.fields.get("status") not in self.server.style.closed
+                ]
+                start, touched = 0, set[Ref]()
+            else:
+                since = datetime.fromisoformat(cursor["at"]) - timedelta(seconds=self.server.style.overlap)
+                recent = [(r, below) for at, r, below in self.server.log if since <= at <= horizon]
+                touched = {r for r, below in recent if below}
+                refs = list(dict.fromkeys(r for r, _ in recent))
+                start = cursor["skip"]
+            page = refs[start : start + PAGE]
+            more = cursor is not None and start + PAGE < len(refs)
+            items = []
+            for ref in refs if cursor is None else page:
+                shown = self.server.show(self.server.things[ref], lag, children=False)
+                if shown is None or (shown.state == "deleted" and self.server.style.hides_deleted):
+                    continue
+                whole = (
+                    self.server.style.listing and ref not in touched and shown.state == "present" and cursor is not None
+                )
+                items.append(Changed(ref, shown if whole else None))
+            at = cursor["at"] if more else self.server.clock.now().isoformat()
+            return Changes(tuple(items), {"at": at, "skip": start + PAGE if more else 0}, more)
+
+        return self._call("changed_since", act)
+
+    def _saw(self, seen: Observation) -> None:
+        self.last_seen[seen.ref] = seen
+        self.world.ledger.shown(seen)
+
+    # ------------------------------------------------------------------ writing
+
+    def create(self, desired: Desired, mark: Mark) -> Written:
+        self.world.ledger.create_sent(self, desired, mark)
+
+        def act() -> Written:
+            style = self.server.style
+            safety = self.capabilities.kinds[desired.kind].create
+            if safety is CreateSafety.IDEMPOTENT:
+                old = next((t for t in self.server.of_kind(desired.kind) if t.mark == mark.key), None)
+                if old is not None:
+                    return self._written(old, existed=True)
+            try:
+                self.server.check_birth(desired.kind, desired.fields)
+            except IllegalMove as e:
+                self.world.violated("legal moves only", str(e))
+            if desired.parent is not None and self.server.things[desired.parent].state != "present":
+                raise Refused(f"{desired.parent.id} is gone")
+            born = style.born if desired.kind == INCIDENT else {}
+            half = style.half_born if desired.kind == INCIDENT and self.world.half() else {}
+            kept = None if safety is CreateSafety.NEITHER else mark.key
+            by = f"{HUB}{self.actor}"
+            thing = self.server.make(desired.kind, {**desired.fields, **born, **half}, by, desired.parent, kept)
+            self.world.ledger.created(self, thing, mark)
+            if half:
+                raise OutcomeUnknown("made, but not as it should be")
+            return self._written(thing)
+
+        try:
+            return self._call(f"create {desired.kind} {mark.key}", act, write=True)
+        except (RetryLater, Refused, Unauthorised):
+            self.world.invariants.not_created(mark)
+            raise
+
+    def update(self, ref: Ref, update: Update) -> Written:
+        self.world.ledger.update_sent(self, ref, update)
+        known = self.world.last_seen(self.actor, ref)
+
+        def act() -> Written:
+            thing = self.server.things.get(ref)
+            if thing is None or thing.state != "present":
+                raise Refused(f"{ref.id} is not found")
+            kind = self.capabilities.kinds[ref.kind]
+            conditional = [n for n in update.changes if n in kind.fields and kind.fields[n].gap is Gap.CONDITIONAL]
+            if conditional and update.expected is None:
+                self.world.violated("conditional writes carry the version", f"{ref.id}: {conditional}")
+            if conditional and update.expected != str(thing.version):
+                raise Refused("it has changed meanwhile", field="version")
+            try:
+                self.server.check(thing, update.changes)
+            except IllegalMove as e:
+                seen = self.last_seen.get(ref)
+                if seen is not None and seen.version == str(thing.version):
+                    self.world.violated("legal moves only", f"{ref.id}: {e}")
+                raise RetryLater("somebody else was faster") from e
+            by, self.world.ledger.writer_knows = f"{HUB}{self.actor}", known
+            if update.changes.get("deleted") is True:
+                thing.fields["deleted"] = True
+                self.server.delete(thing, by)
+            else:
+                changes = {n: self._whole(thing, n, change, update) for n, change in update.changes.items()}
+                changed = self.server.changes(thing, changes, by)
+                self.world.ledger.updated(self, thing, update, changed)
+            return self._written(thing)
+
+        return self._call(f"update {ref.id} {json.dumps(update.changes, sort_keys=True)}", act, write=True)
+
+    def _whole(self, thing: Thing, name: str, change: Json, update: Update) -> Json:
+        """A map is written whole, as real clients do: what is neither desired nor changed goes."""
+        if self.capabilities.kinds[thing.ref.kind].fields[name].many != "map":
+            return change
+        return {**(update.desired.get(name) or {}), **change}
+
+    def _written(self, thing: Thing, existed: bool = False) -> Written:
+        if not self.capabilities.kinds[thing.ref.kind].reads:
+            return Written(None)
+        shown = self.server.show(thing) if self.server.style.answers else None
+        url = f"https://{self.server.name}.example/{thing.ref.id}"
+        if shown is not None:
+            self._saw(shown)
+        return Written(thing.ref, url, str(thing.version), shown, existed)
+
+    # ------------------------------------------------------------------ what comes in
+
+    def authenticate(self, request: Request, secrets: Secrets) -> str:
+        if not hmac.compare_digest(request.headers.get("x-signature", ""), sign(request.body)):
+            raise Forged("the signature does not match")
+        return request.headers.get("x-delivery") or hashlib.sha256(request.body).hexdigest()
+
+    def hints(self, request: Request) -> Sequence[Hint]:
+        try:
+            said = json.loads(request.body)
+            actor = Actor(name=said.get("by"), account=said.get("by"))
+            if said["event"] == "noise":
+                return (Hint("noise", ignored="concerns nobody"),)
+            ref = Ref(said["kind"], said["id"], said.get("parent"))
+            command = Command(said["verb"], said.get("argument", ""), actor) if said["event"] == "command" else None
+            return (Hint(said["event"], ref, said["event"] == "deleted", actor, command),)
+        except (ValueError, KeyError, TypeError, AttributeError) as e:
+            raise Unusable(f"body: {type(e).__name__}") from e
+
+
+class Remembering(ModelVendor):
+    """A vendor with a change history. See `hub.ports.Historian`."""
+
+    def history(self, ref: Ref, since: Json | None) -> tuple[Sequence[Change], Json]:
+        def act() -> tuple[Sequence[Change], Json]:
+            thing = self.server.things[ref]
+            self.server.view(thing, 0.0, steady=True)  # the log does not lag, and no later read shows less than it
+            kept = [e for e in thing.history if self._has_history(ref, e.field)]
+            last = kept[-1].id if kept else 0
+            return ([e.change() for e in kept if since is not None and e.id > since], last)
+
+        return self._call(f"history {ref.id}", act)
+
+    def _has_history(self, ref: Ref, name: str) -> bool:
+        field = self.capabilities.kinds[ref.kind].fields.get(name)
+        return field is not None and field.gap is Gap.HISTORY
+
+
+class Walking(Remembering):
+    """A vendor with a workflow. See `hub.ports.Walks`."""
+
+    def walk(self, ref: Ref, field: str, now: Json, target: Json) -> Sequence[Json]:
+        """The shortest way through the workflow."""
+        moves = self.server.style.workflow or frozenset()
+        ways: deque[list[Json]] = deque([[now]])
+        seen = {now}
+        while ways:
+            way = ways.popleft()
+            if way[-1] == target:
+                return way[1:]
+            for a, b in sorted(moves):
+                if a == way[-1] and b not in seen:
+                    seen.add(b)
+                    ways.append([*way, b])
+        return []
+
+
+def client(server: Server, world: Any, actor: str) -> ModelVendor:
+    """A client of the right sort for this vendor."""
+    fields = server.capability(INCIDENT).fields.values()
+    if any(f.walks for f in fields):
+        return Walking(server, world, actor)
+    if any(f.gap is Gap.HISTORY for f in fields):
+        return Remembering(server, world, actor)
+    return ModelVendor(server, world, actor)
+
+
+def webhook(server: Server, event: str, ref: Ref, by: str, at: datetime, **more: str) -> Request:
+    """A webhook as the vendor sends it; each has a delivery id of its own."""
+    said = {"event": event, "kind": ref.kind, "id": ref.id, "parent": ref.parent, "by": by, **more}
+    body = json.dumps(said, sort_keys=True).encode()
+    headers = {"x-signature": sign(body), "x-delivery": f"{server.name}-d{server.next_id()}"}
+    return Request("POST", f"/hooks/{server.name}", {}, headers, body, at)

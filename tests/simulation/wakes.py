@@ -1,0 +1,39 @@
+"""The wake-up port of the simulation: a queue that forgets, repeats itself never, and keeps no order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class Queue:
+    """Stands for Redis and RQ: wake-ups carry names only, and any of them may be lost."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.waiting: list[tuple[str, str]] = []
+
+    def wake(self, duty: str, name: str) -> None:
+        world = self.world
+        world.boundary("wake")
+        if world.store.depth:
+            world.violated("no wake-up inside a transaction", f"{duty} {name}")
+        if world.chance(world.faults.wake_loss):
+            world.counts["wake_lost"] += 1
+        elif (duty, name) not in self.waiting:
+            self.waiting.append((duty, name))
+        world.boundary("woken")
+
+    def take(self) -> tuple[str, str] | None:
+        """Any of the waiting ones; mostly the oldest."""
+        if not self.waiting:
+            return None
+        at = 0 if self.world.rng.random() < 0.7 else self.world.rng.randrange(len(self.waiting))
+        return self.waiting.pop(at)
+
+    def empty(self) -> None:
+        """FLUSHALL."""
+        self.world.note("Redis is emptied")
+        self.waiting.clear()

@@ -1,0 +1,385 @@
+"""The whole hub in one thread on virtual time: two workers, a timer and a web process over one SQLite database in memory,
+four model vendors, people, and the weather.
+
+Python calls are synchronous, so interleaving happens where real processes interleave: inside a vendor call, when no
+transaction is open (which is asserted), the rest of the world may go on. A crash is a `BaseException` raised at a boundary;
+the process that it hits can do nothing more, not even in a `finally`, and starts anew with empty hands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from hub.clock import ManualClock, SeededIds
+from hub.domain.policy import Config
+from hub.domain.values import Ref
+from hub.store.unit import Store, Tx
+from hub.sync import duties, sweep
+from hub.sync.budget import Budget
+from hub.sync.hub import Hub
+from tests.contract.world import MemorySecrets
+from tests.simulation import audit, company
+from tests.simulation.coverage import Coverage
+from tests.simulation.faults import CALM, Faults
+from tests.simulation.invariants import Invariants, Violation
+from tests.simulation.ledger import Ledger
+from tests.simulation.network import Network
+from tests.simulation.server import Server
+from tests.simulation.vendor import client
+from tests.simulation.wakes import Queue
+
+
+class Crash(BaseException):
+    """kill -9, at this very place."""
+
+
+class SimStore(Store):
+    """Knows whether a transaction is open, and lets no dead process write."""
+
+    def __init__(self) -> None:
+        super().__init__("sqlite://")
+        self.depth = 0
+        self.enter: Callable[[], None] = lambda: None
+        self.create_all()
+        self._kept = self.writer.raw_connection()
+        self.db = self._kept.driver_connection
+        assert self.db is not None
+        audit.install(self.db)
+        self.tables = [r[0] for r in self.db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
+
+    @contextlib.contextmanager
+    def unit(self) -> Iterator[Tx]:
+        with self._inside(), super().unit() as tx:
+            yield tx
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Tx]:
+        with self._inside(), super().reading() as tx:
+            yield tx
+
+    @contextlib.contextmanager
+    def _inside(self) -> Iterator[None]:
+        self.enter()
+        if self.depth:
+            raise Violation("one transaction at a time", "a transaction was opened inside another")
+        self.depth += 1
+        try:
+            yield
+        finally:
+            self.depth -= 1
+
+    def wipe(self) -> None:
+        """An empty database, as after `create_all`, without making the tables again."""
+        self.watch, self.enter, self.depth = None, lambda: None, 0
+        assert self.db is not None
+        if self.db.in_transaction:
+            self.db.rollback()
+        self.db.execute("PRAGMA foreign_keys=OFF")
+        for table in self.tables:
+            self.db.execute(f"DELETE FROM main.{table}")
+        self.db.execute("DELETE FROM audit")
+        self.db.execute("PRAGMA foreign_keys=ON")
+
+
+_STORE: list[SimStore] = []
+
+
+def fresh_store() -> SimStore:
+    """The process's one simulated database, emptied."""
+    if not _STORE:
+        _STORE.append(SimStore())
+    _STORE[0].wipe()
+    return _STORE[0]
+
+
+def store_of_last_run() -> SimStore:
+    """The database as the last run left it."""
+    return _STORE[0]
+
+
+def forget_store() -> None:
+    """The next run makes a new database: after an exception nobody knows what state this one is in."""
+    _STORE.clear()
+
+
+@dataclass
+class Actor:
+    """A process of the hub. `dead`: it was hit by a crash and has not been restarted yet."""
+
+    name: str
+    hub: Hub
+    vendors: Mapping[str, Any]
+    duty: str = ""
+    target: str = ""
+    busy: bool = False
+    dead: bool = False
+    lives: int = 1
+
+
+class World:
+    """One run. crash_at: the number of the one boundary at which to crash (scripted runs)."""
+
+    def __init__(
+        self, seed: int | str, faults: Faults = CALM, crash_at: int | None = None, coverage: Coverage | None = None,
+        config: Config | None = None, styles: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.seed, self.faults, self.crash_at = seed, faults, crash_at
+        self.coverage = coverage or Coverage()
+        self.rng, self.net, self.sky, self.kill = (random.Random(f"{seed}/{s}") for s in ("do", "net", "sky", "kill"))
+        self.clock = ManualClock()
+        self.stormy = True
+        self.trace: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self.boundaries = 0
+        self.stack: list[Actor] = []
+        self.landing: list[tuple[datetime, Callable[[], Any]]] = []
+        self.down_until: dict[str, datetime] = {}
+        self.dead: set[str] = set()
+        self.hooks: list[tuple[str, str, Callable[[], Any]]] = []
+        self.fates: list[tuple[str, str]] = []
+        self.ledger = Ledger(self)
+        self.invariants = Invariants(self)
+        self.furnish(config, styles)
+        self.queue = Queue(self)
+        self.store = fresh_store()
+        self.actors = {name: self._born(name, 1) for name in ("worker-1", "worker-2", "timer", "web")}
+        self.workers = [self.actors["worker-1"], self.actors["worker-2"]]
+        company.connect(self, list(self.config.connections))
+        self.store.watch, self.store.enter = self._committing, self._alive
+
+    # ------------------------------------------------------------------ processes
+
+    def _born(self, name: str, life: int) -> Actor:
+        vendors = self.clients(f"{name}.{life}")
+        hub = Hub(
+            store=self.store, clock=self.clock, ids=SeededIds(f"{self.seed}/{name}/{life}"), wake=self.queue,
+            adapters=vendors, config=self.config, budget=Budget(self.clock, enforce=False), secrets=self.secrets,
+            owner=f"{name}.{life}",
+        )  # fmt: skip
+        return Actor(name, hub, vendors, lives=life)
+
+    def furnish(self, config: Config | None, styles: Mapping[str, Any] | None) -> None:
+        """The company's rules, its vendors, and the way from them to us."""
+        self.config = config or company.config(self.coverage)
+        self.servers = company.servers(self, styles)
+        self.network = Network(self)
+
+    def clients(self, owner: str) -> Mapping[str, Any]:
+        """One process's adapters."""
+        return {n: client(s, self, owner) for n, s in self.servers.items()}
+
+    def secrets(self, connection: str) -> MemorySecrets:
+        return MemorySecrets()
+
+    def run(self, actor: Actor, duty: str, act: Callable[[Hub], Any]) -> Any:
+        """Lets a process do something. What a crash has interrupted returns None."""
+        assert not actor.busy
+        actor.busy, actor.duty = True, duty
+        self.stack.append(actor)
+        try:
+            return act(actor.hub)
+        except Crash:
+            self.counts["crash"] += 1
+            self.note("†")
+            actor.dead = True
+            return None
+        finally:
+            self.stack.pop()
+            actor.busy = False
+            if actor.dead:
+                self._restart(actor)
+
+    def _restart(self, actor: Actor) -> None:
+        fresh = self._born(actor.name, actor.lives + 1)
+        actor.hub, actor.vendors, actor.lives, actor.dead = fresh.hub, fresh.vendors, fresh.lives, False
+
+    def work(self, actor: Actor | None = None) -> bool:
+        """A free worker takes one wake-up from the queue and carries it out. False when there is nothing to do."""
+        free = [w for w in self.workers if not w.busy]
+        actor = actor or (self.rng.choice(free) if free else None)
+        taken = self.queue.take() if actor and not actor.busy else None
+        if actor is None or taken is None:
+            return False
+        duty, name = taken
+        self.counts["duty"] += 1
+        self.note(f"{actor.hub.owner} {duty} {name}")
+        actor.target = name
+        self.run(actor, duty, lambda hub: duties.run(hub, duty, name))
+        return True
+
+    def tick(self, seconds: float) -> None:
+        """Time passes; the timer sweeps, if it is not at work already."""
+        until = self.clock.now() + timedelta(seconds=seconds)
+        while self.landing and min(at for at, _ in self.landing) <= until:
+            at, act = min(self.landing, key=lambda landed: landed[0])
+            self.landing.remove((at, act))
+            self.clock.advance(max(0.0, (at - self.clock.now()).total_seconds()))
+            self.note("a late write lands")
+            with contextlib.suppress(Exception):
+                act()
+        self.clock.advance(max(0.0, (until - self.clock.now()).total_seconds()))
+        self.counts["tick"] += 1
+        timer = self.actors["timer"]
+        if not timer.busy:
+            self.run(timer, "sweep", sweep.sweep)
+
+    # ------------------------------------------------------------------ boundaries
+
+    def _alive(self) -> None:
+        if self.stack and self.stack[-1].dead:
+            raise Crash
+
+    def boundary(self, moment: str, *about: Any) -> None:
+        """A crash point of the process at work: commit, committed, send, answered, wake, woken."""
+        self._alive()
+        if not self.stack:
+            return
+        actor = self.stack[-1]
+        if moment in ("send", "answered"):
+            if self.store.depth:
+                self.violated("no call inside a transaction", f"{actor.duty}: {about}")
+            if moment == "send":
+                self.counts["call"] += 1
+                self.note(f"{actor.hub.owner} → {about[0]} {about[1]}")
+        self.boundaries += 1
+        place = f"{actor.duty}:{moment}"
+        self.coverage.boundary(place)
+        hit = self.boundaries == self.crash_at if self.crash_at is not None else (
+            self.stormy and self.faults.crash > 0 and self.kill.random() < self.faults.crash
+        )  # fmt: skip
+        if hit:
+            self.coverage.crash(place)
+            actor.dead = True
+            self.note(f"crash of {actor.hub.owner} at {place}")
+            raise Crash(place)
+
+    def _committing(self, moment: str) -> None:
+        if moment == "commit":
+            self.uncommitted = audit.take(self.store.db)
+            self.invariants.before_commit(self.uncommitted)
+            self.boundary("commit")
+        else:
+            self.ledger.committed(self.uncommitted)
+            self.invariants.after_commit(self.uncommitted)
+            self.boundary("committed")
+
+    # ------------------------------------------------------------------ the weather
+
+    def chance(self, probability: float) -> bool:
+        return self.stormy and probability > 0 and self.sky.random() < probability
+
+    def weather(self, vendor: str, what: str, write: bool) -> str | None:
+        """What becomes of this call. fates: what a script has in store for the next call of a name."""
+        f = self.faults
+        for fate in self.fates:
+            if fate[0] in f"{vendor} {what}":
+                self.fates.remove(fate)
+                return self._strike(fate[1])
+        if vendor in self.dead:
+            return self._strike("hang" if f.hangs else "unavailable")
+        if self.down_until.get(vendor, self.clock.now()) > self.clock.now():
+            return self._strike("revoked")
+        if self.chance(f.revoked):
+            self.down_until[vendor] = self.clock.now() + timedelta(seconds=self.sky.uniform(1, 300))
+            return self._strike("revoked")
+        for name in ("unavailable", "throttled", "lost_before", "lost_after"):
+            if self.chance(getattr(f, name)):
+                return self._strike(name)
+        if write and self.chance(f.lands_late):
+            return self._strike("lands_late")
+        if self.chance(f.pause):
+            return self._strike("stall")
+        return None
+
+    def _strike(self, fault: str) -> str:
+        self.counts[fault] += 1
+        self.coverage.fault(fault)
+        self.note(f"  ({fault})")
+        return fault
+
+    def half(self) -> bool:
+        """Whether a create of two requests gets stuck after the first."""
+        return self.chance(self.faults.lost_after)
+
+    def lag(self, limit: float) -> float:
+        """Seconds by which what is read now is old."""
+        if limit and self.chance(self.faults.stale_reads):
+            self.coverage.fault("stale_reads")
+            return self.sky.uniform(0, limit)
+        return 0.0
+
+    def delay(self) -> float | None:
+        """What a throttling vendor says about when to come back."""
+        return self.sky.choice((None, 1.0, 7.0, 40.0))
+
+    def later(self, limit: float, act: Callable[[], Any]) -> None:
+        """A write whose caller has given up is carried out within `limit` seconds."""
+        self.landing.append((self.clock.now() + timedelta(seconds=self.sky.uniform(0.1, limit * 0.95)), act))
+
+    def wait(self, seconds: float) -> None:
+        """The process at work is kept waiting; the others go on."""
+        for _ in range(4):
+            self.tick(seconds / 4)
+            for _ in range(6):
+                if len(self.stack) >= 3 or not self.work():
+                    break
+
+    def stall(self) -> None:
+        """The process at work is stopped for longer than any lease."""
+        self.wait(self.sky.uniform(61, 200))
+
+    def pause(self, vendor: str, what: str = "", moment: str = "before") -> None:
+        """While a call is under way, something else may happen."""
+        for hook in self.hooks:
+            if hook[0] == moment and hook[1] in f"{vendor} {what}":
+                self.hooks.remove(hook)
+                hook[2]()
+                return
+        if len(self.stack) >= 3 or not self.chance(self.faults.interleave):
+            return
+        kind = self.sky.random()
+        if kind < 0.45:
+            self.work()
+        elif kind < 0.8 and self.people is not None:
+            self.people.act()
+        elif kind < 0.9:
+            self.network.deliver_one()
+        else:
+            self.tick(self.sky.choice((0.1, 1.0, 5.0)))
+
+    people: Any = None
+
+    # ------------------------------------------------------------------ evidence
+
+    def last_seen(self, owner: str, ref: Ref) -> int:
+        """The version of an object that the worker of this name was last shown; 0 = never."""
+        for actor in self.actors.values():
+            vendor = actor.vendors.get(ref.id.rpartition("-")[0])
+            if vendor is not None and vendor.actor == owner and ref in vendor.last_seen:
+                return int(vendor.last_seen[ref].version or 0)
+        return 0
+
+    def note(self, line: str) -> None:
+        self.trace.append(f"{self.clock.monotonic():9.2f} {'  ' * len(self.stack)}{line}")
+
+    def violated(self, name: str, words: str) -> None:
+        self.note(f"VIOLATED {name}: {words}")
+        raise Violation(name, words)
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()
+
+    @property
+    def events(self) -> int:
+        """Things that happened: edits, webhooks, wake-ups carried out, faults, crashes. Ticks and calls are not counted."""
+        return sum(n for name, n in self.counts.items() if name not in ("tick", "call"))
+
+    def server(self, name: str) -> Server:
+        return self.servers[name]

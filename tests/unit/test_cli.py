@@ -1,0 +1,254 @@
+"""The command line: it starts at once, every command explains itself, and the exit code says how it ended."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from hub.cli import COMMANDS, cli
+from hub.cli.base import EXIT_CODES, Command
+from workers import bootstrap
+
+CONFIG = """
+[hub]
+redis = "none"
+[connections.jira-payments]
+vendor = "jira"
+deployment = "cloud"
+url = "http://127.0.0.1:9/jira"
+email = "lockstep@example.com"
+project = "PAY"
+issue_type = "Incident"
+[[policy.links]]
+connection = "jira-payments"
+"""
+
+
+def words(command: click.Command = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command, with the words that lead to it."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from words(found, (*path, name))
+    else:
+        yield path, command
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a configuration, and a process without a hub."""
+    (tmp_path / "lockstep.toml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bootstrap, "_hubs", {})
+    return tmp_path
+
+
+@pytest.fixture
+def run(here: Path) -> Any:
+    def run(line: str, *more: str) -> Result:
+        return CliRunner().invoke(cli, [*line.split(), *more])
+
+    assert run("migrate").exit_code == 0
+    return run
+
+
+def told(result: Result) -> Any:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+# ---------------------------------------------------------------- help
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize(("path", "command"), [pytest.param(p, c, id=" ".join(p)) for p, c in words()])
+def test_every_command_has_a_text_an_example_of_itself_and_its_exit_codes(
+    path: tuple[str, ...], command: click.Command
+) -> None:
+    assert isinstance(command, Command)
+    assert command.help
+    assert command.example.startswith(f"lockstep {' '.join(path)}")
+    shown = CliRunner().invoke(cli, [*path, "--help"], terminal_width=200).output
+    assert EXIT_CODES in shown
+    assert command.example.splitlines()[0] in shown
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize(("path", "command"), [pytest.param(p, c, id=" ".join(p)) for p, c in words()])
+def test_every_example_is_taken_by_its_command(path: tuple[str, ...], command: click.Command) -> None:
+    import shlex
+
+    assert isinstance(command, Command)
+    for line in command.example.splitlines():
+        given = shlex.split(line.split(" > ")[0])[1 + len(path) :]
+        command.make_context(" ".join(path), given)
+
+
+def test_every_word_leads_to_a_command_of_that_name() -> None:
+    assert {path[0] for path, _ in words()} == set(COMMANDS)
+
+
+def test_help_is_there_at_once() -> None:
+    def seconds() -> float:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "hub.cli", "--help"], check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - began
+
+    assert min(seconds() for _ in range(5)) <= 0.4
+
+
+# ---------------------------------------------------------------- the hub behind it
+
+
+def test_an_incident_is_opened_shown_changed_and_commented(run: Any) -> None:
+    made = told(run("incident open --severity SEV2 --as ada --json --title", "Checkout is slow"))
+    assert (made["number"], made["fields"]["severity"]) == ("INC-1", "SEV2")
+    told(run("incident set INC-1 status=monitoring tags=db,eu --json"))
+    told(run("incident comment INC-1 --json", "Rolled back"))
+    shown = told(run("incident show 1 --json"))
+    assert shown["fields"]["status"] == "monitoring"
+    assert sorted(shown["fields"]["tags"]) == ["db", "eu"]
+    assert [c["text"] for c in shown["comments"]] == ["Rolled back"]
+    journal = told(run("incident journal INC-1 --json"))
+    assert journal["verified"] is True
+
+
+def test_lists_are_tables_for_people_and_json_for_programs(run: Any) -> None:
+    told(run("incident open --json --title", "Checkout is slow"))
+    people = run("incident list --open")
+    assert "Checkout is slow" in people.stdout
+    assert people.stdout.splitlines()[0].split()[0] == "incident"
+    for line in ("incident list", "link list", "inbox list", "dead list", "strangers list"):
+        assert "items" in told(run(f"{line} --json"))
+        assert run(line).exit_code == 0
+    assert told(run("connections list --json"))[0]["name"] == "jira-payments"
+    assert "observe" in run("connections list").stdout
+
+
+def test_a_connection_is_switched(run: Any) -> None:
+    for word, state in (("enable", "enabled"), ("disable", "disabled"), ("observe", "observe")):
+        assert told(run(f"connections {word} jira-payments --json"))["state"] == state
+
+
+def test_the_hub_is_paused_and_goes_on(run: Any) -> None:
+    assert told(run("pause --json")) == {"paused": True}
+    assert told(run("resume --json")) == {"paused": False}
+
+
+def test_a_token_is_shown_once_and_revoked(run: Any) -> None:
+    made = told(run("token create dashboard --scope write --json"))
+    assert made["token"].startswith("ls_")
+    assert made["token"] not in run("token list").stdout
+    assert told(run("token revoke dashboard --json")) == {"revoked": 1}
+    assert run("token revoke dashboard").exit_code == 3
+
+
+# ---------------------------------------------------------------- exit codes
+
+ENDS = {
+    "incident show 99": 3,
+    "link show nowhere": 3,
+    "connections enable nowhere": 3,
+    "connections subscribe nowhere": 3,
+    "inbox show nowhere": 3,
+    "replay nowhere": 3,
+    "token create x --scope root": 2,
+    "incident set 1 status=nonsense": 2,
+    "incident set 1 nothing": 2,
+    "incident list --nonsense": 2,
+    "connections subscribe jira-payments": 1,
+}
+
+
+@pytest.mark.parametrize(("line", "code"), ENDS.items(), ids=ENDS)
+def test_the_exit_code_says_how_it_ended_and_stderr_says_why(run: Any, line: str, code: int) -> None:
+    told(run("incident open --json --title", "x"))
+    result = run(line)
+    assert result.exit_code == code, result.output
+    assert result.stderr
+    assert not result.stdout
+
+
+def test_what_has_changed_meanwhile_is_a_conflict(run: Any) -> None:
+    told(run("incident open --json --title", "x"))
+    (link,) = told(run("link list --json"))["items"]
+    assert run(f"link approve {link['id']} --hash 0").exit_code == 4
+
+
+def test_a_configuration_that_is_wrong_ends_with_2_and_every_problem(here: Path) -> None:
+    (here / "lockstep.toml").write_text("[hub]\na = 1\nb = 2\n")
+    for line in ("incident list", "migrate", "config check", "worker --burst", "timer", "up", "web"):
+        result = CliRunner().invoke(cli, line.split())
+        assert (result.exit_code, len(result.stderr.splitlines())) == (2, 2), line
+
+
+def test_a_connection_that_cannot_be_built_is_named_with_its_place(here: Path) -> None:
+    text = CONFIG.replace('deployment = "cloud"\n', "")
+    (here / "lockstep.toml").write_text(text + '[connections.x]\nvendor = "nobody"\n')
+    result = CliRunner().invoke(cli, ["config", "check"])
+    assert result.exit_code == 2
+    assert "[connections.jira-payments]" in result.stderr
+    assert "no adapter 'nobody'" in result.stderr
+
+
+def test_a_database_without_tables_says_what_to_do(here: Path) -> None:
+    result = CliRunner().invoke(cli, ["incident", "list"])
+    assert result.exit_code == 1
+    assert "lockstep migrate" in result.stderr
+
+
+# ---------------------------------------------------------------- configuration and doctor
+
+
+def test_the_example_passes_its_own_check(here: Path) -> None:
+    (here / "lockstep.toml").write_text(CliRunner().invoke(cli, ["config", "example"]).stdout)
+    result = CliRunner().invoke(cli, ["config", "check"])
+    assert result.exit_code == 0, result.output
+
+
+def test_migrate_says_whether_there_is_something_to_do(here: Path) -> None:
+    assert CliRunner().invoke(cli, ["migrate", "--check"]).exit_code == 1
+    assert CliRunner().invoke(cli, ["migrate"]).exit_code == 0
+    assert CliRunner().invoke(cli, ["migrate", "--check"]).exit_code == 0
+
+
+def test_doctor_finds_what_is_missing_and_says_what_to_do(here: Path) -> None:
+    result = CliRunner().invoke(cli, ["doctor", "--json"])
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert found["ok"] is False
+    by_part = {f["part"]: f for f in found["findings"]}
+    assert (by_part["database"]["level"], by_part["database"]["remedy"]) == ("error", "run `lockstep migrate`")
+    assert by_part["redis"]["level"] == "warn"
+    assert by_part["vault"]["level"] == "warn"
+
+
+def test_doctor_looks_at_each_connection_and_names_a_missing_secret(run: Any) -> None:
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "connection jira-payments" in result.stdout
+    assert "LOCKSTEP_JIRA_PAYMENTS_TOKEN" in result.stdout
+
+
+def test_doctor_asks_no_vendor_when_asked_for_another_part(run: Any) -> None:
+    result = run("doctor --part database")
+    assert result.exit_code == 0
+    assert "connection" not in result.stdout
+
+
+def test_doctor_names_every_problem_of_the_configuration(here: Path) -> None:
+    (here / "lockstep.toml").write_text("[hub]\na = 1\nb = 2\n")
+    result = CliRunner().invoke(cli, ["doctor", "--json"])
+    assert result.exit_code == 1
+    assert len(json.loads(result.stdout)["findings"]) == 2
