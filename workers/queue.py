@@ -22,6 +22,7 @@ may hold is the budget's (`hub.sync.budget`).
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,7 +32,6 @@ from rq import Queue, SimpleWorker
 from rq.exceptions import NoSuchJobError, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.worker import WorkerStatus
 
 from hub.ports import Clock
 
@@ -156,20 +156,31 @@ class NoWake:
 
 
 class _Worker(SimpleWorker):
-    """An RQ worker that finishes the job in hand when it is asked to stop.
+    """An RQ worker that finishes the job in hand when it is asked to stop, and never misses being asked.
 
-    RQ's own handler writes to Redis inside the signal handler; with Redis away that would break the vendor call that is
-    under way.
+    RQ's own handlers are in place only after the worker can be seen, write to Redis inside the handler (with Redis away
+    that would break the vendor call that is under way), and raise wherever the worker happens to be.
     """
 
-    asked_to_stop = False
+    waiting = False
 
-    def _shutdown(self) -> None:
-        self.asked_to_stop = True
-        _stopping.set()
-        if self.get_state() != WorkerStatus.BUSY:
-            raise StopRequested
+    def _install_signal_handlers(self) -> None:
+        """Not here: `work` has done it."""
+
+    def ask_to_stop(self) -> None:
+        """In a signal handler: a worker that waits for a job stops at once, any other one after what it has in hand."""
         self._stop_requested = True
+        if self.waiting:
+            raise StopRequested
+
+    def dequeue_job_and_maintain_ttl(self, *args: Any, **kwargs: Any) -> Any:
+        self.waiting = True
+        try:
+            if self._stop_requested:
+                raise StopRequested
+            return super().dequeue_job_and_maintain_ttl(*args, **kwargs)
+        finally:
+            self.waiting = False
 
 
 def order(number: int) -> Sequence[str]:
@@ -184,22 +195,33 @@ def work(url: str, number: int = 0, *, burst: bool = False, stop: threading.Even
     """
     stop = stop or threading.Event()
     _stopping.clear()
+    worker: _Worker | None = None
+
+    def ask(signum: int, _frame: object) -> None:
+        if _stopping.is_set():
+            raise SystemExit(128 + signum)
+        _stopping.set()
+        stop.set()
+        if worker is not None:
+            worker.ask_to_stop()
+
+    if threading.current_thread() is threading.main_thread():
+        for number_of_signal in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number_of_signal, ask)
     while not stop.is_set():
         client = redis.Redis.from_url(url, socket_connect_timeout=2.0)
-        worker: _Worker | None = None
         try:
             worker = _worker(client, number)
-            worker.work(burst=burst, logging_level="WARNING")
+            if not stop.is_set():
+                worker.work(burst=burst, logging_level="WARNING")
         except redis.RedisError as e:
             log.warning("the worker lost Redis (%s); once more in a second", type(e).__name__)
         finally:
+            worker = None
             client.close()
-        if burst or (worker is not None and worker.asked_to_stop):
+        if burst:
             return
-        try:
-            stop.wait(1.0)
-        except StopRequested:  # the handlers of the worker that ended are still in place
-            return
+        stop.wait(1.0)
 
 
 def _worker(client: redis.Redis, number: int) -> _Worker:

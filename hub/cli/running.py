@@ -84,6 +84,7 @@ def web(host: str, port: int, processes: int, threads: int | None) -> None:
         workers=processes,
         blocking_threads=threads,
         respawn_failed_workers=True,
+        workers_kill_timeout=10,  # one that is told to stop while it is still starting misses it
         log_enabled=True,
         log_level="warning",
         log_access=False,
