@@ -224,6 +224,8 @@ def comments_converged(world: World) -> None:
             kind = next((k for k in (item["kind"], COMMENT) if k in kinds), None)
             if kind is None or parent is None or parent.terminal or parent.ref.id in world.ledger.was_unlinked:
                 continue
+            if parent.state != "present":
+                continue  # deleted with its comments; whether the hub had to know is judged with the incidents
             mine = [k for k in links if k["connection"] == server.name]  # a merged incident's stay where they were
             _comment(world, item, mine, server, kind)
 

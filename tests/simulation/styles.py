@@ -226,7 +226,7 @@ def statuspage() -> Style:
     }
     return Style(
         vendor="statuspage", capabilities=capabilities, relations=relations, answers=True, listing=True,
-        editable=("status", "public_title", "severity", "impacts"), closed=frozenset({"resolved"}),
+        editable=("status", "public_title", "severity", "impacts"), closed=frozenset({"resolved", "postmortem"}),
         hides_deleted=True,
     )  # fmt: skip
 
