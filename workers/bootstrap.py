@@ -51,9 +51,11 @@ def queue_wake(settings: Settings, clock: Clock) -> Wake:
 
 
 def slots(where: str, clock: Clock) -> Callable[[], int]:
-    """How many workers there are in all, asked at most every ten seconds."""
+    """How many duties all workers can do at once, asked at most every ten seconds."""
+    from workers.hands import HANDS
+
     if not where:
-        return lambda: 2
+        return lambda: HANDS
     from workers.queue import connect, count
 
     seen: list[float] = [-1e9, 2]
@@ -63,7 +65,7 @@ def slots(where: str, clock: Clock) -> Callable[[], int]:
             seen[0] = clock.monotonic()
             with contextlib.suppress(redis.RedisError):
                 seen[1] = count(connect(where))
-        return max(2, int(seen[1]))
+        return max(2, int(seen[1])) * HANDS
 
     return now
 

@@ -10,6 +10,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
+from workers.hands import HANDS
 from workers.timer import Timer
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class LocalWake:
             self._names.put(None)
 
 
-def run(hub: Hub, wake: LocalWake, stop: threading.Event, threads: int = 4) -> None:
+def run(hub: Hub, wake: LocalWake, stop: threading.Event, threads: int = HANDS) -> None:
     """Works until `stop` is set; the duties in hand are finished. `hub.wake` must be `wake`."""
     log.warning("there is no Redis: polling the database once a second instead (install redis-server for speed)")
     pool = [threading.Thread(target=_work, args=(hub, wake, stop), name=f"duty-{n}") for n in range(threads)]

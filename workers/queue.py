@@ -22,9 +22,10 @@ may hold is the budget's (`hub.sync.budget`).
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -188,10 +189,14 @@ def order(number: int) -> Sequence[str]:
     return (ROWS, VENDORS, POLLS) if number % 2 == 0 else (VENDORS, ROWS, POLLS)
 
 
-def work(url: str, number: int = 0, *, burst: bool = False, stop: threading.Event | None = None) -> None:
-    """Works until SIGTERM or SIGINT (the job in hand is finished first). A second signal stops at once.
+def work(
+    url: str, number: int = 0, *, burst: bool = False, stop: threading.Event | None = None,
+    finish: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
+    """Works until SIGTERM or SIGINT (the duties in hand are finished first). A second signal stops at once.
 
     Comes back after every loss of Redis. burst: until the queues are empty, for tests. stop: ends the wait for Redis.
+    finish: waits for what the jobs have begun; called last.
     """
     stop = stop or threading.Event()
     _stopping.clear()
@@ -199,7 +204,7 @@ def work(url: str, number: int = 0, *, burst: bool = False, stop: threading.Even
 
     def ask(signum: int, _frame: object) -> None:
         if _stopping.is_set():
-            raise SystemExit(128 + signum)
+            os._exit(128 + signum)  # whatever the threads are doing: their leases run out, and the rows come back
         _stopping.set()
         stop.set()
         if worker is not None:
@@ -208,20 +213,23 @@ def work(url: str, number: int = 0, *, burst: bool = False, stop: threading.Even
     if threading.current_thread() is threading.main_thread():
         for number_of_signal in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number_of_signal, ask)
-    while not stop.is_set():
-        client = redis.Redis.from_url(url, socket_connect_timeout=2.0)
-        try:
-            worker = _worker(client, number)
-            if not stop.is_set():
-                worker.work(burst=burst, logging_level="WARNING")
-        except redis.RedisError as e:
-            log.warning("the worker lost Redis (%s); once more in a second", type(e).__name__)
-        finally:
-            worker = None
-            client.close()
-        if burst:
-            return
-        stop.wait(1.0)
+    try:
+        while not stop.is_set():
+            client = redis.Redis.from_url(url, socket_connect_timeout=2.0)
+            try:
+                worker = _worker(client, number)
+                if not stop.is_set():
+                    worker.work(burst=burst, logging_level="WARNING")
+            except redis.RedisError as e:
+                log.warning("the worker lost Redis (%s); once more in a second", type(e).__name__)
+            finally:
+                worker = None
+                client.close()
+            if burst:
+                return
+            stop.wait(1.0)
+    finally:
+        finish()
 
 
 def _worker(client: redis.Redis, number: int) -> _Worker:

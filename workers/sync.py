@@ -6,18 +6,38 @@ import logging
 
 from hub.sync.hub import Hub
 from workers import bootstrap
+from workers.hands import Hands
 from workers.queue import DRAIN_SECONDS
 
 log = logging.getLogger(__name__)
 
 
+_hands: Hands | None = None
+
+
 def run(duty: str, name: str) -> None:
-    """Does one duty (a key of `hub.sync.duties.DUTIES`) for one name, and then those that wait behind it.
+    """Gives one duty (a key of `hub.sync.duties.DUTIES`) for one name to a free hand of this worker, which then goes on with
+    those that wait behind it. Comes back at once: only a worker with no hand free waits.
 
     Nothing is raised into the queue: RQ would keep the traceback in Redis, where no redaction reaches it. What was not
     done stays due in SQL and is found by the sweep.
     """
+    global _hands
+    if _hands is None:
+        _hands = Hands()
     hub = bootstrap.of_this_process()
+    _hands.take(lambda: _do(hub, duty, name))
+
+
+def finish() -> None:
+    """Waits for what the hands of this worker have begun."""
+    global _hands
+    hands, _hands = _hands, None
+    if hands is not None:
+        hands.finish()
+
+
+def _do(hub: Hub, duty: str, name: str) -> None:
     began, following = hub.clock.monotonic(), getattr(hub.wake, "next", None)
     _one(hub, duty, name)
     while following is not None and hub.clock.monotonic() - began < DRAIN_SECONDS:

@@ -102,8 +102,9 @@ def worker(number: int, burst: bool) -> None:
     where = bootstrap.redis_url(found)
     if where:
         from workers.queue import work
+        from workers.sync import finish
 
-        work(where, number, burst=burst)
+        work(where, number, burst=burst, finish=finish)
         return
     import threading
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ from hub.store.tables import metadata
 
 Tx = Connection
 """A transaction in progress, as the modules of this package take it."""
+
+
+BUSY_SECONDS = 4
+"""How long a writer waits for the others. A webhook's sender waits 5 s."""
 
 
 class StoreUnavailable(Exception):
@@ -40,7 +45,7 @@ def _sqlite_settings(read_only: bool) -> Callable[[Any, Any], None]:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",  # an accepted webhook survives a power cut
-            "busy_timeout=4000",  # a webhook's sender waits 5 s
+            f"busy_timeout={1000 * BUSY_SECONDS}",
             "foreign_keys=ON",
             *(("query_only=ON",) if read_only else ()),
         ):
@@ -85,7 +90,7 @@ def _engines(url: str) -> tuple[Engine, Engine]:
         return engine, engine
     path = url.removeprefix("sqlite:///")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    args = {"check_same_thread": False, "timeout": 4}
+    args = {"check_same_thread": False, "timeout": BUSY_SECONDS}
     writer, reader = create_engine(url, connect_args=args), create_engine(url, connect_args=args)
     event.listen(writer, "connect", _sqlite_settings(read_only=False))
     event.listen(reader, "connect", _sqlite_settings(read_only=True))
@@ -105,6 +110,7 @@ class Store:
     def _open(self) -> None:
         self.writer, self.reader = _engines(self.url)
         self._pid = os.getpid()
+        self._turn = threading.RLock()
 
     @property
     def is_sqlite(self) -> bool:
@@ -115,6 +121,20 @@ class Store:
             self._open()
 
     @contextlib.contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        """SQLite lets one writer in at a time, and those that wait look again after pauses of up to 100 ms. The threads of
+        one process need no pauses: they queue here. Raises StoreUnavailable."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=BUSY_SECONDS):
+            raise StoreUnavailable("the threads of this process wait too long for each other's commits")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @contextlib.contextmanager
     def unit(self) -> Iterator[Tx]:
         """A transaction that commits at the end, or rolls back whole on any exception.
 
@@ -122,7 +142,7 @@ class Store:
         """
         self._forked()
         try:
-            with self.writer.connect() as tx:
+            with self._my_turn(), self.writer.connect() as tx:
                 with tx.begin() as transaction:
                     yield tx
                     if self.watch:
