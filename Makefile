@@ -3,6 +3,7 @@
 #   make demo [ONCE=1]             play an incident over stand-in vendors; ONCE=1: check it and end
 #   make test                      every test that this machine can run; says what it skipped and why
 #   make faults [STORM=200]        breaks real processes, one fault after another; STORM: incidents under way (default 6)
+#   make races [RACES=12000]       two workers on PostgreSQL, statement by statement in many orders (LOCKSTEP_TEST_POSTGRES)
 #   make check [AUDIT=1]           style, types, import directions, what the documents claim; AUDIT=1: known vulnerabilities
 #   make sim SEEDS=500 | SEED=7    the seeded simulation; SEED replays one run
 #   make soak MINUTES=60           the simulation with fresh seeds, for so long
@@ -12,7 +13,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test faults check sim soak bench clean
+.PHONY: help demo test faults races check sim soak bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -52,6 +53,9 @@ test: $(VENV)/.installed-test
 # one at a time: each has a hub of five processes to itself
 faults: $(VENV)/.installed-test
 	@LOCKSTEP_FAULTS=all $(if $(STORM),STORM=$(STORM)) $(BIN)/python -m pytest -v -p no:xdist tests/engine/faults
+
+races: $(VENV)/.installed-test
+	@LOCKSTEP_REQUIRE_ALL=1 LOCKSTEP_RACES=$(or $(RACES),12000) $(BIN)/python -m pytest -v -p no:xdist tests/engine/races
 
 check: $(VENV)/.installed-test
 	@$(BIN)/ruff check .

@@ -19,6 +19,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
@@ -125,9 +126,9 @@ def contracts(shared: Path) -> Path:
 # ---------------------------------------------------------------- databases
 
 
-@pytest.fixture
-def postgres_url() -> Iterator[str]:
-    """A fresh PostgreSQL database of the test's own, dropped afterwards. An SQLAlchemy URL."""
+@contextmanager
+def own_postgres() -> Iterator[str]:
+    """A fresh PostgreSQL database, dropped afterwards. An SQLAlchemy URL."""
     admin = os.environ.get("LOCKSTEP_TEST_POSTGRES")
     if not admin:
         absent("no PostgreSQL to test on; set LOCKSTEP_TEST_POSTGRES, for example postgresql:///postgres")
@@ -143,6 +144,13 @@ def postgres_url() -> Iterator[str]:
     yield f"postgresql+psycopg://{parts.netloc}/{name}{query}"
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """A fresh PostgreSQL database of the test's own, dropped afterwards. An SQLAlchemy URL."""
+    with own_postgres() as url:
+        yield url
 
 
 def redis_binary() -> str | None:

@@ -18,7 +18,7 @@ _OF_INCIDENT = select(links.c.id).where(links.c.incident_id == bindparam("id", t
 OPEN_FOR = Ready(
     select(outbox).where(outbox.c.link_id == bindparam("id", type_=outbox.c.id.type), _OPEN).with_for_update()
 )
-OPEN_OF_INCIDENT = Ready(select(outbox).where(outbox.c.link_id.in_(_OF_INCIDENT), _OPEN))
+OPEN_OF_INCIDENT = Ready(select(outbox).where(outbox.c.link_id.in_(_OF_INCIDENT), _OPEN).with_for_update())
 NEXT_DUE = Ready(select(outbox.c.due_at).where(outbox.c.link_id == bindparam("id", type_=outbox.c.id.type), _OPEN))
 CREATES_SINCE = Ready(
     select(func.count()).where(
@@ -39,7 +39,8 @@ def next_due(tx: Tx, link_id: str) -> datetime | None:
 
 
 def open_of_incident(tx: Tx, incident_id: str) -> dict[str, Outbox]:
-    """link id → its open intention, for the links of one incident."""
+    """link id → its open intention, locked, for the links of one incident: who decides what to do with an intention must
+    know whether a worker has just claimed it. Lock the incident first."""
     return {row.link_id: row for row in every(tx, Outbox, OPEN_OF_INCIDENT, id=incident_id)}
 
 

@@ -22,6 +22,7 @@ from hub.domain.values import Desired as DesiredObject
 from hub.domain.values import Update as UpdateRequest
 from hub.ports import Historian, Walks
 from hub.store import connections as connection_rows
+from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
 from hub.store.records import TOMBSTONES, Connection, Link, Outbox, save
@@ -265,6 +266,9 @@ def _begin_history(hub: Hub, row: Outbox, position: Json) -> None:
     """Where the object's history stood before our first write is committed before that write: a crash right after it must
     not hide what somebody else did in between."""
     with hub.store.unit() as tx:
+        incident_rows.lock(
+            tx, row.incident_id
+        )  # first, as in a case: two who lock in another order wait for each other
         mine, link = outbox_rows.open_for(tx, row.link_id), link_rows.get(tx, row.link_id)
         if mine is not None and link is not None and mine.fence == row.fence and link.history is None:
             link.history = position

@@ -1,0 +1,174 @@
+"""Two workers on PostgreSQL, in many orders: no update is lost, nothing is written twice, no object has two links.
+
+| variable | meaning |
+|---|---|
+| `LOCKSTEP_RACES` | how many races in all, shared among the pairs; default 250; `make races` runs 12,000 |
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from hub.store import incidents as incident_rows
+from hub.store import outbox as outbox_rows
+from hub.store.ready import Ready
+from hub.sync import observing, settle
+from tests.conftest import own_postgres
+from tests.engine.races import pairs
+from tests.engine.races.pairs import PAIRS, Pair
+from tests.engine.races.place import Place
+from tests.engine.races.schedule import Race, Ran, Runner, Turns, draw, explore
+from tests.engine.races.verdict import outcome, wrong
+
+pytestmark = pytest.mark.postgres
+
+MANY = int(os.environ.get("LOCKSTEP_RACES") or 250)
+SHARE = max(4, -(-MANY // len(PAIRS)))
+LONGEST = 4
+"""So often the turn is taken away at most, in those that are drawn by chance."""
+
+
+@pytest.fixture(scope="module")
+def town() -> Iterator[Place]:
+    with own_postgres() as url:
+        made = Place(url)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def place(town: Place) -> Place:
+    town.empty()
+    return town
+
+
+def _runs(place: Place, pair: Pair) -> Callable[[Turns], Ran]:
+    """What runs one race of a pair, from its beginning."""
+    acts = pair.begin(place)
+    place.keep()
+    race = Race(place.monitor)
+
+    def run(turns: Turns) -> Ran:
+        place.back()
+        one, two = (
+            Runner(name, lambda act=act, name=name: act(place.hubs[name]), lambda name=name: place.backends[name])
+            for name, act in zip(("one", "two"), acts, strict=True)
+        )
+        return race.run(turns, one, two)
+
+    return run
+
+
+def races(
+    place: Place, pair: Pair, ways: Callable[[Callable[[Turns], Ran]], Iterator[Ran]]
+) -> Iterator[tuple[Ran, list[str]]]:
+    """Each race, and what was wrong after it. The first two are no races: what they leave is right."""
+    right: set[str] = set()
+    known: set[str] = set()
+    for ran in ways(_runs(place, pair)):
+        picture = place.picture() + repr([r.error for r in ran.runners])
+        if picture in known:  # as an earlier race left it, after which all was well
+            yield ran, []
+            continue
+        place.settle()
+        problems, seen = wrong(place, ran, pair.resent), outcome(place)
+        if not ran.turns.taken:
+            right.add(seen)
+        elif seen not in right and not pair.resent:
+            problems.append(f"neither one after the other nor the other way round:\n{seen}")
+        if not problems:
+            known.add(picture)
+        yield ran, problems
+
+
+def _sample(pair: Pair, many: int) -> Callable[[Callable[[Turns], Ran]], Iterator[Ran]]:
+    """Every race with one turn taken away, or as many of them, evenly; then more by chance. The same every time."""
+
+    def ways(run: Callable[[Turns], Ran]) -> Iterator[Ran]:
+        alone = [run(Turns(0))]
+        yield alone[0]
+        alone.append(run(Turns(1)))
+        yield alone[1]
+        single = [Turns(ran.turns.begins, (at,)) for ran in alone for at in ran.open]
+        step = max(1.0, len(single) / (many - 2))
+        chosen = [single[int(n * step)] for n in range(int(len(single) / step))]
+        for turns in chosen:
+            yield run(turns)
+        rest = many - 2 - len(chosen)
+        yield from draw(run, random.Random(pair.name), rest, max(r.steps for r in alone), LONGEST)
+
+    return ways
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda p: p.name)
+def test_two_workers_leave_the_same_as_one_after_the_other(
+    place: Place, pair: Pair, record_property: Callable[[str, Any], None]
+) -> None:
+    count = 0
+    for ran, problems in races(place, pair, _sample(pair, SHARE)):
+        count += 1
+        assert not problems, "\n".join([repr(ran.turns), *ran.told, *problems])
+    record_property("races", count)
+
+
+# --- the explorer sees what it is there to see ------------------------------------------------------------------------
+
+
+def _no_lock_on_intentions(patch: pytest.MonkeyPatch) -> None:
+    unlocked = outbox_rows.OPEN_OF_INCIDENT._statement._clone()
+    unlocked._for_update_arg = None
+    patch.setattr(outbox_rows, "OPEN_OF_INCIDENT", Ready(unlocked))
+
+
+def _no_lock_on_incidents(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(incident_rows, "LOCK", incident_rows.GET)
+    patch.setattr(incident_rows, "LOCK_LINKS", incident_rows.LINKS)
+
+
+def _old_looks_are_believed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(observing, "fresh", lambda case, link, rev, started: None)
+
+
+def _no_fence(patch: pytest.MonkeyPatch) -> None:
+    class Any_:
+        """A fence that every row's equals."""
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        __hash__ = None  # type: ignore[assignment]
+
+    before = settle._mine
+
+    def mine(hub: Any, row: Any) -> Any:
+        row.fence = Any_()
+        return before(hub, row)
+
+    patch.setattr(settle, "_mine", mine)
+
+
+@pytest.mark.parametrize(
+    ("plant", "begin"),
+    [
+        (_no_lock_on_intentions, pairs.edit_and_create),
+        (_no_lock_on_incidents, pairs.two_edits),
+        (_old_looks_are_believed, pairs.look_and_deliver),
+        (_no_fence, pairs.a_worker_comes_back_when_another_has_claimed),
+    ],
+    ids=["no lock on intentions", "no lock on incidents", "old looks are believed", "no fence"],
+)
+def test_a_planted_race_is_found(
+    place: Place, monkeypatch: pytest.MonkeyPatch, plant: Callable[[pytest.MonkeyPatch], None], begin: Any
+) -> None:
+    plant(monkeypatch)
+    pair = next(p for p in PAIRS if p.begin is begin)
+    found = (ran for ran, problems in races(place, pair, lambda run: explore(run, 2)) if problems)
+    first = next(islice(found, 1), None)
+    assert first is not None, "nothing was found"
+    assert first.turns.taken, "wrong even one after the other: that is no race"
