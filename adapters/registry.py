@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
 from adapters.http import Wire
+from hub.domain.capability import Rate
 from hub.ports import PROTOCOL, Adapter, Clock, Ids, Notebook, Secrets
 
 BUILT_IN = ("pagerduty", "jira", "statuspage", "cachet", "teams")
@@ -67,7 +68,16 @@ def build(vendor: str, spec: Spec) -> Adapter:
         kinds = ", ".join(f"{key} is {_kind(value)}" for key, value in spec.settings.items() if key != "vendor")
         words = f"a setting is of a kind that the adapter does not take ({kinds}); compare them with its README"
         raise ValueError(f"{words} [{type(e).__name__}]") from None
+    _own_limits(adapter, spec.settings)
     return adapter
+
+
+def _own_limits(adapter: Adapter, settings: Mapping[str, Any]) -> None:
+    """What an account is allowed may be more, or less, than the vendor's documents say: the connection's own word counts."""
+    if (calls := settings.get("calls_per_minute")) is not None:
+        adapter.capabilities = replace(adapter.capabilities, rates=(Rate(calls, 60.0),))
+    if (at_once := settings.get("calls_at_once")) is not None:
+        adapter.capabilities = replace(adapter.capabilities, concurrency=at_once)
 
 
 def _kind(value: Any) -> str:

@@ -84,6 +84,8 @@ class ConnectionTable(BaseModel):
     vendor: Annotated[str, StringConstraints(min_length=1)]
     state: Literal["observe", "enabled", "disabled"] = "observe"
     order: int | None = None
+    calls_per_minute: Annotated[int, Field(ge=1)] | None = None
+    calls_at_once: Annotated[int, Field(ge=1)] | None = None
 
 
 class LinkTable(Shape):

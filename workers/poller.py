@@ -25,6 +25,7 @@ class LocalWake:
     def __init__(self) -> None:
         self._names: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
         self._waiting: set[tuple[str, str]] = set()
+        self._doing: dict[tuple[str, str], bool] = {}
         self._lock = threading.Lock()
 
     def wake(self, duty: str, name: str) -> None:
@@ -33,6 +34,21 @@ class LocalWake:
                 return
             self._waiting.add((duty, name))
         self._names.put((duty, name))
+
+    def begin(self, duty: str, name: str) -> bool:
+        """False if another thread is at this name; it is woken again when that one has ended."""
+        with self._lock:
+            if (duty, name) in self._doing:
+                self._doing[duty, name] = True
+                return False
+            self._doing[duty, name] = False
+        return True
+
+    def end(self, duty: str, name: str) -> None:
+        with self._lock:
+            again = self._doing.pop((duty, name), False)
+        if again:
+            self.wake(duty, name)
 
     def next(self) -> tuple[str, str] | None:
         """Waits for a name; None = it is time to stop."""
@@ -63,11 +79,7 @@ def run(hub: Hub, wake: LocalWake, stop: threading.Event, threads: int = HANDS) 
 
 
 def _work(hub: Hub, wake: LocalWake, stop: threading.Event) -> None:
-    from hub.sync import duties
+    from workers.sync import one
 
     while (item := wake.next()) is not None and not stop.is_set():
-        duty, name = item
-        try:
-            duties.run(hub, duty, name)
-        except Exception:
-            log.exception("%s of %s failed; the sweep brings it again", duty, name)
+        one(hub, wake, *item)

@@ -57,6 +57,9 @@ JOB_SECONDS = 120
 """A job that runs longer is interrupted. Above a vendor call's time-outs (13 s) and what one wake-up may drain."""
 COALESCE_SECONDS = 10
 """How long a lost wake-up can hold back the next one for the same name."""
+DOING_SECONDS = 15
+"""How long a worker that died can hold back the name that it was at. Above a vendor call's time-outs; two workers at one name
+do no harm but read twice."""
 DRAIN_SECONDS = 0.25
 """How long a job goes on with the names behind it in its queue, before the worker looks at the others."""
 BLIND_SECONDS = 1.0
@@ -74,6 +77,10 @@ def connect(url: str) -> redis.Redis:
 
 def _key(duty: str, name: str) -> str:
     return f"lockstep:woken:{duty}:{name}"
+
+
+def _doing(duty: str, name: str) -> str:
+    return f"lockstep:doing:{duty}:{name}"
 
 
 class RqWake:
@@ -122,12 +129,28 @@ class RqWake:
             self._said = True
             log.warning("Redis takes no wake-ups (%s); the sweep finds the rows", type(error).__name__)
 
-    def started(self, duty: str, name: str) -> None:
-        """The job for this name begins: what happens from now on needs a wake-up of its own."""
+    def begin(self, duty: str, name: str) -> bool:
+        """The job for this name begins: what happens from now on needs a wake-up of its own. False if another worker is at
+        it right now; it is told, and there will be another wake-up when it has ended."""
         try:
-            self._redis.delete(_key(duty, name))
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.delete(_key(duty, name))
+            pipe.set(_doing(duty, name), 0, nx=True, ex=DOING_SECONDS)
+            pipe.incr(_doing(duty, name))
+            return int(pipe.execute()[-1]) == 1
         except redis.RedisError as e:
             self._missed(e)
+            return True
+
+    def end(self, duty: str, name: str) -> None:
+        """The job for this name has ended. Wakes it again if anybody came for it meanwhile."""
+        try:
+            came = self._redis.getdel(_doing(duty, name))
+        except redis.RedisError as e:
+            self._missed(e)
+            return
+        if came is not None and int(came) > 1:
+            self.wake(duty, name)
 
     def next(self, duty: str) -> tuple[str, str] | None:
         """The next (duty, name) that waits in the queue of this duty, taken out of it; None if there is none, or this

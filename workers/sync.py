@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from typing import Protocol, runtime_checkable
 
+from hub.ports import Wake
 from hub.sync.hub import Hub
 from workers import bootstrap
 from workers.hands import Hands
@@ -39,21 +41,34 @@ def finish() -> None:
 
 def _do(hub: Hub, duty: str, name: str) -> None:
     began, following = hub.clock.monotonic(), getattr(hub.wake, "next", None)
-    _one(hub, duty, name)
+    one(hub, hub.wake, duty, name)
     while following is not None and hub.clock.monotonic() - began < DRAIN_SECONDS:
         waiting = following(duty)
         if waiting is None:
             return
-        _one(hub, *waiting)
+        one(hub, hub.wake, *waiting)
 
 
-def _one(hub: Hub, duty: str, name: str) -> None:
+@runtime_checkable
+class Turns(Protocol):
+    """A wake-up port that knows which names are being seen to, so that no two workers read the same object at once."""
+
+    def begin(self, duty: str, name: str) -> bool: ...
+
+    def end(self, duty: str, name: str) -> None: ...
+
+
+def one(hub: Hub, wake: Wake, duty: str, name: str) -> None:
+    """One duty for one name, unless somebody is at it already. Raises nothing."""
     from hub.sync import duties
 
-    started = getattr(hub.wake, "started", None)
-    if started is not None:
-        started(duty, name)
+    turns = wake if isinstance(wake, Turns) else None
+    if turns is not None and not turns.begin(duty, name):
+        return
     try:
         duties.run(hub, duty, name)
     except Exception:
         log.exception("%s of %s failed; the sweep brings it again", duty, name)
+    finally:
+        if turns is not None:
+            turns.end(duty, name)

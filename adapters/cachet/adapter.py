@@ -35,8 +35,6 @@ from hub.ports import Secrets
 
 PROTOCOL = 1
 NAME = "cachet"
-PER_MINUTE = 300
-"""Requests a minute that an installation allows unless configured otherwise."""
 
 
 def build(spec: Spec) -> CachetAdapter:
@@ -53,9 +51,6 @@ class CachetAdapter:
             raise ValueError(
                 f"connection {spec.name}: url is missing (where the page is, such as https://status.acme.com)"
             )
-        per_minute = spec.settings.get("rate_per_minute", PER_MINUTE)
-        if not isinstance(per_minute, int) or per_minute < 1:
-            raise ValueError(f"connection {spec.name}: rate_per_minute must be a whole number above 0")
         self._mapped = [str(theirs) for _, theirs in spec.vocabulary.get(SERVICES, ())]
         for id in self._mapped:
             if not id.isdecimal():
@@ -66,7 +61,7 @@ class CachetAdapter:
         self._page = url.rstrip("/")
         self._sentence = str(spec.settings.get("impact_message") or "").strip()
         self._notify = bool(spec.settings.get("notify", True))
-        self.capabilities = capabilities(bool(self._sentence), per_minute)
+        self.capabilities = capabilities(bool(self._sentence))
         self.relations: Mapping[str, Mapping[str, Relation]] = relations(
             spec.name, spec.vocabulary, statuses=wire.STATUS_WORDS, impacts=wire.COMPONENT_WORDS
         )

@@ -12,9 +12,8 @@ COMPONENTS_STAY = (
 )
 
 
-def capabilities(impacts_later: bool, per_minute: int) -> Capabilities:
-    """impacts_later: the operator has given the sentence under which components may change later.
-    per_minute: requests that the installation allows."""
+def capabilities(impacts_later: bool) -> Capabilities:
+    """impacts_later: the operator has given the sentence under which components may change later."""
     return Capabilities(
         vendor="cachet",
         title="Cachet",
@@ -40,7 +39,7 @@ def capabilities(impacts_later: bool, per_minute: int) -> Capabilities:
         read_lag=1.0,
         request_limit=30.0,
         webhooks="none",
-        rates=(Rate(per_minute, 60.0),),
+        rates=(Rate(300, 60.0),),
         concurrency=2,
         poll=(20.0, 120.0),
         degraded=() if impacts_later else (COMPONENTS_STAY,),

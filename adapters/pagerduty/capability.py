@@ -177,7 +177,7 @@ def capabilities(settings: Settings) -> Capabilities:
         webhooks="signed",
         ordering="object",
         rates=(Rate(960, 60.0),),
-        concurrency=2,
+        concurrency=4,
         poll=(30.0, 300.0),
         degraded=tuple(degraded),
     )

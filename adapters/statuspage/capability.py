@@ -38,6 +38,6 @@ CAPABILITIES = Capabilities(
     answer_within=10.0,
     webhooks="secret-path",
     rates=(Rate(60, 60.0),),
-    concurrency=1,
+    concurrency=2,
     poll=(30.0, 300.0),
 )

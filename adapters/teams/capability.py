@@ -50,7 +50,7 @@ def graph() -> Capabilities:
         request_limit=60.0,
         answer_within=3.0,
         rates=(Rate(2, 1.0),),  # Graph allows 4 requests on one channel; a card and its thread are two
-        concurrency=2,
+        concurrency=4,
     )
 
 

@@ -8,6 +8,7 @@ answered the write.
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 import threading
 import time
@@ -29,6 +30,7 @@ from workers.demo.vendors import Vendors, free_port
 
 SYSTEMS = ("pagerduty", "jira", "teams", "statuspage")
 WRITING = ("POST", "PUT", "PATCH", "DELETE")
+LIFTED = re.compile(r"^\[connections\..*\]$", re.MULTILINE)
 PUBLIC = '[[policy.links]]\nconnection = "statuspage"\nservices = ["checkout"]\nhold = true\n'
 
 
@@ -95,11 +97,14 @@ class Town:
                     self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _configure(self, url: str) -> None:
-        """The demo's configuration without approvals, with this run's database."""
+        """The demo's configuration without approvals, with this run's database; without limits where the vendors have none."""
         path = Path(self.house.environ["LOCKSTEP_CONFIG"])
         config = path.read_text(encoding="utf-8")
         path.write_text(
-            config.replace(PUBLIC, PUBLIC.replace("true", "false") if self.public else ""), encoding="utf-8"
+            (config if self.limits else LIFTED.sub(r"\g<0>\ncalls_per_minute = 1000000", config)).replace(
+                PUBLIC, PUBLIC.replace("true", "false") if self.public else ""
+            ),
+            encoding="utf-8",
         )
         self.house.environ["LOCKSTEP_DATABASE_URL"] = url
 

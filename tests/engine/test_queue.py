@@ -41,9 +41,32 @@ def test_wake_ups_for_one_name_coalesce_until_its_job_starts(redis_url: str) -> 
         wake.wake("look", "link1")
     wake.wake("look", "link2")
     assert waiting(redis_url, VENDORS) == [["look", "link1"], ["look", "link2"]]
-    wake.started("look", "link1")
+    assert wake.begin("look", "link1")
     wake.wake("look", "link1")
     assert waiting(redis_url, VENDORS) == [["look", "link1"], ["look", "link2"], ["look", "link1"]]
+
+
+def test_two_workers_are_never_at_one_name_and_who_came_in_vain_is_made_up_for(redis_url: str) -> None:
+    first, second = RqWake(redis_url, ManualClock()), RqWake(redis_url, ManualClock())
+    assert first.begin("look", "link1")
+    assert second.begin("look", "link2")
+    assert second.begin("deliver", "link1")
+    assert not second.begin("look", "link1")
+    second.end("look", "link2")
+    assert waiting(redis_url, VENDORS) == []
+    first.end("look", "link1")
+    assert waiting(redis_url, VENDORS) == [["look", "link1"]]
+    assert second.begin("look", "link1")
+
+
+def test_a_worker_that_died_holds_its_name_back_for_seconds_only(redis_url: str) -> None:
+    wake, client = RqWake(redis_url, ManualClock()), redis.Redis.from_url(redis_url)
+    assert wake.begin("look", "link1")
+    client.expire("lockstep:doing:look:link1", 5)
+    assert not wake.begin("look", "link1")
+    assert 0 < client.ttl("lockstep:doing:look:link1") <= 5  # who comes in vain does not make it longer
+    client.delete("lockstep:doing:look:link1")
+    assert wake.begin("look", "link1")
 
 
 def test_a_job_does_not_outlive_the_key_that_holds_back_its_repeats(redis_url: str) -> None:

@@ -86,6 +86,18 @@ def test_a_name_whose_duty_began_may_be_woken_again() -> None:
     assert wake.next() == ("look", "a")
 
 
+def test_no_two_threads_are_at_one_name_and_who_came_in_vain_is_made_up_for() -> None:
+    wake = LocalWake()
+    assert wake.begin("look", "a")
+    assert not wake.begin("look", "a")
+    wake.end("look", "a")
+    assert wake.next() == ("look", "a")
+    assert wake.begin("look", "a")
+    wake.end("look", "a")
+    wake.close(1)
+    assert wake.next() is None
+
+
 def test_without_redis_the_poller_sweeps_and_does_the_duties(monkeypatch: pytest.MonkeyPatch) -> None:
     wake, stop, done = LocalWake(), threading.Event(), []
 

@@ -78,7 +78,6 @@ def test_a_gap_is_refused_with_its_place(field: str) -> None:
     [
         ({"url": None}, {}, "connection cachet-emea: url is missing"),
         ({"url": "status.example.com"}, {}, "connection cachet-emea: url is missing"),
-        ({"rate_per_minute": 0}, {}, "connection cachet-emea: rate_per_minute"),
         (
             {},
             {"services": [["checkout", "checkout-api"]]},
