@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 
 
+_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+
+
 def _base32(number: int, width: int) -> str:
-    digits = []
-    for _ in range(width):
-        number, rest = divmod(number, 32)
-        digits.append(_ALPHABET[rest])
-    return "".join(reversed(digits))
+    """The lowest `width` digits, two at a time."""
+    digits = [_PAIRS[number >> shift & 1023] for shift in range(10 * ((width - 1) // 2), -1, -10)]
+    return "".join(digits)[-width:]
 
 
 class SystemClock:

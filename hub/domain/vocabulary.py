@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 from hub.domain.values import Json
@@ -70,24 +71,41 @@ class Table:
     def of(cls, pairs: Iterable[Sequence[Json]]) -> Table:
         return cls(tuple((ours, theirs) for ours, theirs in pairs))
 
+    @cached_property
+    def _fitting(self) -> frozenset[tuple[Json, Json]]:
+        return frozenset((o, _key(t)) for o, t in self.pairs)
+
+    @cached_property
+    def _theirs(self) -> Mapping[Json, Json]:
+        """Our word → the first of theirs that fits it."""
+        return dict(reversed(self.pairs))
+
+    @cached_property
+    def _ours(self) -> Mapping[Json, Json]:
+        """Their word → the first of ours that fits it."""
+        return {_key(t): o for o, t in reversed(self.pairs)}
+
     def fits(self, ours: Json, theirs: Json) -> bool:
-        return any(o == ours and _key(t) == _key(theirs) for o, t in self.pairs)
+        try:
+            return (ours, _key(theirs)) in self._fitting
+        except TypeError:  # no word at all: a table holds only what can be looked up
+            return False
 
     def forward(self, ours: Json, theirs_now: Json) -> Json:
         if self.fits(ours, theirs_now):
             return theirs_now
-        for o, t in self.pairs:
-            if o == ours:
-                return t
-        raise UnknownWord("ours", ours)
+        try:
+            return self._theirs[ours]
+        except (KeyError, TypeError):
+            raise UnknownWord("ours", ours) from None
 
     def backward(self, ours_now: Json, theirs: Json) -> Json:
         if self.fits(ours_now, theirs):
             return ours_now
-        for o, t in self.pairs:
-            if _key(t) == _key(theirs):
-                return o
-        raise UnknownWord("theirs", theirs)
+        try:
+            return self._ours[_key(theirs)]
+        except (KeyError, TypeError):
+            raise UnknownWord("theirs", theirs) from None
 
     def require(self, place: str, ours: Iterable[Json] = (), theirs: Iterable[Json] = ()) -> Table:
         """Refuses a table with a gap. place: where the table stands, for the message."""

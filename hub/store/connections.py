@@ -24,6 +24,13 @@ MOVE_CURSOR = Ready(
     .where(cursors.c.connection == _NAME)
     .values({c: bindparam(c.name, type_=c.type) for c in (cursors.c.cursor, cursors.c.polled_at, cursors.c.due_at)})
 )
+BEGIN_CURSOR = Ready(insert(cursors).values({c: bindparam(c.name, type_=c.type) for c in cursors.c}))
+_AT = bindparam("at", type_=cursors.c.due_at.type)
+POLL_AT = Ready(
+    update(cursors)
+    .where(cursors.c.connection == _NAME, (cursors.c.due_at.is_(None)) | (cursors.c.due_at > _AT))
+    .values({cursors.c.due_at: _AT})
+)
 HAS_OPEN = Ready(
     select(links.c.id)
     .join(incidents, incidents.c.id == links.c.incident_id)
@@ -53,16 +60,12 @@ def move_cursor(tx: Tx, name: str, value: Json, polled_at: datetime | None, due_
     """Stores the cursor after a poll. polled_at: when the poll began."""
     values = {"cursor": value, "polled_at": polled_at, "due_at": due_at}
     if MOVE_CURSOR.change(tx, name=name, **values) == 0:
-        tx.execute(insert(cursors), [{"connection": name, **values}])
+        BEGIN_CURSOR.change(tx, connection=name, **values)
 
 
 def poll_at(tx: Tx, name: str, due_at: datetime) -> None:
     """The next poll at this time at the latest."""
-    tx.execute(
-        update(cursors)
-        .where(cursors.c.connection == name, (cursors.c.due_at.is_(None)) | (cursors.c.due_at > due_at))
-        .values(due_at=due_at)
-    )
+    POLL_AT.change(tx, name=name, at=due_at)
 
 
 def has_open(tx: Tx, name: str) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.domain.values import Request
 from hub.store.ready import Ready
-from hub.store.records import Inbox, every, read
+from hub.store.records import Inbox, every, one, read
 from hub.store.tables import inbox
 from hub.store.unit import Store, Tx
 
@@ -48,6 +48,9 @@ DUE = Ready(
     .limit(bindparam("most", type_=Integer))
 )
 
+_GET = select(inbox).where(inbox.c.id == bindparam("id", type_=inbox.c.id.type))
+GET, LOCK = Ready(_GET), Ready(_GET.with_for_update())
+
 
 def keep(store: Store, id: str, connection: str, delivery_id: str, request: Request) -> bool:
     """One commit. False if this delivery was already here."""
@@ -83,11 +86,7 @@ def due(tx: Tx, connection: str, now: datetime, limit: int) -> list[Inbox]:
 
 
 def get(tx: Tx, inbox_id: str, *, lock: bool = False) -> Inbox | None:
-    query = select(inbox).where(inbox.c.id == inbox_id)
-    if lock and tx.dialect.name == "postgresql":
-        query = query.with_for_update()
-    row = tx.execute(query).first()
-    return read(Inbox, row) if row is not None else None
+    return one(tx, Inbox, LOCK if lock else GET, id=inbox_id)
 
 
 def page(tx: Tx, *, state: str | None, limit: int, before: str | None) -> list[Inbox]:

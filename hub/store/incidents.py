@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, literal_column, select, text, update
 
 from hub.domain.incident import Provenance
 from hub.domain.values import Json
@@ -29,6 +29,22 @@ ITEMS = {
     for cls, table in ((Comment, comments), (UpdateItem, updates))
 }
 
+_ITEM = {
+    cls: Ready(select(t).where(t.c.id == bindparam("id", type_=t.c.id.type)))
+    for cls, t in ((Comment, comments), (UpdateItem, updates))
+}
+_KEY = bindparam("key", type_=incidents.c.dedup_key.type)
+_BY_KEY = select(incidents).where(incidents.c.dedup_key == _KEY).order_by(incidents.c.created_at.desc())
+BY_KEY, OPEN_BY_KEY = (Ready(s.limit(literal_column("1"))) for s in (_BY_KEY, _BY_KEY.where(text("incidents.open"))))
+OPEN = Ready(select(incidents).where(text("incidents.open")))
+HIGHEST = Ready(select(func.coalesce(func.max(incidents.c.number), literal_column("0"))))
+ADD_REVISION = Ready(insert(revisions).values({c: bindparam(c.name, type_=c.type) for c in revisions.c}))
+SLOTS = Ready(
+    select(links.c.connection, links.c.kind, links.c.slot).where(
+        links.c.incident_id == bindparam("id", type_=links.c.id.type)
+    )
+)
+
 
 def lock(tx: Tx, incident_id: str) -> Incident | None:
     """The incident, its row locked until the transaction ends (SQLite: the whole database already is)."""
@@ -46,20 +62,16 @@ def by_number(tx: Tx, number: int) -> Incident | None:
 
 def next_number(tx: Tx) -> int:
     """The next free number. Two transactions at once: the unique constraint refuses the second, which is done again."""
-    return int(tx.execute(select(func.coalesce(func.max(incidents.c.number), 0))).scalar_one()) + 1
+    return int(HIGHEST.rows(tx)[0][0]) + 1
 
 
 def by_dedup_key(tx: Tx, key: str, *, open_only: bool) -> Incident | None:
     """The newest incident with this key."""
-    query = select(incidents).where(incidents.c.dedup_key == key).order_by(incidents.c.created_at.desc()).limit(1)
-    if open_only:
-        query = query.where(incidents.c.open)
-    row = tx.execute(query).first()
-    return read(Incident, row) if row is not None else None
+    return one(tx, Incident, OPEN_BY_KEY if open_only else BY_KEY, key=key)
 
 
 def open_ones(tx: Tx) -> list[Incident]:
-    return [read(Incident, row) for row in tx.execute(select(incidents).where(incidents.c.open))]
+    return every(tx, Incident, OPEN)
 
 
 def page(tx: Tx, *, open: bool | None, limit: int, before: str | None) -> list[Incident]:
@@ -81,11 +93,7 @@ def items_of(tx: Tx, incident_id: str) -> dict[str, Item]:
 
 
 def item(tx: Tx, item_id: str) -> Item | None:
-    for table, cls in ((comments, Comment), (updates, UpdateItem)):
-        row = tx.execute(select(table).where(table.c.id == item_id)).first()
-        if row is not None:
-            return read(cls, row)
-    return None
+    return next((found for cls, statement in _ITEM.items() if (found := one(tx, cls, statement, id=item_id))), None)
 
 
 def links_of(tx: Tx, incident_id: str, *, lock: bool = False) -> dict[str, Link]:
@@ -94,15 +102,9 @@ def links_of(tx: Tx, incident_id: str, *, lock: bool = False) -> dict[str, Link]
 
 
 def add_revision(tx: Tx, item: Item, at: datetime, source: str, actor: str | None) -> None:
-    tx.execute(
-        insert(revisions),
-        [
-            {
-                "item_id": item.id, "rev": item.rev, "kind": item.kind, "at": at, "source": source, "actor": actor,
-                "fields": item.fields,
-            }
-        ],
-    )  # fmt: skip
+    ADD_REVISION.change(
+        tx, item_id=item.id, rev=item.rev, kind=item.kind, at=at, source=source, actor=actor, fields=item.fields
+    )
 
 
 def revisions_of(tx: Tx, item_ids: Iterable[str]) -> list[dict[str, Any]]:
@@ -135,8 +137,7 @@ def provenance_in(document: dict[str, Json]) -> dict[str, Provenance]:
 
 def slots_of(tx: Tx, incident_id: str) -> set[tuple[str, str, str]]:
     """(connection, kind, slot) of every link of an incident."""
-    query = select(links.c.connection, links.c.kind, links.c.slot).where(links.c.incident_id == incident_id)
-    return {(row.connection, row.kind, row.slot) for row in tx.execute(query)}
+    return {(connection, kind, slot) for connection, kind, slot in SLOTS.rows(tx, id=incident_id)}
 
 
 def move_link(tx: Tx, link: Link, row: Outbox | None, winner_id: str) -> None:

@@ -25,6 +25,9 @@ from hub.store.records import Incident
 from hub.store.tables import incidents, journal, seals
 from hub.store.unit import Tx
 
+_ID = bindparam("id", type_=incidents.c.id.type)
+ENTRIES = Ready(select(journal).where(journal.c.incident_id == _ID).order_by(journal.c.seq))
+HEAD = Ready(select(incidents.c.head_seq, incidents.c.head_hash).where(incidents.c.id == _ID))
 APPEND = Ready(insert(journal).values({c: bindparam(c.name, type_=c.type) for c in journal.c}))
 
 
@@ -37,8 +40,11 @@ class Line:
     data: dict[str, Json]
 
 
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+
+
 def _commitment(salt: str, data: Json) -> str:
-    return hashlib.sha256((salt + json.dumps(data, sort_keys=True, ensure_ascii=False)).encode()).hexdigest()
+    return hashlib.sha256((salt + _canonical(data)).encode()).hexdigest()
 
 
 def _hash(previous: str, seq: int, at: datetime, kind: str, source: str, commitment: str) -> str:
@@ -62,8 +68,7 @@ def append(tx: Tx, incident: Incident, at: datetime, lines: Sequence[Line], ids:
 
 def entries(tx: Tx, incident_id: str) -> list[dict[str, Any]]:
     """All lines of an incident, oldest first."""
-    query = select(journal).where(journal.c.incident_id == incident_id).order_by(journal.c.seq)
-    return [dict(row._mapping) for row in tx.execute(query)]
+    return ENTRIES.mappings(tx, id=incident_id)
 
 
 def verify(tx: Tx, incident_id: str) -> str | None:
@@ -78,8 +83,7 @@ def verify(tx: Tx, incident_id: str) -> str | None:
         previous = _hash(previous, seq, line["at"], line["kind"], line["source"] or "", line["commitment"])
         if previous != line["hash"]:
             return f"line {seq} does not follow from the one before it"
-    head = tx.execute(select(incidents.c.head_seq, incidents.c.head_hash).where(incidents.c.id == incident_id)).first()
-    if head is None or (head.head_seq, head.head_hash) != (seq, previous):
+    if HEAD.first(tx, id=incident_id) != (seq, previous):
         return "lines are missing at the end"
     return None
 

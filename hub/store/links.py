@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Text, bindparam, cast, or_, select, update
+from sqlalchemy import Text, bindparam, cast, literal_column, or_, select, text, update
 
 from hub.domain.values import Ref
 from hub.store.ready import Ready
@@ -27,6 +27,25 @@ HINT = Ready(
     update(links).where(links.c.id == _ID).values({links.c.look_due: bindparam("at", type_=links.c.look_due.type)})
 )
 
+BY_MARK = Ready(select(links).where(links.c.mark == bindparam("mark", type_=links.c.mark.type)))
+UNSETTLED = Ready(
+    select(links.c.id)
+    .where(
+        *(links.c[name] == bindparam(name, type_=links.c[name].type) for name in ("connection", "kind")),
+        text("links.state = 'pending'"),
+    )
+    .limit(literal_column("1"))
+)
+STRANGER = Ready(
+    select(strangers).where(
+        *(
+            strangers.c[name] == bindparam(name, type_=strangers.c[name].type)
+            for name in ("connection", "remote_kind", "remote_id", "remote_parent")
+        )
+    )
+)
+GET_STRANGER = Ready(select(strangers).where(strangers.c.id == bindparam("id", type_=strangers.c.id.type)))
+
 
 def get(tx: Tx, link_id: str) -> Link | None:
     return one(tx, Link, GET, id=link_id)
@@ -40,8 +59,7 @@ def by_ref(tx: Tx, connection: str, ref: Ref) -> Link | None:
 
 
 def by_mark(tx: Tx, mark: str) -> Link | None:
-    row = tx.execute(select(links).where(links.c.mark == mark)).first()
-    return read(Link, row) if row is not None else None
+    return one(tx, Link, BY_MARK, mark=mark)
 
 
 def children_revs(tx: Tx, link_id: str) -> dict[str, int]:
@@ -56,28 +74,18 @@ def hint(tx: Tx, link_id: str, when: datetime) -> None:
 
 def unsettled_creates(tx: Tx, connection: str, kind: str) -> bool:
     """Whether we may at this moment be creating an object of this kind there."""
-    query = (
-        select(links.c.id)
-        .where(links.c.connection == connection, links.c.kind == kind, links.c.state == "pending")
-        .limit(1)
-    )
-    return tx.execute(query).first() is not None
+    return UNSETTLED.first(tx, connection=connection, kind=kind) is not None
 
 
 def stranger(tx: Tx, connection: str, ref: Ref) -> Stranger | None:
-    query = select(strangers).where(
-        strangers.c.connection == connection,
-        strangers.c.remote_kind == ref.kind,
-        strangers.c.remote_id == ref.id,
-        strangers.c.remote_parent == (ref.parent or ""),
-    )
-    row = tx.execute(query).first()
-    return read(Stranger, row) if row is not None else None
+    return one(
+        tx, Stranger, STRANGER, connection=connection, remote_kind=ref.kind, remote_id=ref.id,
+        remote_parent=ref.parent or "",
+    )  # fmt: skip
 
 
 def get_stranger(tx: Tx, stranger_id: str) -> Stranger | None:
-    row = tx.execute(select(strangers).where(strangers.c.id == stranger_id)).first()
-    return read(Stranger, row) if row is not None else None
+    return one(tx, Stranger, GET_STRANGER, id=stranger_id)
 
 
 def by_remote_id(tx: Tx, connection: str, kind: str, remote_id: str) -> Link | None:

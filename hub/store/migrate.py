@@ -98,7 +98,7 @@ def upgrade(url: str, revision: str = "head") -> None:
 def state(store: Store) -> str:
     """HEAD, BEHIND, AHEAD or EMPTY. Raises StoreUnavailable."""
     with store.reading() as tx:
-        return _where(tx)
+        return _where(tx.sa)
 
 
 def at_head(url: str) -> bool:

@@ -59,18 +59,22 @@ def one(tx: Tx, cls: type[R], statement: Ready, **values: Any) -> R | None:
 
 def save(tx: Tx, record: Record) -> bool:
     """Inserts a new record, or updates the columns that differ. Returns whether anything was written."""
-    cls, held = type(record), record.__dict__
-    now = {name: held[name] for name in _names(cls)}
-    was = record._was
+    cls, held, was = type(record), record.__dict__, record._was
     if was is None:
+        now = {name: held[name] for name in _names(cls)}
         _insert(cls).change(tx, **now)
-    else:
-        changed = {name: value for name, value in now.items() if was[name] != value}
-        if not changed:
-            return False
-        keys = {f"was_{column.name}": was[column.name] for column in record.table.primary_key.columns}
-        _update(cls, frozenset(changed)).change(tx, **changed, **keys)
-    record._was = now
+        record._was = now
+        return True
+    changed = {}
+    for name, before in was.items():
+        value = held[name]
+        if value is not before and value != before:
+            changed[name] = value
+    if not changed:
+        return False
+    keys = {f"was_{column.name}": was[column.name] for column in record.table.primary_key.columns}
+    _update(cls, frozenset(changed)).change(tx, **changed, **keys)
+    record._was = {**was, **changed}
     return True
 
 

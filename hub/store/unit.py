@@ -11,23 +11,26 @@ import contextlib
 import os
 import select
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError, OperationalError
+from sqlalchemy import CursorResult, Engine, NestedTransaction, ScalarResult, create_engine, event
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
-from hub.store.tables import metadata
+from hub.store.tables import from_json, metadata, to_json
 
-Tx = Connection
-"""A transaction in progress, as the modules of this package take it."""
-
+JSON: dict[str, Any] = {"json_serializer": to_json, "json_deserializer": from_json}
+"""How SQLite, which keeps JSON as text, is told to write and read it."""
 
 BUSY_SECONDS = 4
 """How long a writer waits for the others. A webhook's sender waits 5 s."""
+
+PLAIN = {"check_same_thread": False, "cached_statements": 1024}
+"""An update names only the columns that changed, so there are some hundreds of statements; all of them stay prepared."""
 
 
 class StoreUnavailable(Exception):
@@ -56,8 +59,11 @@ def _sqlite_settings(read_only: bool) -> Callable[[Any, Any], None]:
 
 
 def _begin(statement: str) -> Callable[[Any], None]:
+    """For who uses the engine without a `Tx`, whose transaction has begun already."""
+
     def on_begin(connection: Any) -> None:
-        connection.exec_driver_sql(statement)
+        if not connection.connection.driver_connection.in_transaction:
+            connection.exec_driver_sql(statement)
 
     return on_begin
 
@@ -72,14 +78,15 @@ def _still_there(dbapi: Any, record: Any, proxy: Any) -> None:
         raise InvalidatePoolError("the server has ended this connection")
 
 
-def _engines(url: str) -> tuple[Engine, Engine]:
+def _connections(url: str) -> tuple[Connections, Connections]:
     """(for writers, for readers)"""
     if not url.startswith("sqlite"):
         engine = create_engine(url, pool_size=8, max_overflow=8, pool_recycle=1800)
         event.listen(engine, "checkout", _still_there)
-        return engine, engine
+        both = Connections(engine, None, keep=False)
+        return both, both
     if url in ("sqlite://", "sqlite:///:memory:"):
-        engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+        engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=PLAIN, **JSON)
 
         @event.listens_for(engine, "connect")
         def memory(dbapi: Any, record: Any) -> None:
@@ -87,16 +94,200 @@ def _engines(url: str) -> tuple[Engine, Engine]:
             dbapi.execute("PRAGMA foreign_keys=ON")
 
         event.listen(engine, "begin", _begin("BEGIN"))
-        return engine, engine
+        both = Connections(engine, "BEGIN", keep=True)
+        return both, both
     path = url.removeprefix("sqlite:///")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    args = {"check_same_thread": False, "timeout": BUSY_SECONDS}
-    writer, reader = create_engine(url, connect_args=args), create_engine(url, connect_args=args)
+    writer, reader = (create_engine(url, connect_args={**PLAIN, "timeout": BUSY_SECONDS}, **JSON) for _ in range(2))
     event.listen(writer, "connect", _sqlite_settings(read_only=False))
     event.listen(reader, "connect", _sqlite_settings(read_only=True))
     event.listen(writer, "begin", _begin("BEGIN IMMEDIATE"))
     event.listen(reader, "begin", _begin("BEGIN"))
-    return writer, reader
+    return Connections(writer, "BEGIN IMMEDIATE", keep=True), Connections(reader, "BEGIN", keep=True)
+
+
+class Tx:
+    """A transaction in progress, as the modules of this package take it. Ready statements (`ready`) run on `cursor`, the
+    driver's own; all others through `execute`, by SQLAlchemy's connection over the same one."""
+
+    def __init__(self, engine: Engine, begin: str | None) -> None:
+        self.engine, self.dialect = engine, engine.dialect
+        self.sa = engine.connect()
+        self.driver = cast(Any, self.sa.connection.driver_connection)
+        self.cursor: Any = self.driver.cursor()
+        self.errors: type[Exception] = engine.dialect.loaded_dbapi.Error
+        self._begin = begin
+        self.told: tuple[Callable[..., Any], ...] = ()
+        """Who wants to hear of every statement (`before_cursor_execute`)."""
+
+    def begin(self) -> None:
+        """Every statement from here on sees one state."""
+        self.told = tuple(self.engine.dispatch.before_cursor_execute)
+        if self._begin is not None:
+            self.cursor.execute(self._begin)
+
+    def commit(self) -> None:
+        if self.sa.in_transaction():
+            self.sa.commit()
+        else:
+            self.driver.commit()
+
+    def rollback(self) -> None:
+        if self.sa.in_transaction():
+            self.sa.rollback()
+        else:
+            self.driver.rollback()
+
+    def close(self) -> None:
+        self.sa.close()
+
+    def drop(self) -> None:
+        """The connection is of no more use to anybody."""
+        with contextlib.suppress(Exception):
+            self.sa.invalidate()
+        with contextlib.suppress(Exception):
+            self.sa.close()
+
+    def execute(self, statement: Any, *values: Any) -> CursorResult[*tuple[Any, ...]]:
+        """Any statement of SQLAlchemy's."""
+        return self.sa.execute(statement, *values)
+
+    def scalar(self, statement: Any, *values: Any) -> Any:
+        return self.sa.scalar(statement, *values)
+
+    def scalars(self, statement: Any, *values: Any) -> ScalarResult[Any]:
+        return self.sa.scalars(statement, *values)
+
+    def exec_driver_sql(self, statement: str, *values: Any) -> CursorResult[*tuple[Any, ...]]:
+        """The driver's own words."""
+        return self.sa.exec_driver_sql(statement, *values)
+
+    def begin_nested(self) -> NestedTransaction:
+        """A savepoint."""
+        return self.sa.begin_nested()
+
+
+class Connections:
+    """Where transactions get their connections from. begin: what starts one; None: the driver does it by itself.
+
+    keep: a connection stays open for the next transaction, ready to use. Only of a file: one to a server may have been cut
+    meanwhile, which SQLAlchemy's pool finds out.
+
+    SQLite lets one writer in at a time, and those that wait look again after pauses of up to 100 ms. The threads of one
+    process need no pauses: they queue for their `turn`."""
+
+    def __init__(self, engine: Engine, begin: str | None, keep: bool) -> None:
+        self.engine, self._begin, self._keep = engine, begin, keep
+        self.turn = threading.RLock() if engine.dialect.name == "sqlite" else None
+        self._idle: list[Tx] = []
+
+    def take(self) -> Tx:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Tx(self.engine, self._begin)
+
+    def give_back(self, tx: Tx) -> None:
+        if self._keep:
+            self._idle.append(tx)
+        else:
+            tx.close()
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().drop()
+        self.engine.dispose()
+
+
+_INHERITED: list[Connections] = []
+"""The parent process's: neither used nor closed here."""
+
+
+class Unit:
+    """One transaction, as a context: see `Store.unit` and `Store.reading`. writes: it commits at the end."""
+
+    __slots__ = ("_from", "_store", "_turn", "_tx", "_writes")
+
+    def __init__(self, store: Store, writes: bool) -> None:
+        self._store = store
+        self._writes = writes
+        self._tx: Tx | None = None
+
+    def __enter__(self) -> Tx:
+        store = self._store
+        store.forked()
+        self._from = store.writers if self._writes else store.readers
+        self._turn = self._from.turn if self._writes else None
+        if self._turn is not None and not self._turn.acquire(timeout=BUSY_SECONDS):
+            raise StoreUnavailable("the threads of this process wait too long for each other's commits")
+        try:
+            tx = self._tx = self._from.take()
+            tx.begin()
+        except BaseException as e:
+            self._undo(e)
+            raise
+        return tx
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is not None:
+            self._undo(error)
+            return
+        store, tx = self._store, self._tx
+        assert tx is not None
+        try:
+            if not self._writes:
+                tx.rollback()
+            else:
+                if store.watch:
+                    store.watch("commit")
+                tx.commit()
+                if store.watch:
+                    store.watch("committed")
+        except BaseException as e:
+            self._undo(e)
+            raise
+        self._from.give_back(tx)
+        if self._turn is not None:
+            self._turn.release()
+
+    def _undo(self, error: BaseException) -> None:
+        """Rolls back. Raises what the error of the database means to a caller; any other error goes on its way."""
+        try:
+            lost = self._rolled_back(error)
+        finally:
+            if self._turn is not None:
+                self._turn.release()
+        if isinstance(error, PoolTimeout):
+            raise StoreUnavailable("every database connection of this process is in use") from error
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        driver = self._from.engine.dialect.loaded_dbapi
+        if not isinstance(cause, driver.Error):
+            return
+        words = next(iter(str(cause).splitlines()), "")
+        if isinstance(cause, driver.IntegrityError):
+            raise Collision(words) from error
+        if lost or isinstance(cause, driver.OperationalError):
+            raise StoreUnavailable(type(cause).__name__ + ": " + words) from error
+
+    def _rolled_back(self, error: BaseException) -> bool:
+        """Whether the connection was lost with it."""
+        tx, self._tx = self._tx, None
+        if tx is None:
+            return isinstance(error, DBAPIError) and error.connection_invalidated
+        if not _lost(tx, error):
+            with contextlib.suppress(Exception):
+                tx.rollback()
+                self._from.give_back(tx)
+                return False
+        tx.drop()
+        return True
+
+
+def _lost(tx: Tx, error: BaseException) -> bool:
+    """Whether it is the connection that failed."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated
+    return isinstance(error, tx.errors) and tx.dialect.is_disconnect(error, tx.driver, None)  # type: ignore[arg-type]
 
 
 class Store:
@@ -108,75 +299,35 @@ class Store:
         self._open()
 
     def _open(self) -> None:
-        self.writer, self.reader = _engines(self.url)
+        self.writers, self.readers = _connections(self.url)
+        self.writer, self.reader = self.writers.engine, self.readers.engine
         self._pid = os.getpid()
-        self._turn = threading.RLock()
 
     @property
     def is_sqlite(self) -> bool:
         return self.writer.dialect.name == "sqlite"
 
-    def _forked(self) -> None:
-        if os.getpid() != self._pid:  # a connection must not be shared with the parent process
+    def forked(self) -> None:
+        """A connection must not be shared with the parent process."""
+        if os.getpid() != self._pid:
+            _INHERITED.extend((self.writers, self.readers))
             self._open()
 
-    @contextlib.contextmanager
-    def _my_turn(self) -> Iterator[None]:
-        """SQLite lets one writer in at a time, and those that wait look again after pauses of up to 100 ms. The threads of
-        one process need no pauses: they queue here. Raises StoreUnavailable."""
-        if not self.is_sqlite:
-            yield
-            return
-        if not self._turn.acquire(timeout=BUSY_SECONDS):
-            raise StoreUnavailable("the threads of this process wait too long for each other's commits")
-        try:
-            yield
-        finally:
-            self._turn.release()
-
-    @contextlib.contextmanager
-    def unit(self) -> Iterator[Tx]:
+    def unit(self) -> AbstractContextManager[Tx]:
         """A transaction that commits at the end, or rolls back whole on any exception.
 
         Raises StoreUnavailable when the database, not the statement, is at fault; Collision when another was faster.
         """
-        self._forked()
-        try:
-            with self._my_turn(), self.writer.connect() as tx:
-                with tx.begin() as transaction:
-                    yield tx
-                    if self.watch:
-                        self.watch("commit")
-                    transaction.commit()
-                if self.watch:
-                    self.watch("committed")
-        except IntegrityError as e:
-            raise Collision(str(e.orig).splitlines()[0]) from e
-        except DBAPIError as e:
-            if e.connection_invalidated or isinstance(e, OperationalError):
-                raise StoreUnavailable(type(e.orig).__name__ + ": " + str(e.orig).splitlines()[0]) from e
-            raise
-        except PoolTimeout as e:
-            raise StoreUnavailable("every database connection of this process is in use") from e
+        return Unit(self, writes=True)
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[Tx]:
-        """Reads only; never blocks a writer."""
-        self._forked()
-        try:
-            with self.reader.connect() as tx:
-                yield tx
-        except DBAPIError as e:
-            if e.connection_invalidated or isinstance(e, OperationalError):
-                raise StoreUnavailable(type(e.orig).__name__ + ": " + str(e.orig).splitlines()[0]) from e
-            raise
-        except PoolTimeout as e:
-            raise StoreUnavailable("every database connection of this process is in use") from e
+    def reading(self) -> AbstractContextManager[Tx]:
+        """Reads only; never blocks a writer. Raises as `unit` does."""
+        return Unit(self, writes=False)
 
     def create_all(self) -> None:
         """All tables at once, without migrations: for tests and the simulation."""
         metadata.create_all(self.writer)
 
     def close(self) -> None:
-        self.writer.dispose()
-        self.reader.dispose()
+        self.writers.close()
+        self.readers.close()

@@ -59,10 +59,12 @@ def test_a_full_disk_refuses_and_the_next_webhook_after_it_is_kept(tmp_path: Pat
     def full(dbapi: object, *rest: object) -> None:
         dbapi.execute(f"PRAGMA max_page_count={pages}")  # type: ignore[attr-defined]
 
+    hub.store.close()  # a connection that stays open is not taken out anew
     event.listen(hub.store.writer, "checkout", full)
     large = b'"' + b"x" * 200_000 + b'"'
     assert webhook(client, 2, large) == 503
     assert kept(hub) == 1
+    hub.store.close()
     event.remove(hub.store.writer, "checkout", full)
     event.listen(hub.store.writer, "checkout", lambda dbapi, *rest: dbapi.execute("PRAGMA max_page_count=1000000"))
     assert webhook(client, 2, large) == 202

@@ -31,6 +31,24 @@ WATCHED: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }  # fmt: skip
 JSON_COLUMNS = frozenset({"fields", "provenance", "shadow", "held", "frozen", "refused", "changes", "steps", "data"})
 
+EVERY_UPDATE = frozenset({"outbox", "leases"})
+"""Tables of which an update is told that sets none of the watched columns: who touches a claimed row matters by itself."""
+
+WIDTH = max(len(columns) for _, columns in WATCHED.values())
+
+
+class Columns(dict[str, Any]):
+    """One row's watched columns. JSON is read when it is asked for (by its name, in brackets)."""
+
+    def __init__(self, plain: Mapping[str, Any], documents: Mapping[str, Any]) -> None:
+        super().__init__(plain)
+        self.documents = documents
+
+    def __missing__(self, name: str) -> Any:
+        text = self.documents[name]
+        value = self[name] = json.loads(text) if isinstance(text, str) else text
+        return value
+
 
 @dataclass(frozen=True)
 class Row:
@@ -38,40 +56,60 @@ class Row:
 
     table: str
     key: str
-    old: Mapping[str, Any] | None
-    new: Mapping[str, Any] | None
+    old: Columns | None
+    new: Columns | None
+
+    def differs(self, name: str) -> bool:
+        """Whether the JSON of this column is another than before; of an insert or a delete it is."""
+        if self.old is None or self.new is None:
+            return True
+        return self.old.documents[name] != self.new.documents[name] and self.old[name] != self.new[name]
 
 
 def install(db: sqlite3.Connection) -> None:
     """Sets the triggers up, once for each database connection."""
-    db.execute("CREATE TEMP TABLE IF NOT EXISTS audit (n INTEGER PRIMARY KEY, t TEXT, k TEXT, old TEXT, new TEXT)")
+    sides = [f"{side}{n}" for side in "on" for n in range(WIDTH)]
+    db.execute(f"CREATE TEMP TABLE IF NOT EXISTS audit (n INTEGER PRIMARY KEY, t, k, had, has, {', '.join(sides)})")
     for table, (key, columns) in WATCHED.items():
         for verb, old, new in (("INSERT", False, True), ("UPDATE", True, True), ("DELETE", True, False)):
-            side = "new" if new else "old"
-            values = ", ".join(
-                "json_object(" + ", ".join(f"'{c}', {s}.{c}" for c in columns) + ")" if given else "NULL"
-                for s, given in (("old", old), ("new", new))
-            )
-            keyed = " || ':' || ".join(f"{side}.{part.strip()}" for part in key.split("|| ':' ||"))
+            names = [f"{s}{n}" for s, given in (("o", old), ("n", new)) if given for n in range(len(columns))]
+            values = [f"{s}.{c}" for s, given in (("old", old), ("new", new)) if given for c in columns]
+            keyed = " || ':' || ".join(f"{'new' if new else 'old'}.{part.strip()}" for part in key.split("|| ':' ||"))
+            of = "" if verb != "UPDATE" or table in EVERY_UPDATE else f" OF {', '.join(columns)}"
             db.execute(
-                f"CREATE TEMP TRIGGER IF NOT EXISTS audit_{table}_{verb} AFTER {verb} ON main.{table} BEGIN "
-                f"INSERT INTO audit (t, k, old, new) VALUES ('{table}', {keyed}, {values}); END"
+                f"CREATE TEMP TRIGGER IF NOT EXISTS audit_{table}_{verb} AFTER {verb}{of} ON main.{table} BEGIN "
+                f"INSERT INTO audit (t, k, had, has, {', '.join(names)}) "
+                f"VALUES ('{table}', {keyed}, {old:d}, {new:d}, {', '.join(values)}); END"
             )
+
+
+SHAPES = {
+    table: (
+        [(at, name) for at, name in enumerate(columns) if name not in JSON_COLUMNS],
+        [(at, name) for at, name in enumerate(columns) if name in JSON_COLUMNS],
+    )
+    for table, (_, columns) in WATCHED.items()
+}
+"""table → its plain columns and its JSON columns, each with its place."""
+
+OLD = 4
+NEW = OLD + WIDTH
 
 
 def take(db: sqlite3.Connection) -> list[Row]:
     """The transitions since the last call, in order."""
-    rows = db.execute("SELECT t, k, old, new FROM audit ORDER BY n").fetchall()
-    if rows:
-        db.execute("DELETE FROM audit")
-    return [Row(t, k, _read(old), _read(new)) for t, k, old, new in rows]
+    rows = db.execute(TAKE).fetchall()
+    if not rows:
+        return []
+    db.execute("DELETE FROM audit")
+    return [
+        Row(row[0], row[1], _read(row, OLD) if row[2] else None, _read(row, NEW) if row[3] else None) for row in rows
+    ]
 
 
-def _read(text: str | None) -> Mapping[str, Any] | None:
-    if text is None:
-        return None
-    row: dict[str, Any] = json.loads(text)
-    for name in JSON_COLUMNS & row.keys():
-        if isinstance(row[name], str):
-            row[name] = json.loads(row[name])
-    return row
+TAKE = f"SELECT t, k, had, has, {', '.join(f'{side}{n}' for side in 'on' for n in range(WIDTH))} FROM audit ORDER BY n"
+
+
+def _read(row: tuple[Any, ...], start: int) -> Columns:
+    plain, documents = SHAPES[row[0]]
+    return Columns({name: row[start + at] for at, name in plain}, {name: row[start + at] for at, name in documents})

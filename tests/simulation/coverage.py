@@ -37,10 +37,10 @@ class Coverage:
     def fault(self, name: str) -> None:
         self.faults[name] += 1
 
-    def line(self, entry: dict[str, Any]) -> None:
+    def line(self, kind: str, data: dict[str, Any] | None) -> None:
         """A journal line."""
-        self.kinds[entry["kind"]] += 1
-        rule = (entry.get("data") or {}).get("rule")
+        self.kinds[kind] += 1
+        rule = (data or {}).get("rule")
         if rule:
             self.rules[rule] += 1
 

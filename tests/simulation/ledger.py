@@ -146,7 +146,7 @@ class Ledger:
             if row.table in ("incidents", "comments", "updates"):
                 self._canon(row)
             elif row.table == "journal" and row.old is None:
-                self.journal[row.new["incident_id"]].append(dict(row.new))
+                self.journal[row.new["incident_id"]].append({**row.new, "data": row.new["data"]})
             elif (
                 row.table == "links" and row.old is not None and row.new["state"] in ("unlinked", "gone", "unreachable")
             ):
@@ -167,9 +167,9 @@ class Ledger:
 
     def _canon(self, row: Row) -> None:
         assert row.new is not None
-        before, after = (row.old or {}).get("fields") or {}, row.new["fields"] or {}
-        if before == after:
+        if not row.differs("fields"):
             return
+        before, after = row.old["fields"] if row.old is not None else {}, row.new["fields"]
         self.last_activity = self.world.clock.monotonic()
         provenance = row.new["provenance"] or {}
         for cell, old, new in cells(before, after):

@@ -22,8 +22,10 @@ NAME = "every value traces to an authorised source"
 def trace(world: World, row: Row) -> None:
     """Checks one committed change of an incident, cell by cell."""
     assert row.new is not None
-    before = (row.old or {}).get("fields") or {}
-    provenance = row.new["provenance"] or {}
+    if not row.differs("fields"):
+        return
+    before = row.old["fields"] if row.old is not None else {}
+    provenance = row.new["provenance"]
     newborn = row.old is None
     for cell, old, new in cells(before, row.new["fields"]):
         proof = provenance.get(cell)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ TAGS = ("db", "eu", "cache", "vip")
 VOCABULARIES = Path(__file__).resolve().parents[2] / "mappings" / "vocabularies"
 
 
+@lru_cache
 def table(vendor: str, name: str) -> Table:
     """The packaged word table of a vendor's field: the same that the real adapter has."""
     with (VOCABULARIES / f"{vendor}.toml").open("rb") as file:

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 from hub.clock import ManualClock, SeededIds
 from hub.domain.policy import Config
 from hub.domain.values import Ref
-from hub.store.unit import Store, Tx
+from hub.store.unit import Store, Tx, Unit
 from hub.sync import duties, sweep
 from hub.sync.budget import Budget
 from hub.sync.hub import Hub
@@ -40,6 +40,33 @@ class Crash(BaseException):
     """kill -9, at this very place."""
 
 
+class Guarded(Unit):
+    """A transaction that no dead process begins, and none begins inside another."""
+
+    __slots__ = ("_sim",)
+
+    def __init__(self, store: SimStore, writes: bool) -> None:
+        super().__init__(store, writes)
+        self._sim = store
+
+    def __enter__(self) -> Tx:
+        self._sim.enter()
+        if self._sim.depth:
+            raise Violation("one transaction at a time", "a transaction was opened inside another")
+        self._sim.depth += 1
+        try:
+            return super().__enter__()
+        except BaseException:
+            self._sim.depth -= 1
+            raise
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        try:
+            super().__exit__(kind, error, trace)
+        finally:
+            self._sim.depth -= 1
+
+
 class SimStore(Store):
     """Knows whether a transaction is open, and lets no dead process write."""
 
@@ -54,26 +81,11 @@ class SimStore(Store):
         audit.install(self.db)
         self.tables = [r[0] for r in self.db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
 
-    @contextlib.contextmanager
-    def unit(self) -> Iterator[Tx]:
-        with self._inside(), super().unit() as tx:
-            yield tx
+    def unit(self) -> Unit:
+        return Guarded(self, writes=True)
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[Tx]:
-        with self._inside(), super().reading() as tx:
-            yield tx
-
-    @contextlib.contextmanager
-    def _inside(self) -> Iterator[None]:
-        self.enter()
-        if self.depth:
-            raise Violation("one transaction at a time", "a transaction was opened inside another")
-        self.depth += 1
-        try:
-            yield
-        finally:
-            self.depth -= 1
+    def reading(self) -> Unit:
+        return Guarded(self, writes=False)
 
     def wipe(self) -> None:
         """An empty database, as after `create_all`, without making the tables again."""
