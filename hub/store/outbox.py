@@ -20,6 +20,11 @@ OPEN_FOR = Ready(
 )
 OPEN_OF_INCIDENT = Ready(select(outbox).where(outbox.c.link_id.in_(_OF_INCIDENT), _OPEN).with_for_update())
 NEXT_DUE = Ready(select(outbox.c.due_at).where(outbox.c.link_id == bindparam("id", type_=outbox.c.id.type), _OPEN))
+FLYING = Ready(
+    select(outbox.c.lease_until).where(
+        outbox.c.link_id == bindparam("id", type_=outbox.c.id.type), text("outbox.state = 'claimed'")
+    )
+)
 CREATES_SINCE = Ready(
     select(func.count()).where(
         text("outbox.op = 'create'"), outbox.c.first_sent_at > bindparam("since", type_=outbox.c.first_sent_at.type)
@@ -30,6 +35,12 @@ CREATES_SINCE = Ready(
 def open_for(tx: Tx, link_id: str) -> Outbox | None:
     """The link's open intention, locked."""
     return one(tx, Outbox, OPEN_FOR, id=link_id)
+
+
+def flying_until(tx: Tx, link_id: str) -> datetime | None:
+    """When the lease ends under which somebody writes to the link's object right now; None if nobody does."""
+    found = FLYING.first(tx, id=link_id)
+    return found[0] if found else None
 
 
 def next_due(tx: Tx, link_id: str) -> datetime | None:

@@ -225,12 +225,13 @@ def _update(hub: Hub, claim: Claim) -> bool:
         _begin_history(hub, row, position)
     expected = link.version
     if kind.reads:
+        trail: Sequence[Change] = ()
+        if claim.expired and history and isinstance(adapter, Historian):
+            # If our write landed: what came between. Before the object is read: what it shows is then never older.
+            trail, position = adapter.history(ref, position)
         started = hub.clock.now()
         seen = adapter.observe(ref)
         if claim.expired or _differs(hub, link, seen):
-            trail: Sequence[Change] = ()
-            if claim.expired and history and isinstance(adapter, Historian):
-                trail, position = adapter.history(ref, position)  # if our write landed: what came between
             return settle_read(hub, row, link, seen, started, hub.clock.now(), trail)
         expected = seen.version or expected
     walking = next((f for f in sorted(changes) if f in kind.fields and kind.fields[f].walks), None)

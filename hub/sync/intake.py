@@ -25,6 +25,7 @@ from hub.store.unit import StoreUnavailable, Tx
 from hub.sync.case import open_case
 from hub.sync.commands import take_command
 from hub.sync.hub import Hub
+from hub.sync.look import settled_at
 from hub.sync.observing import gone
 
 log = logging.getLogger(__name__)
@@ -243,8 +244,9 @@ def _mark(hub: Hub, tx: Tx, connection: str, ref: Ref) -> list[tuple[str, str]]:
     now = hub.clock.now()
     link = home_of(tx, connection, ref)
     if link is not None:
-        link_rows.hint(tx, link.id, now)
-        return [("look", link.id)]
+        due = max(now, settled_at(hub, link) or now)
+        link_rows.hint(tx, link.id, due)
+        return [("look", link.id)] if due <= now else []
     if ref.kind != INCIDENT:
         if ref.parent is None:
             return []

@@ -3,13 +3,14 @@ said that something may have changed."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hub.domain.errors import VendorError
 from hub.domain.values import INCIDENT
 from hub.store import connections as connection_rows
 from hub.store import links as link_rows
-from hub.store.records import TOMBSTONES, save
+from hub.store import outbox as outbox_rows
+from hub.store.records import TOMBSTONES, Link, save
 from hub.sync import health
 from hub.sync.case import open_case
 from hub.sync.hub import Hub
@@ -25,6 +26,7 @@ def look(hub: Hub, link_id: str) -> None:
             return
         connection = connection_rows.get(tx, link.connection)
         revs = {link.id: link.rev, **link_rows.children_revs(tx, link.id)}
+        flying = outbox_rows.flying_until(tx, link.id)
     ref = link.ref
     if ref is None or link.state in TOMBSTONES or connection is None or link.connection not in hub.adapters:
         _later(hub, link_id, None)
@@ -33,6 +35,12 @@ def look(hub: Hub, link_id: str) -> None:
     kind = adapter.capabilities.kinds.get(link.kind)
     if connection.state == "disabled" or kind is None or not kind.reads:
         _later(hub, link_id, None)
+        return
+    early = max(flying or now, settled_at(hub, link) or now)
+    if (
+        early > now
+    ):  # what is read before then is not believed (`observing.fresh`); the end of the write brings it forward
+        _later(hub, link_id, (early - now).total_seconds())
         return
     until = health.open_until(connection, now)
     if until is not None:
@@ -63,6 +71,13 @@ def look(hub: Hub, link_id: str) -> None:
         from hub.sync.merging import follow_merge
 
         follow_merge(hub, link.connection, link.incident_id, seen.merged_into)
+
+
+def settled_at(hub: Hub, link: Link) -> datetime | None:
+    """From when on the vendor shows nothing older than our last write to this object; None if we never wrote."""
+    if link.written_at is None or link.connection not in hub.adapters:
+        return None
+    return link.written_at + timedelta(seconds=hub.capabilities(link.connection).read_lag)
 
 
 def _later(hub: Hub, link_id: str, seconds: float | None) -> None:

@@ -33,7 +33,11 @@ def _mine(hub: Hub, row: Outbox) -> Iterator[tuple[Case, Link, Outbox] | None]:
         if case is None or mine is None or mine.id != row.id or mine.fence != row.fence or mine.state != "claimed":
             yield None
             return
-        yield case, case.links[row.link_id], mine
+        link = case.links[row.link_id]
+        yield case, link, mine
+        if link.look_due is not None and mine.state != "unknown" and link.state in ("live", "frozen"):
+            # A look that came while we wrote waits for the end of our lease: it need not any longer.
+            link.look_due = min(link.look_due, max(mine.due_at or case.now, _lagged(case, link)))
 
 
 def _done(case: Case, mine: Outbox) -> None:
