@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from hub.store import leases
-from hub.store.unit import StoreUnavailable
+from hub.store.due import bring_back
+from hub.store.unit import StoreUnavailable, Tx
 
 if TYPE_CHECKING:
     from hub.sync.hub import Hub
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 LEASE = "timer"
 LEASE_SECONDS = 5.0
 TICK_SECONDS = 1.0
+STRAGGLERS = 5.0
+"""A transaction that began before the clock stepped back is over so many seconds later."""
 GLANCE_SECONDS = 0.1
 """Between two sweeps the timer glances at what has just become due: a write that waits for a vendor's rate limit would
 else lose half a second each time."""
@@ -32,6 +35,7 @@ class Timer:
         self._hub = hub
         self._said = ""
         self._registered = False
+        self._stepped: tuple[float, float] | None = None
 
     def tick(self) -> int | None:
         """One look: takes or renews the lease, then sweeps. Returns how many wake-ups were sent, None without the lease.
@@ -48,7 +52,9 @@ class Timer:
                 register(hub)
                 self._registered = True
             with hub.store.unit() as tx:
-                fence = leases.take(tx, LEASE, hub.owner, hub.clock.now(), LEASE_SECONDS)
+                now = hub.clock.now()
+                self._mind_the_clock(tx, now)
+                fence = leases.take(tx, LEASE, hub.owner, now, LEASE_SECONDS)
             if fence is None:
                 self._say("standing by: another timer sweeps")
                 return None
@@ -60,6 +66,20 @@ class Timer:
         except Exception:
             log.exception("the sweep failed; once more in a second")
             return None
+
+    def _mind_the_clock(self, tx: Tx, now: datetime) -> None:
+        """Brings along what waits for a time that the clock has stepped back from; a little later also what was committed
+        meanwhile by those who had looked at the clock before."""
+        back = leases.stepped_back(tx, LEASE, self._hub.owner, now, LEASE_SECONDS)
+        if back:
+            log.warning("the clock has stepped back by %.0f s; everything that waits is brought along", back)
+            bring_back(tx, now, back)
+            self._stepped = (back, self._hub.clock.monotonic() + STRAGGLERS)
+        elif self._stepped is not None:
+            back, until = self._stepped
+            bring_back(tx, now + timedelta(seconds=max(0.0, back - 2 * STRAGGLERS)), back)
+            if self._hub.clock.monotonic() > until:
+                self._stepped = None
 
     def run(self, stop: threading.Event) -> None:
         """Ticks until `stop` is set, then gives the lease back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import String, bindparam, literal_column, select, union_all
+from sqlalchemy import BigInteger, String, bindparam, literal_column, select, union_all, update
 
 from hub.store.ready import Ready
 from hub.store.tables import connections, cursors, inbox, incidents, links, outbox, strangers, timers
@@ -52,6 +52,37 @@ def due(tx: Tx, now: datetime, since: datetime = EVER) -> list[tuple[str, str]]:
     """(duty, name) of everything that is due, each once, the longest overdue first within a duty. since: only what has
     become due after that."""
     return list(dict.fromkeys((duty, name) for duty, name in DUE.rows(tx, now=now, since=since)))
+
+
+STORED = (
+    *(when for _, _, when in SOURCES),
+    timers.c.due_at,
+    outbox.c.lease_until,
+    outbox.c.first_sent_at,
+    outbox.c.last_sent_at,
+    links.c.seen_at,
+    links.c.written_at,
+    links.c.behind_since,
+    links.c.created_at,
+    connections.c.open_until,
+    connections.c.activated_at,
+)
+"""Every stored moment that decides when something happens, or is compared with the time of a read."""
+
+
+def bring_back(tx: Tx, after: datetime, seconds: float) -> int:
+    """The clock has stepped back by so much: what would wait until it has caught up waits as long as before the step. after:
+    only moments later than this. Returns how many were moved. What this makes due too early (it was set after the step) finds
+    that out by itself."""
+    moved = 0
+    for column in STORED:
+        later = update(column.table).where(column > after)
+        if tx.dialect.name == "sqlite":  # microseconds since 1970
+            back = column - literal_column(str(round(seconds * 1_000_000)), BigInteger)
+        else:
+            back = column - literal_column(f"make_interval(secs => {seconds:.6f})", column.type)
+        moved += tx.execute(later.values({column: back})).rowcount
+    return moved
 
 
 def next_due(tx: Tx) -> datetime | None:

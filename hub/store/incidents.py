@@ -17,9 +17,9 @@ from hub.store.unit import Tx
 
 _GET = select(incidents).where(incidents.c.id == bindparam("id", type_=incidents.c.id.type))
 _LINKS = select(links).where(links.c.incident_id == bindparam("id", type_=links.c.id.type)).order_by(links.c.id)
-# SQLite has no row locks, and its dialect leaves FOR UPDATE out
-GET, LOCK = Ready(_GET), Ready(_GET.with_for_update())
-LINKS, LOCK_LINKS = Ready(_LINKS), Ready(_LINKS.with_for_update())
+# SQLite has no row locks, and its dialect leaves FOR UPDATE out. key_share: who only refers to a row need not wait for it
+GET, LOCK = Ready(_GET), Ready(_GET.with_for_update(key_share=True))
+LINKS, LOCK_LINKS = Ready(_LINKS), Ready(_LINKS.with_for_update(key_share=True))
 ITEMS = {
     cls: Ready(
         select(table)

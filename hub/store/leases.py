@@ -14,6 +14,26 @@ from sqlalchemy.exc import IntegrityError
 from hub.store.tables import leases
 from hub.store.unit import Tx
 
+SKEW = 30.0
+"""Seconds. More than the clocks of two machines differ by: another owner's lease that ends later than one taken now by so
+much, was taken before the clock stepped back."""
+
+TURN = 2.0
+"""Seconds. The owner's own lease cannot begin later than now, but for what its clock is adjusted by."""
+
+
+def stepped_back(tx: Tx, name: str, owner: str, now: datetime, seconds: float) -> float:
+    """By how many seconds the clock has stepped back since the lease was last taken or renewed; 0.0 if it has not. Such a
+    lease is ended: nobody can tell how long it was to last. Ask before `take`."""
+    row = tx.execute(select(leases.c.owner, leases.c.until).where(leases.c.name == name)).first()
+    if row is None:
+        return 0.0
+    ahead = (row.until - now).total_seconds() - seconds
+    if ahead <= (TURN if row.owner == owner else SKEW):
+        return 0.0
+    tx.execute(update(leases).where(leases.c.name == name).values(until=now))
+    return ahead
+
 
 def take(tx: Tx, name: str, owner: str, now: datetime, seconds: float) -> int | None:
     """Takes the lease, or renews it for the owner who has it, until `seconds` from now.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import Text, bindparam, cast, literal_column, or_, select, text, update
@@ -70,6 +71,17 @@ def children_revs(tx: Tx, link_id: str) -> dict[str, int]:
 def hint(tx: Tx, link_id: str, when: datetime) -> None:
     """This link is to be looked at (again)."""
     HINT.change(tx, id=link_id, at=when)
+
+
+def hint_all(tx: Tx, dues: Mapping[str, datetime]) -> None:
+    """Each of these links is to be looked at (again) at its time. All are locked first, in the order in which cases lock
+    theirs, and touched once: two who lock the same rows in different orders wait for each other, and who touches a row twice
+    waits for what the row refers to."""
+    if len(dues) > 1 and tx.dialect.name == "postgresql":
+        locked = select(links.c.id).where(links.c.id.in_(sorted(dues))).order_by(links.c.id)
+        tx.execute(locked.with_for_update(key_share=True))
+    for link_id in sorted(dues):
+        hint(tx, link_id, dues[link_id])
 
 
 def unsettled_creates(tx: Tx, connection: str, kind: str) -> bool:

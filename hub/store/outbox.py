@@ -16,9 +16,13 @@ from hub.store.unit import Tx
 _OPEN = text("outbox.state IN ('due', 'claimed', 'unknown')")
 _OF_INCIDENT = select(links.c.id).where(links.c.incident_id == bindparam("id", type_=links.c.id.type))
 OPEN_FOR = Ready(
-    select(outbox).where(outbox.c.link_id == bindparam("id", type_=outbox.c.id.type), _OPEN).with_for_update()
+    select(outbox)
+    .where(outbox.c.link_id == bindparam("id", type_=outbox.c.id.type), _OPEN)
+    .with_for_update(key_share=True)
 )
-OPEN_OF_INCIDENT = Ready(select(outbox).where(outbox.c.link_id.in_(_OF_INCIDENT), _OPEN).with_for_update())
+OPEN_OF_INCIDENT = Ready(
+    select(outbox).where(outbox.c.link_id.in_(_OF_INCIDENT), _OPEN).with_for_update(key_share=True)
+)
 NEXT_DUE = Ready(select(outbox.c.due_at).where(outbox.c.link_id == bindparam("id", type_=outbox.c.id.type), _OPEN))
 FLYING = Ready(
     select(outbox.c.lease_until).where(

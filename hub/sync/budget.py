@@ -35,13 +35,16 @@ LONGEST_LINE = 120.0
 """Seconds: who is refused comes back after that, however many wait."""
 
 LINE = """
-local wait = math.max(math.max(redis.call('PTTL', KEYS[1]), 0) + tonumber(ARGV[2]), tonumber(ARGV[1]))
-wait = math.min(wait, tonumber(ARGV[3]))
-redis.call('SET', KEYS[1], '', 'PX', wait)
+local now = tonumber(redis.call('TIME')[1])
+local left = math.max(redis.call('PTTL', KEYS[1]), 0)
+if (tonumber(redis.call('GET', KEYS[1]) or '') or 0) > now + 1 then left = 0 end
+local wait = math.min(math.max(left + tonumber(ARGV[2]), tonumber(ARGV[1])), tonumber(ARGV[3]))
+redis.call('SET', KEYS[1], now, 'PX', wait)
 return wait
 """
-"""A connection's line is a key that lives until the last one in it may come back, and now one caller longer. Milliseconds:
-the shortest wait, what one caller takes, the longest wait."""
+"""A connection's line is a key that lives until the last one in it may come back, and now one caller longer. Its value is
+when that was set: a key from the future was set before the clock stepped back, and lives too long. Milliseconds: the shortest
+wait, what one caller takes, the longest wait."""
 
 TIMEOUTS = {"socket_connect_timeout": 1.0, "socket_timeout": 1.0}
 

@@ -223,15 +223,34 @@ def case_in(hub: Hub, tx: Tx, incident_id: str) -> Case | None:
     if incident is None:
         return None
     links = incident_rows.links_of(tx, incident_id, lock=True)
+    items, now = incident_rows.items_of(tx, incident_id), hub.clock.now()
+    if incident.updated_at > now:
+        _bring_back(now, incident, *items.values())
     return Case(
         hub, tx, incident,
-        items=incident_rows.items_of(tx, incident_id),
+        items=items,
         links=links,
         outbox=outbox_rows.open_of_incident(tx, incident_id),
         connections=connection_rows.every(tx),
         paused=connection_rows.paused(tx),
-        now=hub.clock.now(),
+        now=now,
     )  # fmt: skip
+
+
+def _bring_back(now: datetime, *changed: Incident | Item) -> None:
+    """The clock has stepped back since they were changed: that was not later than now, or what people do from now on would
+    be taken for older."""
+    for one in changed:
+        one.provenance = {
+            cell: {
+                **proof,
+                "after": min(proof["after"], now.isoformat()),
+                "until": min(proof["until"], now.isoformat()),
+            }
+            for cell, proof in one.provenance.items()
+        }
+        if isinstance(one, Incident):
+            one.updated_at = now
 
 
 def new_case(

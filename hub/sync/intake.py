@@ -184,7 +184,8 @@ def drain(hub: Hub, connection: str) -> int:
                 plain.append((row, hints))
     if plain:
         with hub.store.unit() as tx:
-            wakes = [w for row, hints in plain for w in _note(hub, tx, row, hints)]
+            wakes = _mark(hub, tx, [(connection, h.ref) for _, hints in plain for h in hints if h.ref is not None])
+            wakes += [w for row, hints in plain for w in _note(hub, tx, row, hints)]
         for duty, name in dict.fromkeys(wakes):
             hub.wake.wake(duty, name)
     return len(rows)
@@ -195,11 +196,9 @@ def _request(row: Inbox) -> Request:
 
 
 def _note(hub: Hub, tx: Tx, row: Inbox, hints: Sequence[Hint]) -> list[tuple[str, str]]:
-    """Marks what the hints name as to be looked at, and the row as done."""
+    """Does what else the hints ask for, and marks the row as done."""
     now, wakes = hub.clock.now(), []
     for hint in hints:
-        if hint.ref is not None:
-            wakes += _mark(hub, tx, row.connection, hint.ref)
         if hint.resync:
             connection_rows.poll_at(tx, row.connection, now)
             wakes.append(("poll", row.connection))
@@ -240,18 +239,20 @@ def home_of(tx: Tx, connection: str, ref: Ref) -> Link | None:
     return link
 
 
-def _mark(hub: Hub, tx: Tx, connection: str, ref: Ref) -> list[tuple[str, str]]:
-    now = hub.clock.now()
-    link = home_of(tx, connection, ref)
-    if link is not None:
-        due = max(now, settled_at(hub, link) or now)
-        link_rows.hint(tx, link.id, due)
-        return [("look", link.id)] if due <= now else []
-    if ref.kind != INCIDENT:
-        if ref.parent is None:
-            return []
-        ref = Ref(INCIDENT, ref.parent)
-    return note_stranger(hub, tx, connection, ref)
+def _mark(hub: Hub, tx: Tx, named: Sequence[tuple[str, Ref]]) -> list[tuple[str, str]]:
+    """Marks what (connection, object) names as to be looked at. To be done first in its transaction: see `links.hint_all`."""
+    now, homes, others = hub.clock.now(), {}, []
+    for connection, ref in named:
+        link = home_of(tx, connection, ref)
+        if link is not None:
+            homes[link.id] = max(now, settled_at(hub, link) or now)
+        elif ref.kind == INCIDENT:
+            others.append((connection, ref))
+        elif ref.parent is not None:
+            others.append((connection, Ref(INCIDENT, ref.parent)))
+    link_rows.hint_all(tx, homes)
+    wakes = [("look", home) for home, due in homes.items() if due <= now]
+    return wakes + [w for connection, ref in dict.fromkeys(others) for w in note_stranger(hub, tx, connection, ref)]
 
 
 def note_stranger(hub: Hub, tx: Tx, connection: str, ref: Ref) -> list[tuple[str, str]]:
@@ -292,7 +293,9 @@ def _apply(hub: Hub, row: Inbox, hints: Sequence[Hint]) -> None:
         fresh = inbox_rows.get(tx, row.id, lock=True)
         if fresh is None or fresh.state != "new":
             return
-        wakes = _note(hub, tx, fresh, [h for h in hints if not h.deleted])
+        rest = [h for h in hints if not h.deleted]
+        wakes = _mark(hub, tx, [(row.connection, h.ref) for h in rest if h.ref is not None])
+        wakes += _note(hub, tx, fresh, rest)
     for duty, name in dict.fromkeys(wakes):
         hub.wake.wake(duty, name)
 

@@ -61,14 +61,12 @@ def _again(hub: Hub, name: str, seconds: float) -> None:
 def _take(hub: Hub, name: str, changes: Changes, started: datetime) -> None:
     capabilities = hub.capabilities(name)
     busy, quiet = capabilities.poll
-    wakes: list[tuple[str, str]] = []
     with hub.store.unit() as tx:
+        wakes = _changed(hub, tx, name, changes)
         connection = connection_rows.get(tx, name)
         if connection is not None:
             health.succeeded(tx, connection, hub.clock.now())
             save(tx, connection)
-        for item in changes.items:
-            wakes += _changed(hub, tx, name, item)
         pause = 0.0 if changes.more else busy if connection_rows.has_open(tx, name) else quiet
         due = hub.clock.now() + timedelta(seconds=pause * (0.9 + 0.2 * hub.ids.chance()))
         connection_rows.move_cursor(tx, name, changes.cursor, started, due)
@@ -76,15 +74,21 @@ def _take(hub: Hub, name: str, changes: Changes, started: datetime) -> None:
         hub.wake.wake(duty, target)
 
 
-def _changed(hub: Hub, tx: Tx, name: str, item: Changed) -> list[tuple[str, str]]:
-    link = home_of(tx, name, item.ref)
-    if link is None:
-        return note_stranger(hub, tx, name, item.ref) if item.ref.kind == "incident" else []
-    if link.state in TOMBSTONES or _as_known(hub, link, item):
-        return []
-    if link.look_due is None:
-        link_rows.hint(tx, link.id, hub.clock.now())
-    return [("look", link.id)]
+def _changed(hub: Hub, tx: Tx, name: str, changes: Changes) -> list[tuple[str, str]]:
+    """Marks what has changed as to be looked at. To be done first in its transaction: see `links.hint_all`."""
+    now, links, others, due = hub.clock.now(), [], [], {}
+    for item in changes.items:
+        link = home_of(tx, name, item.ref)
+        if link is None:
+            others += [item.ref] if item.ref.kind == "incident" else []
+        elif link.state not in TOMBSTONES and not _as_known(hub, link, item):
+            links.append(link.id)
+            # one that is due already may be under way, and have read before the change
+            if link.look_due is None or link.look_due <= now:
+                due[link.id] = now
+    link_rows.hint_all(tx, due)
+    wakes = [("look", id) for id in dict.fromkeys(links)]
+    return wakes + [w for ref in dict.fromkeys(others) for w in note_stranger(hub, tx, name, ref)]
 
 
 def _as_known(hub: Hub, link: Link, item: Changed) -> bool:

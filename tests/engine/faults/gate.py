@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 DEADLINE = 60.0
 """Seconds after which even a silent vendor closes a connection."""
 
 NONSENSE = b"\x00\xff<html>{'this': is no answer</html>"
+
+
+def _secured(plain: socket.socket, folder: Path) -> socket.socket:
+    """The same socket behind TLS, with a certificate that is its own authority."""
+    key, certificate = folder / "gate.key", folder / "gate.crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
+        check=True, timeout=60, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
 
 
 class Gate:
@@ -22,8 +39,10 @@ class Gate:
     held: the client's port of each request that is waiting for its answer. spoilt: how many requests met trouble.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, untrusted: Path | None = None) -> None:
+        """untrusted: a folder for a certificate of the gate's own making, which nobody trusts; then it speaks TLS only."""
         self.target = target
+        self._scheme = "http" if untrusted is None else "https"
         self.mode = "pass"
         self.match: Callable[[str, str], bool] = lambda method, path: True
         self.held: set[int] = set()
@@ -31,11 +50,13 @@ class Gate:
         self._changed = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._requests())
         self._server.daemon_threads = True
+        if untrusted is not None:
+            self._server.socket = _secured(self._server.socket, untrusted)
         self.port = self._server.server_address[1]
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     @contextmanager
     def served(self) -> Iterator[None]:

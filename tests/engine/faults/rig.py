@@ -122,15 +122,19 @@ def rig(
     *,
     gated: Sequence[str] = (),
     wrong: Mapping[str, str] | None = None,
+    untrusted: Sequence[str] = (),
 ) -> Iterator[Rig]:
-    """gated: vendors behind a gate. wrong: vendor → a wrong address ("{port}": of its stand-in). more: environment."""
+    """gated: vendors behind a gate. wrong: vendor → a wrong address ("{port}": of its stand-in). untrusted: vendors that show
+    a certificate which nobody trusts. more: environment."""
     vendors = Vendors()
+    folder.mkdir(parents=True, exist_ok=True)
     gates = {name: Gate(vendors.ports[name]) for name in gated}
+    strange = {name: Gate(vendors.ports[name], folder) for name in untrusted}
     for name, gate in gates.items():  # the vendor knows itself by the address that the world uses
         box = vendors.all[name]
         box.base_url = box.base_url.replace(vendors.url(name), gate.url)
     places = {
-        **{name: gate.url for name, gate in gates.items()},
+        **{name: gate.url for name, gate in (gates | strange).items()},
         **{name: place.format(port=vendors.ports[name]) for name, place in (wrong or {}).items()},
     }
     house = House(
@@ -139,11 +143,11 @@ def rig(
     house.prepare()
     postman = Recorder(vendors)
     with contextlib.ExitStack() as stack:
-        for gate in gates.values():
+        for gate in (gates | strange).values():
             stack.enter_context(gate.served())
         stack.enter_context(vendors.served())
         stack.enter_context(house.up())
         stack.enter_context(postman.at_work())
-        made = Rig(vendors, house, postman, gates, size)
+        made = Rig(vendors, house, postman, gates | strange, size)
         stack.callback(made.storm.hub.store.close)
         yield made

@@ -152,3 +152,4 @@ def test_the_clock_steps_back_by_five_minutes(
         rig.more()
         by(-60 * MINUTES)
         recovered(rig)
+        assert rig.seconds < 60 * MINUTES / 2, "it waited until the clock had caught up"

@@ -255,6 +255,28 @@ def webhook_and_edit(place: Place) -> tuple[Act, Act]:
     return _duty("inbox", "jira"), _edit(place, id, severity="SEV1")
 
 
+def webhooks_of_one_object_and_edit(place: Place) -> tuple[Act, Act]:
+    id = _in_step(place)
+    _changed(place)
+    jira, thing = place.servers["jira"], place.thing("jira")
+    _arrives(place, webhook(jira, "changed", thing.ref, "JU-ada", place.clock.now()))
+    return _duty("inbox", "jira"), _edit(place, id, severity="SEV1")
+
+
+def webhooks_of_two_objects_and_poll(place: Place) -> tuple[Act, Act]:
+    _in_step(place)
+    _in_step(place, title="Search is slow")
+    jira, now = place.servers["jira"], place.clock.now()
+    with place.rest.store.unit() as tx:
+        since = {"at": (now - timedelta(seconds=20)).isoformat(), "skip": 0}
+        move_cursor(tx, "jira", since, None, now)
+    for thing in jira.of_kind(INCIDENT):
+        jira.change(thing, "title", f"Jira says ({thing.ref.id})", "JU-ada")
+    for thing in reversed(jira.of_kind(INCIDENT)):  # the poll names them the other way round
+        _arrives(place, webhook(jira, "changed", thing.ref, "JU-ada", now))
+    return _duty("inbox", "jira"), _duty("poll", "jira")
+
+
 def two_read_one_inbox(place: Place) -> tuple[Act, Act]:
     _in_step(place)
     _changed(place)
@@ -331,7 +353,7 @@ PAIRS = [
         two_deliver_one_create, delivers_to_two_systems, a_worker_comes_back_after_its_lease,
         a_worker_comes_back_after_its_create, a_worker_comes_back_when_another_has_claimed, edit_and_create, edit_and_update, edit_and_take_back, edit_and_plan,
         edit_and_look, two_edits, two_comments, comment_deleted_while_it_is_posted, unlink_and_create, unlink_and_look,
-        approval_and_edit, webhook_and_look, webhook_and_edit, two_read_one_inbox, two_read_one_command,
+        approval_and_edit, webhook_and_look, webhook_and_edit, webhooks_of_one_object_and_edit, webhooks_of_two_objects_and_poll, two_read_one_inbox, two_read_one_command,
         webhook_and_poll, two_adopt_one, two_open_with_one_key, adoption_and_opening, merge_and_deliver,
         merge_and_create,
     )

@@ -86,13 +86,15 @@ def point(label: str) -> None:
 
 @dataclass
 class Ran:
-    """steps: how many there were. open: numbers of the steps at which the other could have had the turn."""
+    """steps: how many there were. open: numbers of the steps at which the other could have had the turn. deadlocks: how often
+    each waited for the other, and the database ended one of them."""
 
     turns: Turns
     runners: tuple[Runner, Runner]
     steps: int
     open: list[int]
     told: list[str]
+    deadlocks: int
 
 
 class Race:
@@ -123,13 +125,17 @@ class Race:
         runners = (first, second)
         for runner in runners:
             runner.begin()
-        now, step, free, told = turns.begins, 0, [], []
+        now, step, deadlocks = turns.begins, 0, 0
+        free: list[int] = []
+        told: list[str] = []
         while not all(r.done for r in runners):
             mine, other = runners[now], runners[1 - now]
             if mine.done or mine.waits:
                 if other.done or other.waits:
-                    self._await(mine if other.done else other)  # a deadlock: the database ends one of the two
-                    self._await(other if other.done else mine)
+                    deadlocks += not (mine.done or other.done)
+                    for runner in runners:
+                        if not runner.done:
+                            self._await(runner)
                     continue
                 now = 1 - now
                 continue
@@ -143,7 +149,7 @@ class Race:
             if other.waits:
                 self._await(other)
             step += 1
-        return Ran(turns, runners, step, free, told)
+        return Ran(turns, runners, step, free, told, deadlocks)
 
 
 def explore(run: Callable[[Turns], Ran], bound: int) -> Iterator[Ran]:
