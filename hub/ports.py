@@ -142,6 +142,15 @@ class Adapter(Protocol):
 
 
 @runtime_checkable
+class Glances(Protocol):
+    """An object can be read without its comments and updates, by fewer calls than with them."""
+
+    def glance(self, ref: Ref) -> Observation:
+        """One incident as `observe` reads it, without children (`children_complete` False), in one call where that can be."""
+        ...
+
+
+@runtime_checkable
 class Historian(Protocol):
     """The vendor has a change history: see `Gap.HISTORY`."""
 

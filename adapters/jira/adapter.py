@@ -91,6 +91,9 @@ class Jira:
     def observe(self, ref: Ref) -> Observation:
         return self._comment(ref) if ref.kind == COMMENT else self._issue(ref, children=True)
 
+    def glance(self, ref: Ref) -> Observation:
+        return self._issue(ref, children=False)
+
     def _issue(self, ref: Ref, *, children: bool) -> Observation:
         if not _ID.match(ref.id):
             return Observation(ref, state="absent")

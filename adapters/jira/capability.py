@@ -65,6 +65,7 @@ def capabilities(settings: Settings) -> Capabilities:
         webhooks="secret-path" if settings.webhook_auth == "path" else "signed",
         ordering="none",
         rates=RATES,
+        read_calls=2,  # the issue and its comments
         concurrency=4,
         degraded=tuple(f"{name} is not kept in step (`without`)" for name in sorted(settings.without)),
     )

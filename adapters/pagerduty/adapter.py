@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -85,17 +85,27 @@ class PagerDuty:
         one), nothing for a status update. A 404 is "absent"."""
         try:
             if ref.kind == INCIDENT:
-                incident = self._client.incident(ref.id)
-                notes = self._client.notes(ref.id)
-                return wire.observation(
-                    incident, notes=notes, by_escalation=self._escalated(incident), alert_key=self._alert_key(incident)
-                )
+                return self._incident(ref, self._client.notes)
             if ref.kind == COMMENT and ref.parent:
                 note = self._note(ref)
                 return wire.note(note, Ref(INCIDENT, ref.parent)) if note else Observation(ref, state="absent")
         except Missing:
             pass
         return Observation(ref, state="absent")
+
+    def glance(self, ref: Ref) -> Observation:
+        """An incident without its notes (1 read; 2 while its escalation policy has it)."""
+        try:
+            return self._incident(ref, None)
+        except Missing:
+            return Observation(ref, state="absent")
+
+    def _incident(self, ref: Ref, notes: Callable[[str], Sequence[Payload]] | None) -> Observation:
+        incident = self._client.incident(ref.id)
+        return wire.observation(
+            incident, notes=notes(ref.id) if notes else None, by_escalation=self._escalated(incident),
+            alert_key=self._alert_key(incident),
+        )  # fmt: skip
 
     def find(self, mark: Mark) -> Sequence[Observation]:
         """By incident key (PagerDuty also finds incidents by their alerts' keys), or by the mark line of the notes."""

@@ -177,6 +177,7 @@ def capabilities(settings: Settings) -> Capabilities:
         webhooks="signed",
         ordering="object",
         rates=(Rate(960, 60.0),),
+        read_calls=3,  # the incident, its notes, and who has it where its policy does
         concurrency=4,
         poll=(30.0, 300.0),
         degraded=tuple(degraded),

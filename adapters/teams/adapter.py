@@ -86,6 +86,13 @@ class GraphRoute(Incoming):
             return Observation(ref=ref, state="absent")
         return self._remember(wire.observed(message, self.settings.account, *talk))
 
+    def glance(self, ref: Ref) -> Observation:
+        """The root message alone, without its thread."""
+        message = self.channel.message(ref)
+        if message is None:
+            return Observation(ref=ref, state="absent")
+        return self._remember(wire.observed(message, self.settings.account))
+
     def find(self, mark: Mark) -> Sequence[Observation]:
         """Roots: by what has changed since a little before the create; replies: by their thread."""
         account = self.settings.account

@@ -49,7 +49,8 @@ def graph() -> Capabilities:
         read_lag=2.0,
         request_limit=60.0,
         answer_within=3.0,
-        rates=(Rate(2, 1.0),),  # Graph allows 4 requests on one channel; a card and its thread are two
+        rates=(Rate(4, 1.0),),  # of the requests on one channel
+        read_calls=2,  # a card and its thread
         concurrency=4,
     )
 

@@ -77,6 +77,7 @@ class Capabilities:
     request_limit: seconds after sending during which the vendor may still carry out a request whose answer we never got.
     answer_within: seconds the vendor waits for the answer to its webhook. webhooks: "signed", "secret-path" or "none".
     ordering: "object" (webhooks of one object keep their order) or "none".
+    rates: what the vendor allows, in requests. read_calls: requests that one `observe` takes.
     concurrency: calls at once, per connection. poll: (seconds while incidents are open, seconds while quiet).
     poll_covers: fields and kinds whose change the poll alone would reveal (all, unless narrowed).
     degraded: what this connection cannot do, in words for a person; empty = nothing.
@@ -93,6 +94,7 @@ class Capabilities:
     webhooks: str = "signed"
     ordering: str = "none"
     rates: tuple[Rate, ...] = ()
+    read_calls: int = 1
     concurrency: int = 4
     poll: tuple[float, float] = (30.0, 300.0)
     degraded: tuple[str, ...] = field(default=())

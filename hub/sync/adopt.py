@@ -48,7 +48,7 @@ def consider(hub: Hub, stranger_id: str) -> None:
     adapter = hub.adapter(stranger.connection)
     try:
         with hub.budget.slot(stranger.connection, adapter.capabilities):
-            hub.budget.admit(stranger.connection, adapter.capabilities)
+            hub.budget.admit(stranger.connection, adapter.capabilities, adapter.capabilities.read_calls)
             seen = adapter.observe(stranger.ref)
     except VendorError as e:
         health.note_failure(hub, stranger.connection, e)

@@ -20,7 +20,7 @@ from hub.domain.plan import request
 from hub.domain.values import INCIDENT, Actor, Change, Fields, Json, Mark, Observation, Ref
 from hub.domain.values import Desired as DesiredObject
 from hub.domain.values import Update as UpdateRequest
-from hub.ports import Historian, Walks
+from hub.ports import Glances, Historian, Walks
 from hub.store import connections as connection_rows
 from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
@@ -218,7 +218,9 @@ def _update(hub: Hub, claim: Claim) -> bool:
     history = isinstance(adapter, Historian) and any(
         kind.fields[f].gap is Gap.HISTORY for f in changes if f in kind.fields
     )
-    hub.budget.admit(row.connection, capabilities, 1 + kind.reads + history)
+    glances = link.kind == INCIDENT and not claim.expired and isinstance(adapter, Glances)
+    reading = kind.reads and (1 if glances else capabilities.read_calls)
+    hub.budget.admit(row.connection, capabilities, 1 + reading + history)
     position = link.history
     if history and position is None and isinstance(adapter, Historian):
         _, position = adapter.history(ref, None)
@@ -230,7 +232,7 @@ def _update(hub: Hub, claim: Claim) -> bool:
             # If our write landed: what came between. Before the object is read: what it shows is then never older.
             trail, position = adapter.history(ref, position)
         started = hub.clock.now()
-        seen = adapter.observe(ref)
+        seen = adapter.glance(ref) if glances and isinstance(adapter, Glances) else adapter.observe(ref)
         if claim.expired or _differs(hub, link, seen):
             return settle_read(hub, row, link, seen, started, hub.clock.now(), trail)
         expected = seen.version or expected

@@ -166,7 +166,10 @@ def settle_read(
         if landed and now_link.rev == link.rev:  # our write did take effect: what is shown now is judged against it
             now_link.shadow, now_link.rev = {**now_link.shadow, **landed}, now_link.rev + 1
             revs[link.id] = now_link.rev
+        asked = now_link.look_due
         if take(case, now_link, seen, revs, started, ended):
+            if not seen.children_complete:  # a look that is due for the comments' sake stays due
+                now_link.look_due = now_link.look_due or asked
             if landed:
                 _gap(case, now_link, was, landed, trail, since, ended)
             mine.state, mine.last_sent_at, mine.unknowns = "due", None, 0

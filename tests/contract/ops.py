@@ -13,7 +13,7 @@ import pytest
 from hub.domain import plan
 from hub.domain.errors import Refused
 from hub.domain.values import INCIDENT, Ref, Update
-from hub.ports import Historian, LinksBack, Probes, Subscribes, Walks
+from hub.ports import Glances, Historian, LinksBack, Probes, Subscribes, Walks
 from tests.contract.cases import DECLARED, WORLDS, findable, speaks
 from tests.contract.line import Exchange, Line
 from tests.contract.steps import fresh_mark, look, make, poll, wait
@@ -56,6 +56,8 @@ def ops(world: str) -> Iterator[Op]:
         yield Op("poll", _poll(first=False))
     if speaks(world, Historian):
         yield Op("history", _history)
+    if speaks(world, Glances):
+        yield Op("glance", _glance)
     if speaks(world, LinksBack) and rehearsed(world, Op("link back", _link_back)):  # a setting may switch it off
         yield Op("link back", _link_back, writes=True, again=True)
     if speaks(world, Probes):
@@ -190,6 +192,13 @@ def _poll(*, first: bool) -> Prepare:
         return lambda: world.adapter.changed_since(None if first else cursor)
 
     return prepare
+
+
+def _glance(world: World) -> Call:
+    ref, _, _ = make(world, INCIDENT)
+    assert isinstance(world.adapter, Glances)
+    adapter: Glances = world.adapter
+    return lambda: adapter.glance(ref)
 
 
 def _history(world: World) -> Call:

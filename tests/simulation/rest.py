@@ -155,7 +155,8 @@ def _thing(world: World, link: dict[str, Any]) -> Thing | None:
 
 
 def _was_refused(world: World, incident: str) -> bool:
-    titles = [c.value for c in world.ledger.canon[incident, "title"]]
+    owners = (incident, *world.ledger.losers_of(incident))  # a link may have come along with a merged one
+    titles = [c.value for owner in owners for c in world.ledger.canon[owner, "title"]]
     return any(REFUSED_TEXT in str(t) for t in titles)
 
 

@@ -12,6 +12,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from hub.domain.capability import Capabilities, CreateSafety, Gap
@@ -61,6 +62,8 @@ class ModelVendor:
         self.capabilities: Capabilities = server.style.capabilities
         self.relations: Mapping[str, Mapping[str, Relation]] = server.style.relations
         self.last_seen: dict[Ref, Observation] = {}
+        if server.style.glances:
+            self.glance = partial(self._read, children=False)
 
     # ------------------------------------------------------------------ the boundary
 
@@ -104,17 +107,20 @@ class ModelVendor:
     # ------------------------------------------------------------------ reading
 
     def observe(self, ref: Ref) -> Observation:
+        return self._read(ref)
+
+    def _read(self, ref: Ref, children: bool = True) -> Observation:
         if not self.capabilities.kinds[ref.kind].reads:
             self.world.violated("nothing undeclared is called", f"observe of {ref}")
 
         def act() -> Observation:
             thing = self.server.things.get(ref)
-            shown = self.server.show(thing, self._lag(finding=False), steady=True) if thing else None
+            shown = self.server.show(thing, self._lag(finding=False), children, steady=True) if thing else None
             if shown is None or (shown.state == "deleted" and self.server.style.hides_deleted):
                 return Observation(ref, "absent")
             return shown
 
-        seen = self._call(f"observe {ref.id}", act)
+        seen = self._call(f"{'observe' if children else 'glance'} {ref.id}", act)
         self._saw(seen)
         return seen
 
