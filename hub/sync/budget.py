@@ -34,6 +34,9 @@ PAUSE = 0.2
 LONGEST_LINE = 120.0
 """Seconds: who is refused comes back after that, however many wait."""
 
+PATIENT_SHARE = 0.1
+"""Of a connection's budget, for reads that can wait, while writes do."""
+
 LINE = """
 local now = tonumber(redis.call('TIME')[1])
 local left = math.max(redis.call('PTTL', KEYS[1]), 0)
@@ -84,12 +87,15 @@ class Budget:
             self._redis = redis.Redis.from_url(url, **TIMEOUTS)
             self._shared = storage_from_string(url.replace("unix://", "redis+unix://", 1), **TIMEOUTS)
 
-    def admit(self, connection: str, capabilities: Capabilities, calls: int = 1) -> None:
-        """Takes `calls` calls out of the budget, all or none. Raises RetryLater (throttled, with the delay)."""
+    def admit(self, connection: str, capabilities: Capabilities, calls: int = 1, *, patient: bool = False) -> None:
+        """Takes `calls` calls out of the budget, all or none. Raises RetryLater (throttled, with the delay).
+
+        patient: a read that no write depends on. While writes wait, such calls get `PATIENT_SHARE` of the budget: in a storm
+        people are told first, and what comes back from the vendor (mostly our own writes' echo) is read afterwards."""
         if not self.enforce:
             return
         for rate in capabilities.rates:
-            delay = self._hit(connection, rate, min(calls, rate.count))
+            delay = (self._hit_patiently if patient else self._hit)(connection, rate, min(calls, rate.count))
             if delay is not None:
                 words = f"{connection}: own budget of {rate.count} calls in {rate.per:g} s is used up"
                 raise RetryLater(words, delay, throttled=True)
@@ -103,8 +109,8 @@ class Budget:
             self._local = MemoryStorage()
         yield self._local
 
-    def _hit(self, connection: str, rate: Rate, calls: int) -> float | None:
-        """None if admitted, else seconds to wait."""
+    def _hit(self, connection: str, rate: Rate, calls: int, line: str | None = None) -> float | None:
+        """None if admitted, else seconds to wait. line: where those who are refused wait, if not with the connection's."""
         for storage in self._storages():
             try:
                 limiter = MovingWindowRateLimiter(storage)
@@ -117,11 +123,27 @@ class Budget:
                     if limiter.hit(item, connection, cost=calls):
                         return None
                 return self._place_in_line(
-                    storage is self._shared, connection, min(max(wait, 0.05), rate.per), rate, calls
+                    storage is self._shared, line or connection, min(max(wait, 0.05), rate.per), rate, calls
                 )
             except Exception:  # noqa: S112 - Redis is away: go on with this process's own count
                 continue
         return None
+
+    def _hit_patiently(self, connection: str, rate: Rate, calls: int) -> float | None:
+        """As `_hit`, behind those that wait in the connection's line, and with a line of its own."""
+        if self._line_seconds(connection) <= 0:
+            return self._hit(connection, rate, calls, line=f"{connection}:patient")
+        slow = Rate(calls, calls * rate.per / rate.count / PATIENT_SHARE)
+        delay = self._hit(f"{connection}:patient", slow, calls)
+        return self._hit(connection, rate, calls, line=f"{connection}:patient") if delay is None else delay
+
+    def _line_seconds(self, connection: str) -> float:
+        """When the last one in the connection's line will come back."""
+        if self._redis is not None:
+            with contextlib.suppress(Exception):
+                return int(self._redis.pttl(f"{self.prefix}:line:{connection}")) / 1000
+        with self._lock:
+            return self._line.get(connection, 0.0) - self.clock.monotonic()
 
     def _place_in_line(self, shared: bool, connection: str, wait: float, rate: Rate, calls: int) -> float:
         """Seconds until the caller should come back: those who are refused come one after another, at the limit's own pace.

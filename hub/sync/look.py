@@ -48,7 +48,7 @@ def look(hub: Hub, link_id: str) -> None:
         return
     try:
         with hub.budget.slot(link.connection, adapter.capabilities):
-            hub.budget.admit(link.connection, adapter.capabilities, adapter.capabilities.read_calls)
+            hub.budget.admit(link.connection, adapter.capabilities, adapter.capabilities.read_calls, patient=True)
             started = hub.clock.now()
             seen = adapter.observe(ref)
             ended = hub.clock.now()

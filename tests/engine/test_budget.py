@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from datetime import timedelta
@@ -11,7 +12,7 @@ import pytest
 from adapters.statuspage.capability import CAPABILITIES
 from hub.clock import ManualClock, SystemIds
 from hub.domain.errors import RetryLater
-from hub.sync.budget import LONGEST_LINE, PLACE, Budget
+from hub.sync.budget import LONGEST_LINE, PATIENT_SHARE, PLACE, Budget
 
 pytestmark = pytest.mark.redis
 
@@ -100,6 +101,41 @@ def test_those_who_are_refused_come_back_one_after_another_at_the_limits_own_pac
     rate = CAPABILITIES.rates[0]
     gaps = [after - before for before, after in itertools.pairwise(delays)]
     assert gaps == pytest.approx([3 * rate.per / rate.count] * 4, abs=0.2)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_while_writes_wait_reads_that_can_wait_get_a_small_share(
+    shared: bool, clock: ManualClock, redis_url: str
+) -> None:
+    budget = worker(clock, redis_url if shared else None)
+    rate, read = CAPABILITIES.rates[0], 0
+    budget.admit("page", CAPABILITIES, patient=True)  # nobody waits
+    use_up(budget)  # the last one was refused, and waits
+    clock.advance(rate.per)
+    for _ in range(5 * rate.count):
+        with contextlib.suppress(RetryLater):
+            budget.admit("page", CAPABILITIES, patient=True)
+            read += 1
+        with contextlib.suppress(RetryLater):
+            budget.admit("page", CAPABILITIES)
+    assert read <= 1 + PATIENT_SHARE * rate.count
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_reads_that_were_sent_away_do_not_hold_writes_up(shared: bool, clock: ManualClock, redis_url: str) -> None:
+    budget = worker(clock, redis_url if shared else None)
+    while True:
+        try:
+            budget.admit("page", CAPABILITIES, patient=True)
+        except RetryLater:
+            break
+    for _ in range(50):
+        with pytest.raises(RetryLater):
+            budget.admit("page", CAPABILITIES, patient=True)
+    with pytest.raises(RetryLater) as refused:
+        budget.admit("page", CAPABILITIES)
+    rate = CAPABILITIES.rates[0]
+    assert (refused.value.delay or 0.0) <= rate.per
 
 
 @pytest.mark.parametrize("shared", [True, False])
