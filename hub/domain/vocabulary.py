@@ -55,7 +55,7 @@ class ManyRelation(Relation, Protocol):
 
 def _key(value: Json) -> Json:
     """Lists are not hashable: a tuple word (such as priority and urgency) is compared as a tuple."""
-    return tuple(_key(v) for v in value) if isinstance(value, (list, tuple)) else value
+    return tuple([_key(v) for v in value]) if isinstance(value, (list, tuple)) else value
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,8 @@ class Text:
         return text
 
     def fits(self, ours: Json, theirs: Json) -> bool:
+        if ours == theirs and isinstance(ours, str) and ours.strip() and len(ours) <= (self.limit or len(ours)):
+            return True  # as it nearly always is
         return _squash(self._cut(ours)) == _squash(theirs)
 
     def forward(self, ours: Json, theirs_now: Json) -> Json:
@@ -204,6 +206,8 @@ class Elements:
 
     def unmapped(self, ours: Json) -> list[str]:
         """Those of our elements that cannot be shown there."""
+        if not ours:
+            return []
         return sorted(set(ours or ()) - {o for o, _ in self._mapped(ours)})
 
     def _known(self, theirs: Json) -> list[Json]:
@@ -216,6 +220,8 @@ class Elements:
         return any(self.each.fits(o, theirs) for o in ours)
 
     def fits(self, ours: Json, theirs: Json) -> bool:
+        if not ours and not theirs:
+            return True
         want, known = [o for o, _ in self._mapped(ours)], self._known(theirs)
         return all(self._shown(o, known) for o in want) and all(self._meant(t, want) for t in known)
 
@@ -252,6 +258,8 @@ class OneOf:
         return Elements(self.each)._mapped(ours)
 
     def unmapped(self, ours: Json) -> list[str]:
+        if not ours:
+            return []
         return Elements(self.each).unmapped(ours)
 
     def fits(self, ours: Json, theirs: Json) -> bool:

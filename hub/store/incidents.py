@@ -39,6 +39,11 @@ BY_KEY, OPEN_BY_KEY = (Ready(s.limit(literal_column("1"))) for s in (_BY_KEY, _B
 OPEN = Ready(select(incidents).where(text("incidents.open")))
 HIGHEST = Ready(select(func.coalesce(func.max(incidents.c.number), literal_column("0"))))
 ADD_REVISION = Ready(insert(revisions).values({c: bindparam(c.name, type_=c.type) for c in revisions.c}))
+HOMES = Ready(
+    select(links.c.id, links.c.connection, links.c.url, links.c.state, links.c.shadow)
+    .where(links.c.incident_id == bindparam("id", type_=links.c.id.type), text("links.kind = 'incident'"))
+    .order_by(links.c.id)
+)
 SLOTS = Ready(
     select(links.c.connection, links.c.kind, links.c.slot).where(
         links.c.incident_id == bindparam("id", type_=links.c.id.type)
@@ -99,6 +104,11 @@ def item(tx: Tx, item_id: str) -> Item | None:
 def links_of(tx: Tx, incident_id: str, *, lock: bool = False) -> dict[str, Link]:
     """id → link, in the order in which they were made. lock: so that a hint cannot be overwritten by who changes the link."""
     return {link.id: link for link in every(tx, Link, LOCK_LINKS if lock else LINKS, id=incident_id)}
+
+
+def homes_of(tx: Tx, incident_id: str) -> list[tuple[str, str, str | None, str, dict[str, Json]]]:
+    """(id, connection, url, state, shadow) of the links that show the incident itself."""
+    return HOMES.rows(tx, id=incident_id)
 
 
 def add_revision(tx: Tx, item: Item, at: datetime, source: str, actor: str | None) -> None:

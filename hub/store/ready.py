@@ -27,14 +27,14 @@ Process = Callable[[Any], Any]
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     """sql: for this dialect. given: (name, as the driver wants it) of every value, in order; fixed: values that stand in
-    the statement itself; columns: names of a row's columns; results: what makes a value of each, where anything must."""
+    the statement itself; results: what makes a value of each column, where anything must; mapping: makes a row one."""
 
     sql: str
     positional: bool
     given: tuple[tuple[str, Process | None], ...]
     fixed: dict[str, Any]
-    columns: tuple[str, ...]
-    results: tuple[tuple[int, str, Process], ...]
+    results: tuple[tuple[int, Process], ...]
+    mapping: Callable[[Row], dict[str, Any]]
 
 
 class Ready:
@@ -71,7 +71,7 @@ class Ready:
         out = []
         for row in found:
             values_of = list(row)
-            for position, _, process in compiled.results:
+            for position, process in compiled.results:
                 value = values_of[position]
                 if value is not None:
                     values_of[position] = process(value)
@@ -81,16 +81,7 @@ class Ready:
     def mappings(self, tx: Tx, **values: Any) -> list[dict[str, Any]]:
         """Every row, as column → value."""
         compiled = self._run(tx, values)
-        columns, results = compiled.columns, compiled.results
-        out = []
-        for row in tx.cursor.fetchall():
-            mapping = dict(zip(columns, row, strict=True))
-            for _, name, process in results:
-                value = mapping[name]
-                if value is not None:
-                    mapping[name] = process(value)
-            out.append(mapping)
-        return out
+        return [compiled.mapping(row) for row in tx.cursor.fetchall()]
 
     def first(self, tx: Tx, **values: Any) -> Row | None:
         found = self.rows(tx, **values)
@@ -107,19 +98,31 @@ def _compile(statement: Any, dialect: Dialect) -> _Compiled:
     binds = {name: bind for bind, name in compiled.bind_names.items()}
     names: Sequence[str] = compiled.positiontup if compiled.positional else list(binds)
     columns = list(statement.selected_columns) if statement.is_select else []
-    results = []
-    for position, column in enumerate(columns):
-        process = _reader(column.type, dialect)
-        if process is not None:
-            results.append((position, column.name, process))
+    readers = [_reader(column.type, dialect) for column in columns]
     return _Compiled(
         sql=compiled.string,
         positional=bool(compiled.positional),
         given=tuple((name, binds[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names),
         fixed={name: bind.value for name, bind in binds.items() if not bind.required},
-        columns=tuple(column.name for column in columns),
-        results=tuple(results),
+        results=tuple((position, process) for position, process in enumerate(readers) if process is not None),
+        mapping=_mapping([column.name for column in columns], readers),
     )
+
+
+def _mapping(names: Sequence[str], readers: Sequence[Process | None]) -> Callable[[Row], dict[str, Any]]:
+    """A row as column → value: a function written out for these columns, as `dataclass` writes one. Of thirty columns most
+    are taken as they are, NULL, or empty JSON."""
+    made = []
+    for position, (name, process) in enumerate(zip(names, readers, strict=True)):
+        value = f"row[{position}]"
+        if process is from_json:
+            value = f"{{}} if {value} == '{{}}' else None if {value} is None else read{position}({value})"
+        elif process is not None:
+            value = f"None if {value} is None else read{position}({value})"
+        made.append(f"{name!r}: {value}")
+    known = {f"read{position}": process for position, process in enumerate(readers)}
+    function: Callable[[Row], dict[str, Any]] = eval(f"lambda row: {{{', '.join(made)}}}", known)  # noqa: S307
+    return function
 
 
 def _reader(kind: Any, dialect: Dialect) -> Process | None:

@@ -5,8 +5,10 @@ A JSON value in a record is replaced, never changed in place: that is how `save`
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import Row, Table, bindparam, insert, update
@@ -26,13 +28,17 @@ class Record:
 
 
 R = TypeVar("R", bound=Record)
-_NAMES: dict[type, tuple[str, ...]] = {}
 
 
-def _names(cls: type[Record]) -> tuple[str, ...]:
-    if cls not in _NAMES:
-        _NAMES[cls] = tuple(f.name for f in fields(cls) if f.name != "_was")
-    return _NAMES[cls]
+_SHAPES: dict[type, tuple[tuple[str, ...], Callable[[Mapping[str, Any]], tuple[Any, ...]]]] = {}
+
+
+def _shape(cls: type[Record]) -> tuple[tuple[str, ...], Callable[[Mapping[str, Any]], tuple[Any, ...]]]:
+    """(a record's columns, what reads their values in that order: without a loop, for most are saved as they were)"""
+    if cls not in _SHAPES:
+        names = tuple(f.name for f in fields(cls) if f.name != "_was")
+        _SHAPES[cls] = names, itemgetter(*names)
+    return _SHAPES[cls]
 
 
 def read(cls: type[R], row: Row[Any]) -> R:
@@ -60,18 +66,16 @@ def one(tx: Tx, cls: type[R], statement: Ready, **values: Any) -> R | None:
 def save(tx: Tx, record: Record) -> bool:
     """Inserts a new record, or updates the columns that differ. Returns whether anything was written."""
     cls, held, was = type(record), record.__dict__, record._was
+    names, values = _shape(cls)
     if was is None:
-        now = {name: held[name] for name in _names(cls)}
-        _insert(cls).change(tx, **now)
-        record._was = now
+        new = {name: held[name] for name in names}
+        _insert(cls).change(tx, **new)
+        record._was = new
         return True
-    changed = {}
-    for name, before in was.items():
-        value = held[name]
-        if value is not before and value != before:
-            changed[name] = value
-    if not changed:
+    now, before = values(held), values(was)
+    if now == before:
         return False
+    changed = {name: new for name, new, old in zip(names, now, before, strict=True) if new != old}
     keys = {f"was_{column.name}": was[column.name] for column in record.table.primary_key.columns}
     _update(cls, frozenset(changed)).change(tx, **changed, **keys)
     record._was = {**was, **changed}
@@ -84,7 +88,7 @@ _UPDATES: dict[tuple[type, frozenset[str]], Ready] = {}
 
 def _insert(cls: type[Record]) -> Ready:
     if cls not in _INSERTS:
-        columns = [cls.table.c[name] for name in _names(cls)]
+        columns = [cls.table.c[name] for name in _shape(cls)[0]]
         _INSERTS[cls] = Ready(insert(cls.table).values({c: bindparam(c.name, type_=c.type) for c in columns}))
     return _INSERTS[cls]
 

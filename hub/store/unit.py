@@ -58,16 +58,6 @@ def _sqlite_settings(read_only: bool) -> Callable[[Any, Any], None]:
     return on_connect
 
 
-def _begin(statement: str) -> Callable[[Any], None]:
-    """For who uses the engine without a `Tx`, whose transaction has begun already."""
-
-    def on_begin(connection: Any) -> None:
-        if not connection.connection.driver_connection.in_transaction:
-            connection.exec_driver_sql(statement)
-
-    return on_begin
-
-
 def _still_there(dbapi: Any, record: Any, proxy: Any) -> None:
     """An idle connection has nothing to say: one that has, was ended by the server, and all others with it. This costs no
     round trip, as a ping before every transaction would."""
@@ -93,7 +83,6 @@ def _connections(url: str) -> tuple[Connections, Connections]:
             dbapi.isolation_level = None
             dbapi.execute("PRAGMA foreign_keys=ON")
 
-        event.listen(engine, "begin", _begin("BEGIN"))
         both = Connections(engine, "BEGIN", keep=True)
         return both, both
     path = url.removeprefix("sqlite:///")
@@ -101,8 +90,6 @@ def _connections(url: str) -> tuple[Connections, Connections]:
     writer, reader = (create_engine(url, connect_args={**PLAIN, "timeout": BUSY_SECONDS}, **JSON) for _ in range(2))
     event.listen(writer, "connect", _sqlite_settings(read_only=False))
     event.listen(reader, "connect", _sqlite_settings(read_only=True))
-    event.listen(writer, "begin", _begin("BEGIN IMMEDIATE"))
-    event.listen(reader, "begin", _begin("BEGIN"))
     return Connections(writer, "BEGIN IMMEDIATE", keep=True), Connections(reader, "BEGIN", keep=True)
 
 
@@ -122,7 +109,8 @@ class Tx:
 
     def begin(self) -> None:
         """Every statement from here on sees one state."""
-        self.told = tuple(self.engine.dispatch.before_cursor_execute)
+        if self.engine._has_events:
+            self.told = tuple(self.engine.dispatch.before_cursor_execute)
         if self._begin is not None:
             self.cursor.execute(self._begin)
 
@@ -326,7 +314,8 @@ class Store:
 
     def create_all(self) -> None:
         """All tables at once, without migrations: for tests and the simulation."""
-        metadata.create_all(self.writer)
+        with self.unit() as tx:
+            metadata.create_all(tx.sa)
 
     def close(self) -> None:
         self.writers.close()

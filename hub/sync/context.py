@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hub.domain.plan import birth
-from hub.domain.values import INCIDENT, Fields, Json
+from hub.domain.values import Fields, Json
 from hub.store import incidents as incident_rows
 from hub.store.records import Link, Outbox
 from hub.store.unit import Tx
@@ -15,23 +15,22 @@ def context_of(hub: Hub, tx: Tx, link: Link, row: Outbox | None) -> tuple[dict[s
     incident = incident_rows.get(tx, link.incident_id)
     if incident is None:
         return {}, {}
-    siblings = incident_rows.links_of(tx, link.incident_id).values()
+    homes = incident_rows.homes_of(tx, link.incident_id)
     item = incident_rows.item(tx, link.item_id) if link.item_id else None
     fields = item.fields if item else incident.fields
     capabilities = hub.capabilities(link.connection)
     desired, _ = birth(fields, capabilities.kinds[link.kind], hub.relations(link.connection, link.kind))
-    home = next((k for k in siblings if k.id == link.parent_id), None)
     base = hub.config.base_url.rstrip("/")
     context: dict[str, Json] = {
         "number": incident.name,
         "url": f"{base}/incidents/{incident.name}" if base else "",
         "links": [
-            {"title": f"{k.connection}", "url": k.url, "system": hub.config.connections[k.connection].vendor}
-            for k in siblings
-            if k.kind == INCIDENT and k.url and k.id != link.id and k.state in ("live", "frozen")
+            {"title": connection, "url": url, "system": hub.config.connections[connection].vendor}
+            for id, connection, url, state, _ in homes
+            if url and id != link.id and state in ("live", "frozen")
         ],
         "author": item.author if item else None,
-        "status": home.shadow.get("status") if home else None,
+        "status": next((shadow.get("status") for id, _, _, _, shadow in homes if id == link.parent_id), None),
     }
     if item is not None and item.kind != link.kind:
         context["author"] = f"{item.author or item.origin} (published update)"

@@ -78,6 +78,7 @@ class SimStore(Store):
         self._kept = self.writer.raw_connection()
         self.db = self._kept.driver_connection
         assert self.db is not None
+        self.db.execute("PRAGMA temp_store=MEMORY")
         audit.install(self.db)
         self.tables = [r[0] for r in self.db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
 
