@@ -17,6 +17,9 @@ from hub.store.unit import Store, Tx
 _NAME = bindparam("name", type_=connections.c.name.type)
 GET = Ready(select(connections).where(connections.c.name == _NAME))
 EVERY = Ready(select(connections).order_by(connections.c.name))
+_PAUSED = select(switches.c.value).where(text("switches.name = 'paused'")).scalar_subquery().label("paused")
+GET_PAUSED = Ready(select(connections, _PAUSED).where(connections.c.name == _NAME))
+EVERY_PAUSED = Ready(select(connections, _PAUSED).order_by(connections.c.name))
 SWITCH = Ready(select(switches.c.value).where(switches.c.name == _NAME))
 CURSOR = Ready(select(cursors).where(cursors.c.connection == _NAME))
 MOVE_CURSOR = Ready(
@@ -45,6 +48,23 @@ def get(tx: Tx, name: str) -> Connection | None:
 
 def every(tx: Tx) -> dict[str, Connection]:
     return {row.name: row for row in records.every(tx, Connection, EVERY)}
+
+
+def get_and_pause(tx: Tx, name: str) -> tuple[Connection | None, bool]:
+    """(the connection, whether the global pause is on), in one question."""
+    for columns in GET_PAUSED.mappings(tx, name=name):
+        pause = columns.pop("paused")
+        return records.loaded(Connection, columns), bool(pause)
+    return None, False
+
+
+def every_and_pause(tx: Tx) -> tuple[dict[str, Connection], bool]:
+    """(every connection by its name, whether the global pause is on), in one question."""
+    found, pause = {}, False
+    for columns in EVERY_PAUSED.mappings(tx):
+        pause = bool(columns.pop("paused"))
+        found[columns["name"]] = records.loaded(Connection, columns)
+    return found, pause
 
 
 def count_forged(tx: Tx, name: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import JSON
 from sqlalchemy.engine import Dialect
 
-from hub.store.tables import Utc, from_json, moment
+from hub.store.tables import Utc, from_json, microseconds, moment, to_json
 from hub.store.unit import Tx
 
 Row = tuple[Any, ...]
@@ -102,7 +102,7 @@ def _compile(statement: Any, dialect: Dialect) -> _Compiled:
     return _Compiled(
         sql=compiled.string,
         positional=bool(compiled.positional),
-        given=tuple((name, binds[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names),
+        given=tuple((name, _writer(binds[name].type, dialect)) for name in names),
         fixed={name: bind.value for name, bind in binds.items() if not bind.required},
         results=tuple((position, process) for position, process in enumerate(readers) if process is not None),
         mapping=_mapping([column.name for column in columns], readers),
@@ -123,6 +123,16 @@ def _mapping(names: Sequence[str], readers: Sequence[Process | None]) -> Callabl
     known = {f"read{position}": process for position, process in enumerate(readers)}
     function: Callable[[Row], dict[str, Any]] = eval(f"lambda row: {{{', '.join(made)}}}", known)  # noqa: S307
     return function
+
+
+def _writer(kind: Any, dialect: Dialect) -> Process | None:
+    """What makes of a value what the driver takes."""
+    if dialect.name == "sqlite" and isinstance(kind, Utc):
+        return lambda value: None if value is None else microseconds(value)
+    if dialect.name == "sqlite" and isinstance(kind, JSON) and kind.none_as_null:
+        return lambda value: None if value is None else to_json(value)
+    process: Process | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    return process
 
 
 def _reader(kind: Any, dialect: Dialect) -> Process | None:

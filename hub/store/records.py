@@ -43,10 +43,11 @@ def _shape(cls: type[Record]) -> tuple[tuple[str, ...], Callable[[Mapping[str, A
 
 def read(cls: type[R], row: Row[Any]) -> R:
     """A record from a row of its table."""
-    return _loaded(cls, dict(row._mapping))
+    return loaded(cls, dict(row._mapping))
 
 
-def _loaded(cls: type[R], columns: dict[str, Any]) -> R:
+def loaded(cls: type[R], columns: dict[str, Any]) -> R:
+    """A record that is in the database with these columns."""
     record = cls.__new__(cls)
     record.__dict__.update(columns)
     record._was = columns
@@ -55,7 +56,7 @@ def _loaded(cls: type[R], columns: dict[str, Any]) -> R:
 
 def every(tx: Tx, cls: type[R], statement: Ready, **values: Any) -> list[R]:
     """The rows that a statement over the record's whole table finds, as records."""
-    return [_loaded(cls, columns) for columns in statement.mappings(tx, **values)]
+    return [loaded(cls, columns) for columns in statement.mappings(tx, **values)]
 
 
 def one(tx: Tx, cls: type[R], statement: Ready, **values: Any) -> R | None:

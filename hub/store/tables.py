@@ -30,6 +30,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.types import TypeDecorator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 _encode = json.JSONEncoder(separators=(", ", ": ")).encode
@@ -58,7 +59,12 @@ def from_json(text: Any) -> Any:
 
 def moment(microseconds: int) -> datetime:
     """What a moment on SQLite means."""
-    return _EPOCH + timedelta(microseconds=microseconds)
+    return _EPOCH + timedelta(0, 0, microseconds)
+
+
+def microseconds(moment: datetime) -> int:
+    """A moment as SQLite keeps it."""
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 class Utc(TypeDecorator[datetime]):
@@ -75,7 +81,7 @@ class Utc(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Any) -> Any:
         if value is None or dialect.name == "postgresql":
             return value
-        return (value - _EPOCH) // timedelta(microseconds=1)
+        return microseconds(value)
 
     def process_result_value(self, value: Any, dialect: Any) -> datetime | None:
         if value is None:

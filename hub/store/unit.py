@@ -73,8 +73,10 @@ def _connections(url: str) -> tuple[Connections, Connections]:
     if not url.startswith("sqlite"):
         engine = create_engine(url, pool_size=8, max_overflow=8, pool_recycle=1800)
         event.listen(engine, "checkout", _still_there)
-        both = Connections(engine, None, keep=False)
-        return both, both
+        alone = engine.execution_options(
+            isolation_level="AUTOCOMMIT"
+        )  # each statement sees the latest state, as it would
+        return Connections(engine, None, keep=False), Connections(alone, None, keep=False)
     if url in ("sqlite://", "sqlite:///:memory:"):
         engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=PLAIN, **JSON)
 

@@ -226,13 +226,14 @@ def case_in(hub: Hub, tx: Tx, incident_id: str) -> Case | None:
     items, now = incident_rows.items_of(tx, incident_id), hub.clock.now()
     if incident.updated_at > now:
         _bring_back(now, incident, *items.values())
+    connections, paused = connection_rows.every_and_pause(tx)
     return Case(
         hub, tx, incident,
         items=items,
         links=links,
         outbox=outbox_rows.open_of_incident(tx, incident_id),
-        connections=connection_rows.every(tx),
-        paused=connection_rows.paused(tx),
+        connections=connections,
+        paused=paused,
         now=now,
     )  # fmt: skip
 
@@ -264,7 +265,7 @@ def new_case(
         id=hub.ids.new(), number=incident_rows.next_number(tx), fields=blank, provenance={}, created_at=now,
         updated_at=now, dedup_key=dedup_key, previous_id=previous.id if previous else None,
     )  # fmt: skip
-    case = Case(hub, tx, incident, {}, {}, {}, connection_rows.every(tx), connection_rows.paused(tx), now)
+    case = Case(hub, tx, incident, {}, {}, {}, *connection_rows.every_and_pause(tx), now)
     case.say("opened", source, number=incident.number, actor=actor, previous=incident.previous_id)
     case.edit(fields, source, actor, rule="opened")
     return case

@@ -80,10 +80,10 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
         if row is None or row.due_at is None or row.due_at > now:
             return None
         link = link_rows.get(tx, link_id)
-        connection = connection_rows.get(tx, row.connection)
+        connection, paused = connection_rows.get_and_pause(tx, row.connection)
         if link is None or connection is None or row.connection not in hub.adapters:
             return None
-        wait = _must_wait(hub, tx, row, connection, now)
+        wait = _must_wait(hub, tx, row, connection, paused, now)
         if wait is not None:
             row.due_at = now + timedelta(seconds=wait)
             save(tx, row)
@@ -123,9 +123,11 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
     return Claim(row, link, parent.ref if parent else None, expired or before == "unknown", context, desired)
 
 
-def _must_wait(hub: Hub, tx: Tx, row: Outbox, connection: Connection, now: datetime) -> float | None:
+def _must_wait(
+    hub: Hub, tx: Tx, row: Outbox, connection: Connection, paused: bool, now: datetime
+) -> float | None:  # fmt: skip
     """Seconds until this may be tried; None = now."""
-    if connection_rows.paused(tx):
+    if paused:
         return 30.0
     if connection.state != "enabled":
         return 60.0
