@@ -4,8 +4,9 @@ Choices, from measurements (RQ 3.0, two cores):
 
 * `SimpleWorker`, which runs a job in its own process: 250 wake-ups a second instead of 64, and 1.7 ms from the wake-up to
   its start instead of 11 ms. What a process for each job would isolate is held otherwise: every vendor call has time-outs,
-  a job has an alarm above them, and a worker that dies is started again while the leases in SQL bring its rows back.
-* A job that has been carried out takes over the names that wait behind it (`RqWake.next`), for a quarter of a second: RQ's
+  and a worker that dies is started again while the leases in SQL bring its rows back.
+* A job gives its name to one of the worker's threads (`workers.hands`): duties wait for vendors nearly all of their time.
+* A thread whose duty is done takes over the names that wait behind it (`RqWake.next`), for a quarter of a second: RQ's
   own care of a job (registries, heartbeats, executions) costs more than most duties do.
 * RQ's retries, scheduler and `unique` stay unused: its scheduler died with a Redis restart and stayed dead, `unique` held
   a name for as long as its result was kept. Due times, attempts and once-ness are rows in SQL.

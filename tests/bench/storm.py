@@ -26,9 +26,9 @@ def measure(plan: Plan) -> list[Row]:
         hub = town.hub()
         floors = {}
         for system in SYSTEMS[:3]:  # one read of the incident at its source, one create in each of the others
-            floors[system] = max(
-                ((count - rate.count) * rate.per / rate.count for rate in hub.capabilities(system).rates), default=0.0
-            )
+            declared = hub.capabilities(system)
+            calls = count * (declared.read_calls if system == "pagerduty" else 1)
+            floors[system] = max(((calls - r.count) * r.per / r.count for r in declared.rates), default=0.0)
     floor = max(count / PER_SECOND, *floors.values())
     plan.notes.append(
         f"storm of {count}: calls "
