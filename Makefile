@@ -6,6 +6,7 @@
 #   make races [RACES=12000]       two workers on PostgreSQL, statement by statement in many orders (LOCKSTEP_TEST_POSTGRES)
 #   make check [AUDIT=1]           style, types, import directions, what the documents claim; AUDIT=1: known vulnerabilities
 #   make sim SEEDS=500 | SEED=7    the seeded simulation; SEED replays one run
+#   make sim MUTANTS=1             breaks each trap and promise of the design in a copy; an invariant must notice [ONLY=x]
 #   make soak MINUTES=60           the simulation with fresh seeds, for so long
 #   make bench [QUICK=1] [ONLY=x]  speed against floors of the same run; the table is also in build/bench.json
 
@@ -67,7 +68,7 @@ check: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest -q -m docs tests
 
 sim: $(VENV)/.installed-test
-	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(if $(TOLERATE),--tolerate $(TOLERATE))
+	@$(BIN)/python -m $(if $(MUTANTS),tests.simulation.mutate --jobs $(JOBS) $(if $(ONLY),--only "$(ONLY)"),tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(if $(TOLERATE),--tolerate $(TOLERATE)))
 
 soak: $(VENV)/.installed-test
 	@$(BIN)/python -m tests.simulation --minutes $(MINUTES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from hub.domain.values import INCIDENT, Json
@@ -33,6 +34,18 @@ def choose(people: People, server: Server, thing: Thing, name: str) -> Json:
         return _toggled(now, f"PU-{people.person()}")
     account = f"JU-{people.person()}"
     return rng.choice((account, account, None))
+
+
+def in_the_gap(people: People, server: Server, thing: Thing, written: Iterable[str]) -> None:
+    """Somebody edits what we are just about to write, or something beside it."""
+    same = [name for name in server.style.editable if name in written]
+    names = same if people.rng.random() < 0.6 else server.style.editable
+    if names and not thing.terminal:
+        name = people.rng.choice(names)
+        value = choose(people, server, thing, name)
+        if value is not None or name == "assignees":
+            people.world.note(f"in the gap: {name}")
+            server.change(thing, name, value, people.hand())
 
 
 def _status(people: People, server: Server, now: Json) -> Json:

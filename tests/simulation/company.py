@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from hub.domain.capability import CreateSafety
 from hub.domain.policy import Config, ConnectionConfig, LinkRule, Policy, Public
-from hub.domain.values import COMMENT, UPDATE
+from hub.domain.values import COMMENT, INCIDENT, UPDATE
 from hub.store.connections import move_cursor
 from hub.store.records import Connection, save
+from tests.simulation.adopting import OLD
 from tests.simulation.coverage import Coverage, counting
 from tests.simulation.server import Server
 from tests.simulation.styles import PEOPLE, SERVICES, STYLES, Style, posts_only
@@ -72,7 +73,21 @@ def varied(world: World) -> dict[str, Style]:
     if rng.random() < 0.3:
         blind = {"create": CreateSafety.NEITHER, "reads": False, "edits": False}
         styles["page"] = styles["page"].with_kind(UPDATE, **blind)
+    if world.faults.cards and styles["chat"].commands:
+        styles["chat"] = replace(styles["chat"], editable=("title", "severity", "status"))
     return styles
+
+
+def attic(world: World) -> None:
+    """Objects that were there before the hub was connected, and that nobody tells it of now."""
+    for name in ("pd", "jira"):
+        server = world.servers[name]
+        server.on_event, loud = lambda event, thing, by: None, server.on_event
+        word = {"pd": "triggered", "jira": "To Do"}[name]
+        services = {"pd": "PS-mail", "jira": ["JC-mail"]}[name]
+        thing = server.make(INCIDENT, {"title": f"old {name}", "status": word, "services": services}, "bob")
+        thing.born -= OLD
+        server.on_event = loud
 
 
 def servers(world: World, styles: Mapping[str, Style] | None) -> dict[str, Server]:

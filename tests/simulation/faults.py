@@ -49,6 +49,22 @@ class Faults:
     escalation: float = 0.0
     garbage: float = 0.0
     """A webhook of ours that makes no sense, or that is forged."""
+    impersonation: float = 0.0
+    """People act through the hub's own account, so that the vendor names the hub as who did it."""
+    same_words: float = 0.0
+    """Comments that say the same as others."""
+    hidden: float = 0.0
+    """A read is answered "not found" for a while, although the object is there (a permission was taken away)."""
+    cards: bool = False
+    """In this company people may edit the card in chat."""
+    attic: bool = False
+    """The vendors have objects from before the hub was connected."""
+    full: float = 0.0
+    """The database takes nothing at the moment when a webhook comes."""
+    gap: float = 0.0
+    """A person edits the very object that is being written, between our read and our write."""
+    overdue: float = 0.0
+    """A create whose caller has given up lands even later than the vendor says that it can."""
 
     def drawn(self) -> list[str]:
         """The faults that exist, in words."""
@@ -87,6 +103,14 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "expiry": (0.1,),
     "escalation": (0.1,),
     "garbage": (0.02,),
+    "impersonation": (0.3,),
+    "same_words": (0.3,),
+    "hidden": (0.02,),
+    "cards": (True,),
+    "attic": (True,),
+    "full": (0.05,),
+    "gap": (0.05, 0.3),
+    "overdue": (0.5,),
 }
 
 

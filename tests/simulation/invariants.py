@@ -6,7 +6,7 @@ The names are the promises of the design and what makes them true; a planted fau
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from hub.domain.capability import CreateSafety
 from hub.domain.incident import SEVERITIES, STATUSES
 from hub.domain.values import INCIDENT, Desired, Mark, Ref, Update
+from tests.simulation import adopting, publishing, rules
 from tests.simulation.audit import Row
 
 if TYPE_CHECKING:
@@ -66,13 +67,13 @@ class Invariants:
     def before_update(self, vendor: ModelVendor, ref: Ref, update: Update) -> None:
         """Every change is part of a committed, claimed intention of this very worker."""
         row = self._row(
-            "SELECT o.owner, o.lease_until, o.changes, o.steps, l.state, l.id FROM outbox o JOIN links l ON l.id = o.link_id "
+            "SELECT o.owner, o.lease_until, o.changes, l.slot, l.state, l.id FROM outbox o JOIN links l ON l.id = o.link_id "
             "WHERE l.connection = ? AND l.remote_kind = ? AND l.remote_id = ? AND l.remote_parent = ? AND o.state = 'claimed'",
             vendor.server.name, ref.kind, ref.id, ref.parent or "",
         )  # fmt: skip
         if row is None:
             self.fail("no write without an earlier committed intention", f"update of {ref.id}: {dict(update.changes)}")
-        owner, lease, changes, _, state, link = row
+        owner, lease, changes, slot, state, link = row
         if any(f'"{name}"' not in changes for name in update.changes):
             self.fail(
                 "no write without an earlier committed intention",
@@ -81,27 +82,30 @@ class Invariants:
         self._lease(vendor, owner, lease, ref.id)
         if state in ("gone", "unlinked"):
             self.fail("a tombstone stays", f"update of {ref.id}, whose link is {state}")
-        self._public(vendor, link, update)
+        if ref.kind == INCIDENT and slot.startswith("secondary") and set(update.changes) != {"status"}:
+            self.fail("merged incidents are one", f"{ref.id}, {slot}: {dict(update.changes)}")
+        publishing.before_update(vendor, ref.kind, update)
         self.writes[link] += 1
         self.held("no write without an earlier committed intention")
 
     def before_create(self, vendor: ModelVendor, desired: Desired, mark: Mark) -> None:
         """The create was committed as pending; an earlier one of unknown outcome has been looked for long enough."""
         row = self._row(
-            "SELECT o.owner, o.lease_until, o.first_sent_at, l.state, l.kind, l.approved_hash, l.approved_by, l.id FROM outbox o "
+            "SELECT o.owner, o.lease_until, o.first_sent_at, l.state, l.id FROM outbox o "
             "JOIN links l ON l.id = o.link_id WHERE l.mark = ? AND o.state = 'claimed' AND o.op = 'create'",
             mark.key,
         )
         if row is None or row[2] is None:
             self.fail("no write without an earlier committed intention", f"create of a {desired.kind}, mark {mark.key}")
-        owner, lease, _, state, kind, approved_hash, approved_by, link = row
+        owner, lease, _, state, link = row
         self._lease(vendor, owner, lease, f"mark {mark.key}")
         if state in ("gone", "unlinked"):
             self.fail("a tombstone stays", f"create for mark {mark.key}, whose link is {state}")
-        if vendor.capabilities.public and kind == INCIDENT and approved_hash is None and approved_by != "policy":
-            self.fail("nothing public without approval", f"create for mark {mark.key}")
         capability = vendor.capabilities.kinds[desired.kind]
         earlier = self.creates.setdefault(mark.key, [])
+        publishing.before_create(vendor, desired, mark, link, bool(earlier))
+        if desired.fields.get("text") in self.world.ledger.secrets:
+            self.fail("restricted stays where it is", f"{desired.fields['text']!r} is copied to {vendor.server.name}")
         if earlier and capability.create is CreateSafety.FINDABLE:
             sure = earlier[-1] + timedelta(seconds=vendor.capabilities.request_limit + vendor.capabilities.read_lag)
             looked = [at for at in self.finds.get(mark.key, ()) if at >= sure]
@@ -126,15 +130,6 @@ class Invariants:
             left = "no lease" if lease is None else f"{(lease - self._now()) / 1e6:.1f} s of its lease left"
             self.fail("fencing", f"{vendor.actor} sends a write of {what} with {left}")
 
-    def _public(self, vendor: ModelVendor, link: str, update: Update) -> None:
-        if not vendor.capabilities.public:
-            return
-        free = self.world.config.policy.public.free
-        bound = [n for n in update.changes if n not in free and n != "text" and n != "deleted"]
-        approved, by, kind = self._row("SELECT approved_hash, approved_by, kind FROM links WHERE id = ?", link)
-        if bound and kind == INCIDENT and by != "policy" and approved not in self.world.ledger.approvals:
-            self.fail("nothing public without approval", f"link {link}: {bound}")
-
     # ------------------------------------------------------------------ around a commit
 
     def before_commit(self, rows: Sequence[Row]) -> None:
@@ -157,6 +152,7 @@ class Invariants:
                 self.fail("accepted is kept", f"inbox row {row.key} was deleted")
             elif row.table == "incidents" and row.new is not None:
                 self._incident(row)
+        adopting.before_commit(self.world, rows)
 
     def _outbox(self, row: Row, me: str, link: str) -> None:
         if row.new is None:
@@ -178,6 +174,10 @@ class Invariants:
             running = (old["lease_until"] or 0) > self._now() or new["state"] in ("done", "dead")
             if old["owner"] != me and mine is not None and mine < old["fence"] and running:
                 self.fail("fencing", f"{me} settles outbox {row.key}, which {old['owner']} has claimed since")
+        elif old is not None and new["link_id"] == link and new["state"] not in (old["state"], "withdrawn"):
+            mine = self.fences.get((me, row.key), old["fence"])
+            if mine < old["fence"]:
+                self.fail("fencing", f"{me} moves outbox {row.key} to {new['state']}; others have claimed it since")
         if new["attempts"] > ATTEMPTS:
             self.fail("everything bounded", f"outbox {row.key} was tried {new['attempts']} times")
         self.held("fencing")
@@ -211,10 +211,21 @@ class Invariants:
         if fields is not None and (fields["status"] not in STATUSES or fields["severity"] not in SEVERITIES):
             self.fail("legal moves only", f"INC-{row.new['number']}: {fields['status']!r}, {fields['severity']!r}")
         if row.old is not None:
+            if row.new["open"] and not row.old["open"]:
+                self._one_for_a_key()
             if row.new["rev"] < row.old["rev"] or row.new["head_seq"] < row.old["head_seq"]:
                 self.fail("no lost update", f"INC-{row.new['number']}: a revision went back")
             if fields is not None and row.new["rev"] == row.old["rev"]:
                 self.fail("no lost update", f"INC-{row.new['number']}: changed without a new revision")
+        else:
+            self._one_for_a_key()
+
+    def _one_for_a_key(self) -> None:
+        twice = self._row(
+            "SELECT dedup_key FROM incidents WHERE open AND dedup_key IS NOT NULL GROUP BY dedup_key HAVING count(*) > 1"
+        )
+        if twice is not None:
+            self.fail("one open incident for a key", f"{twice[0]} has several")
 
     def after_commit(self, rows: Sequence[Row]) -> None:
         """What has become true is counted, and every value traced to somebody who was allowed to set it."""
@@ -223,8 +234,18 @@ class Invariants:
         for row in rows:
             if row.table == "journal" and row.old is None and row.new is not None:
                 self.world.coverage.line(row.new["kind"], row.new["data"])
+                self._heard(row.new)
             elif row.table == "incidents" and row.new is not None:
                 trace(self.world, row)
+
+    def _heard(self, line: Mapping[str, Any]) -> None:
+        """A move of the status that a system may make is not overruled for want of authority."""
+        data = line["data"] or {}
+        if (line["kind"], data.get("rule"), data.get("cell")) != ("overruled", "authority", "status"):
+            return
+        vendor = self.world.config.connections[line["source"]].vendor
+        if rules.verdict("status", vendor, data["ours"], data["value"]) == rules.TAKE:
+            self.fail("who may is heard", f"{line['source']}: {data['ours']} → {data['value']} was overruled")
 
     def after_accept(self, connection: str, delivery: str) -> None:
         """A webhook that was answered 2xx is in the inbox."""

@@ -55,10 +55,22 @@ class Ledger:
     turn: int = 0
     writer_knows: int = 0
     """The version that the writer at work had been shown when it sent its write."""
+    taken: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """(incident, cell, system) → when the edit was made that the hub took from there last."""
     said: dict[str, str] = field(default_factory=dict)
     """A comment's first text, unique in the run → the system in which it was written."""
     approvals: set[str] = field(default_factory=set)
     """Hashes of content that people have approved."""
+    approved: list[dict[str, Json]] = field(default_factory=list)
+    """That content itself, as it was shown to them."""
+    published: set[str] = field(default_factory=set)
+    """Texts of updates that people have approved."""
+    replayed: set[str] = field(default_factory=set)
+    """Links whose refused write a person has looked at and sent again."""
+    commands: int = 0
+    """What people have asked for in chat, so far."""
+    secrets: set[str] = field(default_factory=set)
+    """Texts of restricted comments."""
     relinked: set[str] = field(default_factory=set)
     """Links that people have brought back."""
     reviewed: set[tuple[str, str]] = field(default_factory=set)
@@ -108,6 +120,11 @@ class Ledger:
             self.idle_writes[thing.ref] += 1
 
     # ------------------------------------------------------------------ in the hub
+
+    def approve(self, shown: dict[str, Json]) -> None:
+        """A person is about to approve what a link shows."""
+        self.approvals.add(shown["content_hash"])
+        self.approved.append(shown["draft"])
 
     def next_turn(self) -> int:
         self.turn += 1

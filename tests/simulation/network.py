@@ -52,6 +52,7 @@ class Network:
 
     def command(self, server: Server, thing: Thing, verb: str, argument: str, by: str) -> None:
         """A person speaks to the hub in chat."""
+        self.world.ledger.commands += 1
         request = webhook(server, "command", thing.ref, by, self.world.clock.now(), verb=verb, argument=argument)
         self.send(server, request, thing.ref.id, sure=True)
 
@@ -117,6 +118,7 @@ class Network:
 
         def take(hub: Any) -> Reply | None:
             try:
+                world.store.full = world.chance(world.faults.full)
                 return intake.accept(hub, flight.connection, request)
             except Forged:
                 if flight.genuine:
@@ -124,6 +126,8 @@ class Network:
                 return Reply(status=401)
             except StoreUnavailable:
                 return Reply(status=503)
+            finally:
+                world.store.full = False
 
         reply = world.run(world.actors["web"], "intake", take)
         if reply is not None and 200 <= reply.status < 300 and not flight.genuine:
@@ -131,7 +135,7 @@ class Network:
         if reply is not None and 200 <= reply.status < 300 and flight.genuine:
             world.ledger.accepted.setdefault((flight.connection, said), request.body.decode(errors="replace"))
             world.invariants.after_accept(flight.connection, said)
-        elif reply is None and flight.attempt < ATTEMPTS:
+        elif (reply is None or reply.status >= 500) and flight.attempt < ATTEMPTS:
             again = replace(flight, due=world.clock.now() + timedelta(seconds=RETRY), attempt=flight.attempt + 1)
             self.flights.append(again)
         return reply

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from hub.domain.values import COMMENT, INCIDENT, UPDATE, Json, Ref
 from hub.sync import desk
 from hub.sync.hub import Hub
 from tests.simulation.choices import choose
-from tests.simulation.server import Server, Thing
+from tests.simulation.server import AS_HUB, Server, Thing
 from tests.simulation.styles import PEOPLE, REFUSED_TEXT, SERVICES, TAGS
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class People:
         self.world = world
         self.rng = world.rng
         self._count = 0
+        self.memory = random.Random(f"{world.seed}/memory")
+        self.read: dict[str, dict[str, Any]] = {}
         self.deeds: list[tuple[int, Callable[[], bool]]] = [
             (30, self.edit_at_vendor),
             (12, self.edit_at_desk),
@@ -72,6 +75,10 @@ class People:
     def person(self) -> str:
         return self.rng.choice(PEOPLE)
 
+    def hand(self) -> str:
+        """A person, now and then logged in as the hub."""
+        return (AS_HUB if self.world.chance(self.world.faults.impersonation) else "") + self.person()
+
     # ------------------------------------------------------------------ at a vendor
 
     def _things(self, kind: str = INCIDENT) -> list[tuple[Server, Thing]]:
@@ -89,7 +96,7 @@ class People:
         value = choose(self, server, thing, name)
         if value is None and name != "assignees":
             return False
-        return server.change(thing, name, value, self.person())
+        return server.change(thing, name, value, self.hand())
 
     def comment_at_vendor(self) -> bool:
         places = [(s, t) for s, t in self._things() if COMMENT in s.style.capabilities.kinds]
@@ -98,7 +105,11 @@ class People:
         server, thing = self.rng.choice(places[-8:])
         restricted = server.name == "jira" and self.rng.random() < 0.1
         text = self.words("secret" if restricted else "comment")
-        if not restricted:
+        if restricted:
+            self.world.ledger.secrets.add(text)
+        elif self.world.chance(self.world.faults.same_words):
+            text = "+1"
+        else:
             self.world.ledger.said[text] = server.name
         server.make(COMMENT, {"text": text}, self.person(), thing.ref, restricted=restricted)
         return True
@@ -282,8 +293,10 @@ class People:
 
         def act(hub: Hub) -> None:
             shown = desk.show_link(hub, link)
+            if self.memory.random() < 0.3:  # read before, approved only now
+                shown, self.read[link] = self.read.get(link, shown), shown
             if shown["content_hash"]:
-                self.world.ledger.approvals.add(shown["content_hash"])
+                self.world.ledger.approve(shown)
                 desk.approve_link(hub, link, shown["content_hash"], actor=self.person())
 
         return self._ask("approve", act)
@@ -297,6 +310,7 @@ class People:
         def act(hub: Hub) -> None:
             draft = desk.draft_update(hub, incident, text, actor=self.person())
             if self.rng.random() < 0.8:
+                self.world.ledger.published.add(text)
                 desk.approve_update(hub, draft["id"], draft["content_hash"], actor=self.person())
 
         return self._ask("publish", act)
@@ -362,11 +376,12 @@ class People:
         )
 
     def replay(self) -> bool:
-        row = self.world.store.db.execute("SELECT id FROM outbox WHERE state = 'dead' ORDER BY id").fetchone()
+        row = self.world.store.db.execute("SELECT id, link_id FROM outbox WHERE state = 'dead' ORDER BY id").fetchone()
         if row is None:
             return False
         if self.rng.random() < 0.3:
             return self._ask("discard", lambda hub: desk.discard(hub, row[0], actor=self.person()))
+        self.world.ledger.replayed.add(row[1])
         return self._ask("replay", lambda hub: desk.replay(hub, row[0], actor=self.person()))
 
     def pause(self) -> bool:

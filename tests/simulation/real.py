@@ -246,7 +246,7 @@ class RealWorld(World):
         def approve(hub: Hub) -> None:
             shown = desk.show_link(hub, held[0])
             if shown["content_hash"]:
-                self.ledger.approvals.add(shown["content_hash"])
+                self.ledger.approve(shown)
                 desk.approve_link(hub, held[0], shown["content_hash"], actor="ada")
 
         fields = self.rng.choice((

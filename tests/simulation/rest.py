@@ -12,7 +12,7 @@ from hub.domain.policy import wanted_links
 from hub.domain.values import COMMENT, INCIDENT, UPDATE, Json, Ref
 from hub.domain.vocabulary import UnknownWord
 from hub.store import journal
-from tests.simulation import lost
+from tests.simulation import lost, publishing
 from tests.simulation.server import HUB, Server, Thing
 from tests.simulation.styles import REFUSED_TEXT
 
@@ -54,6 +54,9 @@ def once(world: World) -> None:
     for text, where in world.ledger.said.items():
         if texts.get(text, 0) > 1:
             world.violated("once", f"{text!r}, said once in {where}, is {texts[text]} comments")
+    obeyed = world.store.db.execute("SELECT count(*) FROM journal WHERE kind = 'command'").fetchone()[0]
+    if obeyed > world.ledger.commands:
+        world.violated("once", f"{world.ledger.commands} commands were given in chat, {obeyed} carried out")
 
 
 def one_object_per_link(world: World) -> None:
@@ -331,9 +334,40 @@ def lost_edits(world: World) -> None:
     lost.check(world)
 
 
+def gone_is_gone(world: World) -> None:
+    """What a vendor only did not show is not taken as deleted."""
+    for link in rows(world, "SELECT * FROM links WHERE kind = 'incident' AND state = 'gone'"):
+        thing = _thing(world, link)
+        if thing is not None and thing.state == "present":
+            world.violated("not found is not deleted", f"{thing.ref.id} is there, and its link is gone")
+
+
+def merged_are_one(world: World) -> None:
+    """Everything that a merged incident had at vendors belongs to the winner."""
+    query = (
+        "SELECT i.number, l.remote_id FROM links l JOIN incidents i ON i.id = l.incident_id "
+        "WHERE i.merged_into IS NOT NULL AND l.kind = 'incident' AND l.remote_id IS NOT NULL "
+        "AND l.state NOT IN ('gone', 'unlinked')"
+    )
+    for row in rows(world, query):
+        world.violated("merged incidents are one", f"{row['remote_id']} still belongs to INC-{row['number']}")
+
+
+def recurrences_are_linked(world: World) -> None:
+    """An incident whose key another one had before names that one."""
+    known: set[str] = set()
+    for row in rows(
+        world, "SELECT number, dedup_key, previous_id FROM incidents WHERE dedup_key <> '' ORDER BY number"
+    ):
+        if row["dedup_key"] in known and row["previous_id"] is None:
+            world.violated("one open incident for a key", f"INC-{row['number']} does not name the last one")
+        known.add(row["dedup_key"])
+
+
 AT_REST: tuple[Check, ...] = (
     accepted_is_kept, once, no_foreign_twins, one_object_per_link, links_wanted, converged, comments_converged,
     people_are_heard, lost_edits, writes_bounded, chains_unbroken, bounded,
+    gone_is_gone, merged_are_one, recurrences_are_linked, publishing.at_rest,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from hub.sync import desk
 from hub.sync.hub import Hub
-from tests.simulation import rest
+from tests.simulation import company, rest
 from tests.simulation.coverage import Coverage
 from tests.simulation.faults import Faults, draw
 from tests.simulation.invariants import EPOCH, Violation
@@ -87,6 +87,8 @@ def simulate_in(world: World, result: Result, play: Callable[[World], None]) -> 
 def storm(world: World, events: int = EVENTS) -> None:
     """Everything at once, at random."""
     world.people = People(world)
+    if world.faults.attic:
+        company.attic(world)
     world.people.open_at_vendor()
     world.people.open_at_desk()
     rng, f = world.rng, world.faults
@@ -119,7 +121,16 @@ def settle(world: World) -> None:
     world.down_until.clear()
     world.note("--- faults off")
     _resume(world)
+    if world.hidden:
+        _shown_again(world)
     until_quiet(world, world.servers)
+
+
+def _shown_again(world: World) -> None:
+    """The permissions that were taken away are given back, and a person has the hub look at what it could not see."""
+    world.hidden.clear()
+    for (link,) in world.store.db.execute("SELECT id FROM links WHERE state = 'unreachable'").fetchall():
+        world.run(world.actors["web"], "desk", lambda hub, link=link: desk.look_again(hub, link))
 
 
 def _resume(world: World) -> None:

@@ -65,7 +65,7 @@ class Play:
     def _approve(self, hub: Hub, link: str) -> None:
         shown = desk.show_link(hub, link)
         if shown["content_hash"]:
-            self.world.ledger.approvals.add(shown["content_hash"])
+            self.world.ledger.approve(shown)
             desk.approve_link(hub, link, shown["content_hash"], actor="ada")
 
     def at(self, connection: str, **fields: Json) -> None:

@@ -18,8 +18,20 @@ from tests.simulation.styles import REFUSED_TEXT, Style
 HUB = "hub:"
 """Prefix of the author of what the hub wrote; the rest names the worker."""
 
+AS_HUB = "as hub: "
+"""Prefix of a person who acts through the hub's own account."""
+
+OWN_ACCOUNT = "lockstep-bot"
+"""The hub's account, as a vendor names it."""
+
 VENDOR = "vendor"
 """Author of what the vendor does by itself."""
+
+
+def shown_as(by: str) -> Actor:
+    """An author as the vendor names them: what the hub wrote, and what a person did through its account, look the same."""
+    name = OWN_ACCOUNT if by.startswith((HUB, AS_HUB)) else by
+    return Actor(name=name, account=name)
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,7 @@ class Entry:
     by: str
 
     def change(self) -> Change:
-        return Change(str(self.id), self.field, self.before, self.after, Actor(name=self.by, account=self.by))
+        return Change(str(self.id), self.field, self.before, self.after, shown_as(self.by))
 
 
 class IllegalMove(Exception):
@@ -246,6 +258,12 @@ class Server:
             thing.shown = max(thing.shown, view.version)
         return view
 
+    def author(self, thing: Thing, view: View) -> str:
+        """Who made a comment; who did the last thing to an incident."""
+        if thing.ref.kind != INCIDENT:
+            return thing.born_by
+        return next((e.by for e in reversed(thing.history) if e.version <= view.version), thing.born_by)
+
     def show(self, thing: Thing, lag: float = 0.0, children: bool = True, steady: bool = False) -> Observation | None:
         """What the vendor shows of an object, as an adapter would put it."""
         view = self.view(thing, lag, steady)
@@ -269,7 +287,7 @@ class Server:
             mark=view.mark,
             type=thing.type,
             created_at=thing.born,
-            actor=Actor(name=thing.born_by, account=thing.born_by),
+            actor=shown_as(self.author(thing, view)),
             dedup_key=thing.dedup_key,
             consequences=view.consequences,
             children=below,

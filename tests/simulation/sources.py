@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hub.domain.authority import Verdict
 from hub.domain.incident import IMPACTS
 from hub.domain.values import INCIDENT, Json, Ref
 from hub.domain.vocabulary import ManyRelation, UnknownWord
+from tests.simulation import rules
 from tests.simulation.audit import Row
 from tests.simulation.ledger import cells
-from tests.simulation.server import HUB, Entry
+from tests.simulation.server import HUB, VENDOR, Entry
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -50,7 +50,8 @@ def _from_vendor(world: World, row: Row, cell: str, old: Json, new: Json, source
     if new in world.ledger.intended[cell] and server.style.commands:
         return  # a command in chat
     relation = server.style.relations[INCIDENT].get(name)
-    found = False
+    last, turn = world.ledger.taken.get((row.key, cell, source), 0), 0
+    found, older = False, False
     for edit in _edits(world, row.key, source, name):
         try:
             if isinstance(relation, ManyRelation) and key:
@@ -61,32 +62,50 @@ def _from_vendor(world: World, row: Row, cell: str, old: Json, new: Json, source
         except UnknownWord:
             continue
         if found:
-            break
-    if not found:
+            older, found = True, False
+            if world.ledger.turns[source, edit.id] <= last:
+                break
+            turn = world.ledger.turns[source, edit.id]
+    if not turn and older and not _relinked(world, row.key, source):
+        world.violated(
+            "no echo", f"INC-{row.new['number']} {cell}: {old!r} → {new!r} by {source}, older than what it took"
+        )
+    world.ledger.taken[row.key, cell, source] = turn or last
+    if not older:
         world.violated(
             "no echo", f"INC-{row.new['number']} {cell}: {old!r} → {new!r} by {source}, where nobody did that"
         )
     vendor = world.config.connections[source].vendor
-    verdict = world.config.authority.judge(name, vendor, old, new)
-    allowed = (
-        newborn or verdict is Verdict.TAKE or (verdict is Verdict.REVIEW and (row.key, name) in world.ledger.reviewed)
-    )
-    if not allowed and (row.key, name) not in world.ledger.reviewed:
+    verdict = rules.TAKE if newborn else rules.verdict(name, vendor, old, new)
+    if verdict != rules.TAKE and (row.key, name) not in world.ledger.reviewed:
         world.violated(
             NAME, f"INC-{row.new['number']} {cell}: {old!r} → {new!r} by {source}, which may not ({verdict})"
         )
 
 
+def _relinked(world: World, incident: str, source: str) -> bool:
+    """Whether a person has brought the object back: then all that it shows counts anew."""
+    links = world.store.db.execute(
+        "SELECT id FROM links WHERE incident_id = ? AND connection = ?", (incident, source)
+    ).fetchall()
+    return any(link in world.ledger.relinked for (link,) in links)
+
+
 def _edits(world: World, incident: str, source: str, name: str) -> list[Entry]:
-    """What others than the hub did to this field of the incident's objects there, newest first."""
+    """What people did to this field of the incident's own object there, newest first; and the vendor by itself, where that
+    is no mere consequence. Objects that came in by a merge do not speak for the incident."""
     refs = world.store.db.execute(
-        "SELECT remote_kind, remote_id FROM links WHERE incident_id = ? AND connection = ? AND kind = 'incident'",
+        "SELECT remote_kind, remote_id FROM links WHERE incident_id = ? AND connection = ? AND kind = 'incident' "
+        "AND slot = 'primary'",
         (incident, source),
     ).fetchall()
     found: list[Entry] = []
+    mere = world.servers[source].capability(INCIDENT).fields[name].consequence
     for kind, id in refs:
         thing = world.servers[source].things.get(Ref(kind, id)) if id is not None else None
-        found += [e for e in thing.history if e.field == name and not e.by.startswith(HUB)] if thing else []
+        for entry in thing.history if thing else ():
+            if entry.field == name and not entry.by.startswith(HUB) and not (mere and entry.by == VENDOR):
+                found.append(entry)
     return found[::-1]
 
 

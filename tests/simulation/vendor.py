@@ -36,7 +36,8 @@ from hub.domain.values import (
 )
 from hub.domain.vocabulary import Relation
 from hub.ports import Secrets
-from tests.simulation.server import HUB, IllegalMove, Server, Thing
+from tests.simulation.choices import in_the_gap
+from tests.simulation.server import HUB, IllegalMove, Server, Thing, shown_as
 
 T = TypeVar("T")
 
@@ -86,7 +87,8 @@ class ModelVendor:
             world.wait(CALL_TIMEOUT)
             raise OutcomeUnknown("time-out") if write else RetryLater("time-out")
         if fault == "lands_late":
-            world.later(self.capabilities.request_limit, act)
+            overdue = what.startswith("create") and world.chance(world.faults.overdue)
+            world.later(self.capabilities.request_limit * (3 if overdue else 1), act)
             world.wait(CALL_TIMEOUT)
             raise OutcomeUnknown("time-out")
         answer = act()
@@ -115,14 +117,25 @@ class ModelVendor:
 
         def act() -> Observation:
             thing = self.server.things.get(ref)
+            if self._hidden(ref):
+                return Observation(ref, "absent")
             shown = self.server.show(thing, self._lag(finding=False), children, steady=True) if thing else None
             if shown is None or (shown.state == "deleted" and self.server.style.hides_deleted):
                 return Observation(ref, "absent")
             return shown
 
         seen = self._call(f"{'observe' if children else 'glance'} {ref.id}", act)
-        self._saw(seen)
+        if self.world.hidden.get(ref, self.world.clock.now()) <= self.world.clock.now():
+            self._saw(seen)  # what is not shown for want of a permission says nothing about the object
         return seen
+
+    def _hidden(self, ref: Ref) -> bool:
+        """Whether the object is not shown to us now, although it is there."""
+        world, now = self.world, self.world.clock.now()
+        if ref.kind == INCIDENT and world.chance(world.faults.hidden):
+            world.coverage.fault("hidden")
+            world.hidden[ref] = now + timedelta(seconds=world.sky.uniform(1, 600))
+        return bool(world.hidden.get(ref, now) > now)
 
     def find(self, mark: Mark) -> Sequence[Observation]:
         def act() -> list[Observation]:
@@ -216,6 +229,8 @@ class ModelVendor:
             thing = self.server.things.get(ref)
             if thing is None or thing.state != "present":
                 raise Refused(f"{ref.id} is not found")
+            if ref.kind == INCIDENT and self.world.people is not None and self.world.chance(self.world.faults.gap):
+                in_the_gap(self.world.people, self.server, thing, update.changes)
             kind = self.capabilities.kinds[ref.kind]
             conditional = [n for n in update.changes if n in kind.fields and kind.fields[n].gap is Gap.CONDITIONAL]
             if conditional and update.expected is None:
@@ -325,7 +340,7 @@ def client(server: Server, world: Any, actor: str) -> ModelVendor:
 
 def webhook(server: Server, event: str, ref: Ref, by: str, at: datetime, **more: str) -> Request:
     """A webhook as the vendor sends it; each has a delivery id of its own."""
-    said = {"event": event, "kind": ref.kind, "id": ref.id, "parent": ref.parent, "by": by, **more}
+    said = {"event": event, "kind": ref.kind, "id": ref.id, "parent": ref.parent, "by": shown_as(by).name, **more}
     body = json.dumps(said, sort_keys=True).encode()
     headers = {"x-signature": sign(body), "x-delivery": f"{server.name}-d{server.next_id()}"}
     return Request("POST", f"/hooks/{server.name}", {}, headers, body, at)

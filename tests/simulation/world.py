@@ -20,7 +20,7 @@ from typing import Any
 from hub.clock import ManualClock, SeededIds
 from hub.domain.policy import Config
 from hub.domain.values import Ref
-from hub.store.unit import Store, Tx, Unit
+from hub.store.unit import Store, StoreUnavailable, Tx, Unit
 from hub.sync import duties, sweep
 from hub.sync.budget import Budget
 from hub.sync.hub import Hub
@@ -72,7 +72,7 @@ class SimStore(Store):
 
     def __init__(self) -> None:
         super().__init__("sqlite://")
-        self.depth = 0
+        self.depth, self.full = 0, False
         self.enter: Callable[[], None] = lambda: None
         self.create_all()
         self._kept = self.writer.raw_connection()
@@ -83,6 +83,8 @@ class SimStore(Store):
         self.tables = [r[0] for r in self.db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
 
     def unit(self) -> Unit:
+        if self.full:
+            raise StoreUnavailable("no space left")
         return Guarded(self, writes=True)
 
     def reading(self) -> Unit:
@@ -90,7 +92,7 @@ class SimStore(Store):
 
     def wipe(self) -> None:
         """An empty database, as after `create_all`, without making the tables again."""
-        self.watch, self.enter, self.depth = None, lambda: None, 0
+        self.watch, self.enter, self.depth, self.full = None, lambda: None, 0, False
         assert self.db is not None
         if self.db.in_transaction:
             self.db.rollback()
@@ -155,6 +157,7 @@ class World:
         self.landing: list[tuple[datetime, Callable[[], Any]]] = []
         self.down_until: dict[str, datetime] = {}
         self.dead: set[str] = set()
+        self.hidden: dict[Ref, datetime] = {}
         self.hooks: list[tuple[str, str, Callable[[], Any]]] = []
         self.fates: list[tuple[str, str]] = []
         self.ledger = Ledger(self)

@@ -1,0 +1,170 @@
+"""The promises of the design, and the flow that keeps them."""
+
+from __future__ import annotations
+
+from tests.simulation.mutants.mutant import (
+    APART,
+    APPROVAL,
+    BOUNDED,
+    ECHO,
+    HEARD,
+    KEPT,
+    LOST,
+    ONCE,
+    ONE,
+    SOURCE,
+    TOMBSTONE,
+    Edit,
+    Mutant,
+)
+
+INTAKE, PLANNING, DELIVER = "hub/sync/intake.py", "hub/sync/planning.py", "hub/sync/deliver.py"
+SETTLE, OBSERVING, MERGE = "hub/sync/settle.py", "hub/sync/observing.py", "hub/domain/merge.py"
+
+OF_PROMISES = (
+    # 1: accepted is kept, and takes effect once
+    Mutant(
+        "answered before it is kept", "promise 1", INTAKE,
+        "new = _keep(hub, connection, delivery_id, secrets.taken_out(request))", "new = True",
+        (KEPT,),
+    ),
+    Mutant(
+        "answered although it could not be kept", "promise 1", INTAKE,
+        "        if hub.store.is_sqlite:\n            raise\n", "        if hub.store.is_sqlite:\n            return True\n",
+        (KEPT,), needs=("full",),
+    ),
+    Mutant(
+        "dedupe off", "promise 1", "hub/store/inbox.py",
+        'statement.on_conflict_do_nothing(index_elements=["connection", "delivery_id"])',
+        'statement.on_conflict_do_update(index_elements=["connection", "delivery_id"], '
+        "set_={n: statement.excluded[n] for n in ('id', 'state', 'due_at')})",
+        (ONCE,), needs=("webhook_double", "webhook_late"),
+    ),
+    Mutant(
+        "what a webhook says is applied whenever it is read", "promise 1", INTAKE,
+        "or not _first_time(case.tx, row, position, hub):", "or False:",
+        (ONCE,), needs=("crash",),
+    ),
+    Mutant(
+        "a forged webhook is taken in", "promise 1", "adapters/pagerduty/webhooks.py",
+        "valid |= hmac.compare_digest(expected, signature)", "valid |= True",
+        (), test="tests/contract/test_webhooks.py::test_a_forged_request_is_refused_whatever_is_wrong_with_it[pagerduty]",
+    ),
+    # 2: all systems end up showing the same
+    Mutant(
+        "polls find nothing", "promise 2", "hub/sync/poll.py",
+        "if link.state in TOMBSTONES or _as_known(hub, link, item):", "if True:",
+        (APART, LOST, HEARD), needs=("webhook_loss",),
+    ),
+    Mutant(
+        "a refused field holds up the others", "promise 2", SETTLE,
+        "mine.solo, mine.state, mine.due_at, mine.steps = True", "mine.solo, mine.state, mine.due_at, mine.steps = False",
+        (BOUNDED, APART), needs=("refusals",),
+    ),
+    Mutant(
+        "an unknown word is passed over", "promise 2", MERGE,
+        "after.frozen[name] = e.word", "pass",
+        (APART, LOST), needs=("refusals",),
+    ),
+    # 3: no edit lost silently
+    Mutant(
+        "overruled without a word", "promise 3", MERGE,
+        '_note(result, "overruled", c, rule, ours)', "pass",
+        (LOST,),
+    ),
+    Mutant(
+        "not allowed, and not said", "promise 3", MERGE,
+        '_note(result, "overruled", c, "authority", ours)', "pass",
+        (LOST,),
+    ),
+    Mutant(
+        "what held a field first is not said", "promise 3", OBSERVING,
+        'case.say("first_shown", link.connection, link=link.id, cell=name, value=given.remote[name], rule="birth")', "pass",
+        (LOST,),
+    ),
+    Mutant(
+        "what we hold ourselves never changes", "promise 3", MERGE,
+        "in_step = before != MISSING and relation.fits(ours, before)", "return []",
+        (LOST, APART),
+    ),
+    # 4: no echo
+    Mutant(
+        "what fits is written all the same", "promise 4", "hub/domain/plan.py",
+        "if relation.fits(fields[name], now):", "if fields[name] == now:",
+        (ECHO, BOUNDED, APART),
+    ),
+    Mutant(
+        "what we wrote is not remembered", "promise 4", SETTLE,
+        "link.shadow = {**link.shadow, **sent}", "pass",
+        (ECHO, SOURCE, BOUNDED),
+    ),
+    # 6: Redis emptied, processes killed
+    Mutant(
+        "a lost wake-up for a write is lost for good", "promise 6", "hub/store/due.py",
+        '    ("deliver", outbox.c.link_id, outbox.c.due_at),\n', "",
+        (APART, BOUNDED), needs=("wake_loss",),
+    ),
+    Mutant(
+        "a lost wake-up for a look is lost for good", "promise 6", "hub/store/due.py",
+        '    ("look", links.c.id, links.c.look_due),\n', "",
+        (APART, BOUNDED), needs=("wake_loss",),
+    ),
+    Mutant(
+        "a dead worker's claim is sent again at once", "promise 6", DELIVER,
+        "if expired:  # a worker died", "if False:  # a worker died",
+        (ONE, ECHO, LOST, SOURCE), needs=("crash",),
+    ),
+    Mutant(
+        "called inside a transaction", "promise 6", "hub/sync/look.py",
+        "            seen = adapter.observe(ref)\n", "            with hub.store.reading():\n                seen = adapter.observe(ref)\n",
+        ("no call inside a transaction",),
+    ),
+    Mutant(
+        "woken before it is committed", "promise 6", "hub/sync/case.py",
+        "            self.wakes.append((duty, name))", "            self.hub.wake.wake(duty, name)",
+        ("no wake-up inside a transaction",),
+    ),
+    # 7: nothing public without what policy asks for
+    Mutant(
+        "published without asking", "promise 7", PLANNING,
+        'state="held" if rule.hold else "pending"', 'state="pending"',
+        (APPROVAL,), also=(Edit(PLANNING, "        if not rule.hold:\n", "        if True:\n"),),
+    ),
+    Mutant(
+        "corrections need no approval", "promise 7", PLANNING,
+        "free = hub.config.policy.public.free", "pass",
+        (APPROVAL,),
+    ),
+    Mutant(
+        "drafts of updates are published", "promise 7", PLANNING,
+        'return isinstance(item, UpdateItem) and item.state == "approved"', "return isinstance(item, UpdateItem)",
+        (APPROVAL,),
+    ),
+    Mutant(
+        "public words from internal ones", "promise 7", PLANNING,
+        'words = {"services": ", ".join(services) or "our services"}', 'words = {"services": case.incident.fields["title"]}',
+        ("nothing public from internal words",),
+    ),
+    # 8: doubles are bounded and journaled
+    Mutant(
+        "a closed twin is not journaled", "promise 8", OBSERVING,
+        'case.say("double", link.connection, link=link.id, twin=double.id, id=seen.ref.id)', "pass",
+        (ONE,), needs=("lands_late", "overdue"),
+    ),
+    Mutant(
+        "a possible double is not journaled", "promise 8", SETTLE,
+        'case.say("possible_double", link.connection, link=link.id, unknowns=mine.unknowns)', "pass",
+        (ONE,), needs=("lost_after",),
+    ),
+    # a tombstone is a person's word
+    Mutant(
+        "tombstones are planned for", "promise 2", PLANNING,
+        'if link.state in TOMBSTONES or link.state == "unreachable" or state == "disabled":', 'if state == "disabled":',
+        (TOMBSTONE, ECHO, APART, BOUNDED),
+    ),
+    Mutant(
+        "let go of, and written all the same", "promise 2", DELIVER,
+        "if link.state in TOMBSTONES:  # let go of meanwhile", "if False:  # let go of meanwhile",
+        (TOMBSTONE,),
+        ),
+)  # fmt: skip
