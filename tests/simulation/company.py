@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hub.domain.capability import CreateSafety
 from hub.domain.policy import Config, ConnectionConfig, LinkRule, Policy, Public
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 CONNECTIONS = {"pd": "pagerduty", "jira": "jira", "page": "statuspage", "chat": "teams"}
 PREFIX = {"pd": "PU", "jira": "JU", "chat": "TU"}
 """Of people's accounts."""
+
+
+BLIND: dict[str, Any] = {"create": CreateSafety.NEITHER, "reads": False, "edits": False}
+"""What a page can do with updates where nobody can look for them, nor take them back."""
 
 
 def policy() -> Policy:
@@ -71,8 +75,9 @@ def varied(world: World) -> dict[str, Style]:
     if rng.random() < 0.3:
         styles["page"] = replace(styles["page"], listing=False)
     if rng.random() < 0.3:
-        blind = {"create": CreateSafety.NEITHER, "reads": False, "edits": False}
-        styles["page"] = styles["page"].with_kind(UPDATE, **blind)
+        styles["page"] = styles["page"].with_kind(UPDATE, **BLIND)
+    if world.faults.press:
+        styles["page"] = styles["page"].with_kind(UPDATE, **BLIND)
     if world.faults.cards and styles["chat"].commands:
         styles["chat"] = replace(styles["chat"], editable=("title", "severity", "status"))
     return styles

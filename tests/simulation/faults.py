@@ -65,6 +65,8 @@ class Faults:
     """A person edits the very object that is being written, between our read and our write."""
     overdue: float = 0.0
     """A create whose caller has given up lands even later than the vendor says that it can."""
+    press: bool = False
+    """Much is published, on a page whose updates nobody can look for afterwards."""
 
     def drawn(self) -> list[str]:
         """The faults that exist, in words."""
@@ -111,6 +113,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "full": (0.05,),
     "gap": (0.05, 0.3),
     "overdue": (0.5,),
+    "press": (True,),
 }
 
 

@@ -16,6 +16,7 @@ from hub.domain.incident import SEVERITIES, STATUSES
 from hub.domain.values import INCIDENT, Desired, Mark, Ref, Update
 from tests.simulation import adopting, publishing, rules
 from tests.simulation.audit import Row
+from tests.simulation.styles import UNKNOWN_WORD
 
 if TYPE_CHECKING:
     from tests.simulation.vendor import ModelVendor
@@ -84,6 +85,13 @@ class Invariants:
             self.fail("a tombstone stays", f"update of {ref.id}, whose link is {state}")
         if ref.kind == INCIDENT and slot.startswith("secondary") and set(update.changes) != {"status"}:
             self.fail("merged incidents are one", f"{ref.id}, {slot}: {dict(update.changes)}")
+        seen = vendor.last_seen.get(ref)
+        if seen is not None and "status" in update.changes and seen.fields.get("status") == UNKNOWN_WORD:
+            self.fail("an unknown word is left alone", f"{ref.id}: {update.changes['status']!r} over {UNKNOWN_WORD!r}")
+        if seen is not None and seen.consequences & set(update.changes):
+            self.fail(
+                "a consequence is left alone", f"{ref.id}: {sorted(seen.consequences)} is the vendor's own making"
+            )
         publishing.before_update(vendor, ref.kind, update)
         self.writes[link] += 1
         self.held("no write without an earlier committed intention")

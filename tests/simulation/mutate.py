@@ -132,13 +132,14 @@ def one(way: str, seed: int) -> Any:
 
 
 def hunt(mutant: Mutant | None, way: str, numbers: Iterator[int]) -> dict[str, Any]:
-    """Runs seeds of the tree that it stands in until an invariant is violated."""
+    """Runs seeds of the tree that it stands in until an invariant is violated that must notice the mutant. (Any other one may
+    have been met by chance: it is remembered, in case that nothing else comes.)"""
     import hub
 
     assert Path(hub.__file__).is_relative_to(Path.cwd()), f"{hub.__file__} is not the copy's"
     logging.disable(logging.CRITICAL)
     signal.signal(signal.SIGPROF, _endless)
-    runs = 0
+    runs, other = 0, {"seed": None, "by": "", "words": "survived"}
     for seed in numbers:
         runs += 1
         signal.setitimer(signal.ITIMER_PROF, LONGEST)
@@ -150,8 +151,11 @@ def hunt(mutant: Mutant | None, way: str, numbers: Iterator[int]) -> dict[str, A
             signal.setitimer(signal.ITIMER_PROF, 0)
         if not result.passed:
             broken = result.violation == "no exception leaves a duty" and result.words.startswith(BROKEN)
-            return {"seed": seed, "runs": runs, "by": "" if broken else result.violation, "words": result.words}
-    return {"seed": None, "runs": runs, "by": "", "words": "survived"}
+            found = {"seed": seed, "by": "" if broken else result.violation, "words": result.words}
+            if mutant is None or broken or result.violation in mutant.caught_by:
+                return {**found, "runs": runs}
+            other = found
+    return {**other, "runs": runs}
 
 
 # --- the hunt ---------------------------------------------------------------------------------------------------------
@@ -176,27 +180,18 @@ def judge(mutant: Mutant, most: int = MOST) -> Outcome:
         plant(mutant, place)
         if mutant.test:
             return _by_test(mutant, place, began)
-        runs, skip = 0, 0
+        runs, inner = 0, ("-m", "tests.simulation.mutate", "--in-copy", mutant.name, "--most", str(most))
         while True:
-            done = python(
-                place,
-                "-m",
-                "tests.simulation.mutate",
-                "--in-copy",
-                mutant.name,
-                "--most",
-                str(most),
-                "--skip",
-                str(skip),
-            )
+            done = python(place, *inner, "--skip", str(runs))
             if done.returncode != 0:
                 return Outcome(mutant, "", None, runs, done.stderr[-400:], time.monotonic() - began)
             found = json.loads(done.stdout.splitlines()[-1])
             runs += found["runs"]
-            if found["seed"] is None or not found["by"] or not _hole(mutant.way, found["seed"]):
+            noticed = found["by"] in mutant.caught_by
+            if not noticed or runs >= most or not _hole(mutant.way, found["seed"]):
                 seconds = time.monotonic() - began
                 return Outcome(mutant, found["by"], found["seed"], runs, found["words"], seconds)
-            skip = runs  # that seed fails without the mutant too
+            # else that seed fails without the mutant too, and proves nothing
 
 
 def _by_test(mutant: Mutant, place: Path, began: float) -> Outcome:

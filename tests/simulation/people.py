@@ -55,6 +55,8 @@ class People:
             (3, self.vendor_by_itself),
             (1, self.pause),
         ]
+        if world.faults.press:
+            self.deeds += [(12, self.approve), (12, self.publish)]
 
     def act(self) -> None:
         """One deed that is possible, if any."""
@@ -168,7 +170,8 @@ class People:
             return False
         thing = self.rng.choice(things)
         if self.world.chance(self.world.faults.expiry * 5):
-            server.expire(thing)
+            timed = [t for t in things if server.style.expires and t.fields["status"] == server.style.expires[0]]
+            server.expire(self.memory.choice(timed) if timed else thing)
         elif self.world.chance(self.world.faults.escalation * 5):
             server.escalate(thing, [f"PU-{self.person()}"])
         else:

@@ -92,17 +92,18 @@ def _relinked(world: World, incident: str, source: str) -> bool:
 
 
 def _edits(world: World, incident: str, source: str, name: str) -> list[Entry]:
-    """What people did to this field of the incident's own object there, newest first; and the vendor by itself, where that
-    is no mere consequence. Objects that came in by a merge do not speak for the incident."""
+    """What people did to this field of the incident's own object there, newest first; and the vendor by itself, unless
+    what it showed was said to be a mere consequence. Objects that came in by a merge do not speak for the incident."""
     refs = world.store.db.execute(
         "SELECT remote_kind, remote_id FROM links WHERE incident_id = ? AND connection = ? AND kind = 'incident' "
         "AND slot = 'primary'",
         (incident, source),
     ).fetchall()
     found: list[Entry] = []
-    mere = world.servers[source].capability(INCIDENT).fields[name].consequence
     for kind, id in refs:
         thing = world.servers[source].things.get(Ref(kind, id)) if id is not None else None
+        seen = world.stack[-1].vendors[source].last_seen.get(Ref(kind, id)) if world.stack and thing else None
+        mere = seen is not None and name in seen.consequences
         for entry in thing.history if thing else ():
             if entry.field == name and not entry.by.startswith(HUB) and not (mere and entry.by == VENDOR):
                 found.append(entry)

@@ -31,7 +31,6 @@ from tests.simulation.faults import CALM, Faults
 from tests.simulation.invariants import Invariants, Violation
 from tests.simulation.ledger import Ledger
 from tests.simulation.network import Network
-from tests.simulation.server import Server
 from tests.simulation.vendor import client
 from tests.simulation.wakes import Queue
 
@@ -339,17 +338,19 @@ class World:
         """A write whose caller has given up is carried out within `limit` seconds."""
         self.landing.append((self.clock.now() + timedelta(seconds=self.sky.uniform(0.1, limit * 0.95)), act))
 
-    def wait(self, seconds: float) -> None:
-        """The process at work is kept waiting; the others go on."""
+    def wait(self, seconds: float, post: bool = False) -> None:
+        """The process at work is kept waiting; the others go on. post: so long that webhooks come meanwhile."""
         for _ in range(4):
             self.tick(seconds / 4)
+            while post and self.network.deliver_one():
+                pass
             for _ in range(6):
                 if len(self.stack) >= 3 or not self.work():
                     break
 
     def stall(self) -> None:
         """The process at work is stopped for longer than any lease."""
-        self.wait(self.sky.uniform(61, 200))
+        self.wait(self.sky.uniform(61, 200), post=True)
 
     def pause(self, vendor: str, what: str = "", moment: str = "before") -> None:
         """While a call is under way, something else may happen."""
@@ -396,6 +397,3 @@ class World:
     def events(self) -> int:
         """Things that happened: edits, webhooks, wake-ups carried out, faults, crashes. Ticks and calls are not counted."""
         return sum(n for name, n in self.counts.items() if name not in ("tick", "call"))
-
-    def server(self, name: str) -> Server:
-        return self.servers[name]

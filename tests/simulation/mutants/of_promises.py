@@ -9,6 +9,7 @@ from tests.simulation.mutants.mutant import (
     ECHO,
     HEARD,
     KEPT,
+    LOOKED,
     LOST,
     ONCE,
     ONE,
@@ -64,7 +65,7 @@ OF_PROMISES = (
     Mutant(
         "an unknown word is passed over", "promise 2", MERGE,
         "after.frozen[name] = e.word", "pass",
-        (APART, LOST), needs=("refusals",),
+        ("an unknown word is left alone",), needs=("refusals",),
     ),
     # 3: no edit lost silently
     Mutant(
@@ -112,7 +113,7 @@ OF_PROMISES = (
     Mutant(
         "a dead worker's claim is sent again at once", "promise 6", DELIVER,
         "if expired:  # a worker died", "if False:  # a worker died",
-        (ONE, ECHO, LOST, SOURCE), needs=("crash",),
+        (LOOKED, ONE, ECHO, LOST, SOURCE), needs=("crash",),
     ),
     Mutant(
         "called inside a transaction", "promise 6", "hub/sync/look.py",
@@ -166,5 +167,6 @@ OF_PROMISES = (
         "let go of, and written all the same", "promise 2", DELIVER,
         "if link.state in TOMBSTONES:  # let go of meanwhile", "if False:  # let go of meanwhile",
         (TOMBSTONE,),
+        also=(Edit(DELIVER, "if link is None or link.state in TOMBSTONES:  # let go of by", "if link is None:  # let go of by"),),
         ),
 )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.simulation.mutants.mutant import (
     APART,
     APPROVAL,
-    BOUNDED,
     ECHO,
     FENCING,
     HEARD,
@@ -102,7 +101,7 @@ OF_TRAPS = (
     Mutant(
         "published again although it may have been", "trap 3", DELIVER,
         "if adapter.capabilities.public:", "if False:",
-        ("public once or not at all",), needs=("lost_after",),
+        ("public once or not at all",), needs=("lost_after", "press"),
     ),
     # 4: our own walk through a workflow
     Mutant(
@@ -114,6 +113,7 @@ OF_TRAPS = (
         "the middle of our own walk is news", "trap 4", OBSERVING,
         'name: [value, *(row.steps or ())] if name == "status" else [value] for', "name: [value] for",
         (ECHO, SOURCE), needs=("lost_after",),
+        also=(Edit(SETTLE, '{**mine.changes, "status": mine.steps[0]} if mine.steps else dict(mine.changes)', "{}"),),
     ),
     Mutant(
         "a walk in one leap", "trap 4", DELIVER,
@@ -134,7 +134,7 @@ OF_TRAPS = (
     Mutant(
         "merged while a write is in flight", "trap 5", OBSERVING,
         'if row is not None and row.state == "claimed":', "if False:",
-        (ECHO, SOURCE, LOST, APART), needs=("interleave",),
+        (ECHO, SOURCE, LOST, APART), needs=("pause",),
     ),
     # 6: a person who acts through the hub's own account
     Mutant(
@@ -181,7 +181,7 @@ OF_TRAPS = (
     Mutant(
         "a vendor's consequences are written over", "trap 8", "hub/domain/plan.py",
         "name in shown.held or name in shown.consequences or", "name in shown.held or",
-        (ECHO, BOUNDED, APART),
+        ("a consequence is left alone",),
     ),
     # 9: recurrence
     Mutant(
