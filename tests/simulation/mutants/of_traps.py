@@ -170,7 +170,7 @@ OF_TRAPS = (
     Mutant(
         "a resolve on the public page alone counts", "trap 7", "hub/domain/authority.py",
         "            return Verdict.REVIEW", "            return Verdict.TAKE",
-        (SOURCE,),
+        (SOURCE,), needs=("press",),
     ),
     # 8: a vendor's consequences
     Mutant(
