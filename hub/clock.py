@@ -29,6 +29,11 @@ class SystemClock:
         return time.monotonic()
 
 
+def nap(seconds: float) -> None:
+    """Waits, in this thread."""
+    time.sleep(seconds)
+
+
 class SystemIds:
     """Ids from the system's own randomness: 10 characters of milliseconds, 16 of chance."""
 

@@ -16,7 +16,7 @@ import redis
 
 from adapters.http import Wire
 from adapters.registry import Spec, UnknownVendor, build
-from hub.clock import SystemClock, SystemIds
+from hub.clock import SystemClock, SystemIds, nap
 from hub.domain.errors import VendorError
 from hub.ports import Adapter, Clock, Ids, Secrets, Wake
 from hub.settings import Settings, SettingsError, load
@@ -127,7 +127,9 @@ def build_hub(
         wake=wake or queue_wake(settings, clock),
         adapters=adapters_of(settings, store, clock, ids, wire, secrets),
         config=settings.config,
-        budget=Budget(clock, redis_url(settings) or None, ids=ids, workers=slots(redis_url(settings), clock)),
+        budget=Budget(
+            clock, redis_url(settings) or None, ids=ids, workers=slots(redis_url(settings), clock), nap=nap
+        ),
         secrets=secrets,
         owner=f"{socket.gethostname()[:30]}:{os.getpid()}:{ids.new()[-8:]}",
     )

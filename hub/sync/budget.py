@@ -29,10 +29,15 @@ STEPPED = 30.0
 the connection would stand still until the clock has caught up. More than the clocks of two workers ever differ by."""
 
 PAUSE = 0.2
-"""Seconds until a place is tried for again."""
+"""Seconds that a call takes, about: who finds every place taken comes back when one of them should be free, behind those who
+came before."""
 
 LONGEST_LINE = 120.0
 """Seconds: who is refused comes back after that, however many wait."""
+
+LONGEST_NAP, NAPS = 1.0, 3
+"""Seconds, and how often: who may call so soon waits where it is, in one of the connection's places. Going away and coming back
+costs two commits and a wake-up."""
 
 PATIENT_SHARE = 0.1
 """Of a connection's budget, for reads that can wait, while writes do."""
@@ -54,7 +59,8 @@ TIMEOUTS = {"socket_connect_timeout": 1.0, "socket_timeout": 1.0}
 
 class Budget:
     """redis_url: where the counters are shared, or None. workers: how many worker slots there are in all: a connection never
-    holds the last one. enforce: False only where a simulated vendor keeps the limits."""
+    holds the last one. enforce: False only where a simulated vendor keeps the limits. nap: how a thread waits (seconds); None
+    where it must not."""
 
     def __init__(
         self,
@@ -65,12 +71,14 @@ class Budget:
         ids: Ids | None = None,
         workers: Callable[[], int] = lambda: 2,
         enforce: bool = True,
+        nap: Callable[[float], None] | None = None,
     ) -> None:
         self.clock = clock
         self.prefix = prefix
         self.ids = ids
         self.workers = workers
         self.enforce = enforce
+        self.nap = nap
         self._local: Storage | None = None
         self._shared: Storage | None = None
         self._redis: Any = None
@@ -95,7 +103,13 @@ class Budget:
         if not self.enforce:
             return
         for rate in capabilities.rates:
-            delay = (self._hit_patiently if patient else self._hit)(connection, rate, min(calls, rate.count))
+            hit = self._hit_patiently if patient else self._hit
+            delay = hit(connection, rate, min(calls, rate.count))
+            for _ in range(NAPS):
+                if delay is None or patient or self.nap is None or delay > LONGEST_NAP:
+                    break
+                self.nap(delay)
+                delay = hit(connection, rate, min(calls, rate.count))
             if delay is not None:
                 words = f"{connection}: own budget of {rate.count} calls in {rate.per:g} s is used up"
                 raise RetryLater(words, delay, throttled=True)
@@ -164,9 +178,10 @@ class Budget:
         """One of the connection's places for calls at once. Raises RetryLater when all are taken."""
         limit = max(1, min(capabilities.concurrency, self.workers() - 1))
         with self._lock:
-            if self._running.get(connection, 0) >= limit:
-                raise _full(connection, limit)
-            self._running[connection] = self._running.get(connection, 0) + 1
+            free = self._running.get(connection, 0) < limit
+            self._running[connection] = self._running.get(connection, 0) + free
+        if not free:
+            raise self._full(connection, limit)
         place = None
         try:
             place = self._take_place(connection, limit)
@@ -193,13 +208,17 @@ class Budget:
                 rank = pipe.execute()[-1]
             if rank is not None and rank >= limit:
                 self._redis.zrem(key, place)
-                raise _full(connection, limit)
+                raise self._full(connection, limit)
         except RetryLater:
             raise
         except Exception:
             return None  # Redis is away: this process's own count stands
         return place
 
-
-def _full(connection: str, limit: int) -> RetryLater:
-    return RetryLater(f"{connection}: {limit} calls are already under way", PAUSE, throttled=True)
+    def _full(self, connection: str, limit: int) -> RetryLater:
+        words, pace = f"{connection}: {limit} calls are already under way", Rate(limit, PAUSE)
+        try:
+            delay = self._place_in_line(self._redis is not None, f"{connection}:places", PAUSE, pace, 1)
+        except Exception:
+            delay = self._place_in_line(False, f"{connection}:places", PAUSE, pace, 1)
+        return RetryLater(words, delay, throttled=True)
