@@ -11,8 +11,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text,
-    UniqueConstraint, text,
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.types import TypeDecorator
@@ -20,15 +32,13 @@ from sqlalchemy.types import TypeDecorator
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-
 _encode = json.JSONEncoder(separators=(", ", ": ")).encode
 _decode: Any = json.JSONDecoder()
 _NOTHING = {"{}": dict, "[]": list}
 
 
-def to_json(value: Any) -> str:
-    """JSON as text, as it has always been written."""
-    return _encode(value)
+to_json = _encode
+"""JSON as text, as it has always been written."""
 
 
 def from_json(text: Any) -> Any:
