@@ -193,7 +193,7 @@ OF_TRAPS = (
     Mutant(
         "a recurrence forgets the last time", "trap 9", "hub/sync/case.py",
         "previous_id=previous.id if previous else None", "previous_id=None",
-        ("one open incident for a key",),
+        ("one open incident for a key",), needs=("recurring",),
     ),
     # 10: merged incidents
     Mutant(
