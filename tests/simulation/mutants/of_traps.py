@@ -244,7 +244,8 @@ OF_TRAPS = (
     Mutant(
         "adopted without looking for the mark", "trap 13", ADOPT,
         "if seen.mark is not None:", "if False:",
-        ("adoption reads the mark", ONE),
+        ("adoption reads the mark", ONE), needs=("lost_after",),
+        also=(Edit(ADOPT, "if link_rows.unsettled_creates(tx, name, INCIDENT):", "if False:"),),
     ),
     Mutant(
         "adopted while a create of ours is unsettled", "trap 13", ADOPT,
