@@ -123,8 +123,8 @@ OF_TRAPS = (
     # 5: a read that began before our write
     Mutant(
         "the revision rule is off", "trap 5", OBSERVING,
-        "if link.rev != rev:", "if False:",
-        (ECHO, SOURCE, LOST, APART), needs=("interleave",),
+        "again = fresh(case, link, revs.get(link.id, -1), started)", "again = None",
+        (ECHO, SOURCE, LOST, APART), needs=("pause",),
     ),
     Mutant(
         "a read within the vendor's lag is believed", "trap 5", OBSERVING,
