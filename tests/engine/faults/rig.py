@@ -22,6 +22,9 @@ PATIENCE = 420.0
 """Seconds for everything to be in step again after a fault. The longest waits are the product's own: a lease of 60 s, a
 vendor's window for unknown outcomes of up to 60 s, a breaker of up to 300 s."""
 
+EACH = 6.0
+"""Seconds more for each incident: the vendors' rate limits hold for a storm too (a Teams channel takes 4 requests a second)."""
+
 
 @dataclass
 class Recorder(Postman):
@@ -54,6 +57,10 @@ class Rig:
     def __post_init__(self) -> None:
         self.storm = Storm(self.vendors, self.house.hub())
 
+    @property
+    def patience(self) -> float:
+        return PATIENCE + EACH * self.size
+
     def ready(self) -> bool:
         """Whether the web answers, and can reach the database."""
         try:
@@ -66,7 +73,7 @@ class Rig:
         storm = self.storm
         storm.until(lambda: bool(self.vendors.pagerduty.subscriptions), 60)
         storm.begin((self.size + 1) // 2)
-        storm.until(storm.begun, PATIENCE)
+        storm.until(storm.begun, self.patience)
         storm.edit()
 
     def more(self) -> None:
@@ -103,9 +110,9 @@ class Rig:
         """The fault is over: waits until all is in step, then looks at everything. Returns the seconds that it took."""
         clock = self.vendors.clock
         begun = clock.monotonic()
-        self.storm.until(self.storm.begun, PATIENCE)
+        self.storm.until(self.storm.begun, self.patience)
         self.storm.edit()
-        self.storm.until(self.storm.settled, PATIENCE)
+        self.storm.until(self.storm.settled, self.patience)
         self.seconds = clock.monotonic() - begun
         for box in self.vendors.all.values():
             box.rate_limited = False

@@ -21,6 +21,14 @@ from workers.demo.house import children
 End = Callable[[Rig], None]
 
 
+def test_nothing_is_broken(parts: Parts, recovered: End) -> None:
+    """What all the others are to be compared with."""
+    with parts.rig() as rig:
+        rig.calm()
+        rig.more()
+        recovered(rig)
+
+
 def test_a_worker_is_killed_while_a_vendor_has_acted_and_not_answered(parts: Parts, recovered: End) -> None:
     with parts.rig(gated=["jira"]) as rig:
         rig.calm()
