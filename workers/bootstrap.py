@@ -127,9 +127,7 @@ def build_hub(
         wake=wake or queue_wake(settings, clock),
         adapters=adapters_of(settings, store, clock, ids, wire, secrets),
         config=settings.config,
-        budget=Budget(
-            clock, redis_url(settings) or None, ids=ids, workers=slots(redis_url(settings), clock), nap=nap
-        ),
+        budget=Budget(clock, redis_url(settings) or None, ids=ids, workers=slots(redis_url(settings), clock), nap=nap),
         secrets=secrets,
         owner=f"{socket.gethostname()[:30]}:{os.getpid()}:{ids.new()[-8:]}",
     )
