@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from functools import cache
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 from hub.domain.capability import Capabilities
 from hub.domain.values import (
@@ -239,3 +240,31 @@ class Probes(Protocol):
     def examine(self) -> Sequence[Finding]:
         """Credentials, permissions, webhook registered, clock skew, another integration on the same pair, ..."""
         ...
+
+
+# --- which of the optional ones an adapter has ----------------------------------------------------------------------
+# `isinstance` says the same; of a protocol it costs as much as a question to the database, and these are asked all the time.
+
+
+@cache
+def _has(adapter: Any, protocol: Any) -> bool:
+    return issubclass(adapter, protocol)
+
+
+def _offers(adapter: Any, protocol: Any) -> bool:
+    return _has(adapter.__class__, protocol)
+
+
+def replies(adapter: object) -> TypeGuard[Replies]:
+    """Whether the vendor wants an answer inside the response."""
+    return _offers(adapter, Replies)
+
+
+def reads_reactions(adapter: object) -> TypeGuard[ReadsReactions]:
+    """Whether reactions may be commands there."""
+    return _offers(adapter, ReadsReactions)
+
+
+def links_back(adapter: object) -> TypeGuard[LinksBack]:
+    """Whether its objects can point to the same incident elsewhere."""
+    return _offers(adapter, LinksBack)

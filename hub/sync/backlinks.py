@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from hub.domain.errors import Refused, VendorError
 from hub.domain.values import INCIDENT
-from hub.ports import LinksBack
+from hub.ports import LinksBack, links_back
 from hub.store import links as link_rows
 from hub.store import timers
 from hub.store.records import TOMBSTONES
@@ -24,7 +24,7 @@ def refresh(case: Case) -> None:
     for link in case.links.values():
         if link.kind != INCIDENT or link.remote_id is None or link.state in TOMBSTONES:
             continue
-        if isinstance(case.hub.adapters.get(link.connection), LinksBack):
+        if links_back(case.hub.adapters.get(link.connection)):
             timers.set_timer(case.tx, BACKLINK, link.id, case.now, {})
             case.wake(BACKLINK, link.id)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hub.domain.incident import STATUSES
 from hub.domain.values import Command, Observation
-from hub.ports import ReadsReactions
+from hub.ports import reads_reactions
 from hub.store import applied
 from hub.store.records import Link
 from hub.sync.case import Case
@@ -70,7 +70,7 @@ def take_command(case: Case, connection: str, command: Command) -> None:
 def take_reactions(case: Case, link: Link, seen: Observation) -> None:
     """Reactions on our message that mean a command: each is applied once."""
     adapter = case.hub.adapter(link.connection)
-    if not isinstance(adapter, ReadsReactions):
+    if not reads_reactions(adapter):
         return
     for key, command in adapter.reactions(seen):
         if applied.first_time(case.tx, link.connection, key, case.now):

@@ -15,7 +15,7 @@ from typing import Any
 
 from hub.domain.errors import Forged, Unusable
 from hub.domain.values import COMMENT, INCIDENT, Actor, Command, Hint, Ref, Reply, Request
-from hub.ports import Replies, Secrets
+from hub.ports import Secrets, replies
 from hub.store import connections as connection_rows
 from hub.store import inbox as inbox_rows
 from hub.store import incidents as incident_rows
@@ -44,7 +44,7 @@ TRIES = 5
 def accept(hub: Hub, connection: str, request: Request) -> Reply:
     """Keeps one webhook and returns the answer. Raises Forged, NoSuchConnection, StoreUnavailable."""
     adapter = hub.adapter(connection)
-    if isinstance(adapter, Replies):
+    if replies(adapter):
         shake = adapter.handshake(request)
         if shake is not None:
             return shake
@@ -61,7 +61,7 @@ def accept(hub: Hub, connection: str, request: Request) -> Reply:
     new = _keep(hub, connection, delivery_id, secrets.taken_out(request))
     if new:
         hub.wake.wake("inbox", connection)
-    if isinstance(adapter, Replies):
+    if replies(adapter):
         reply = adapter.reply(request, OwnRows(hub, connection))
         if reply is not None:
             return reply

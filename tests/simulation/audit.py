@@ -4,11 +4,12 @@ a temporary table, which is read (and emptied) right before each commit. A rolle
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from hub.store.tables import from_json
 
 WATCHED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     # table: (key expression, columns)
@@ -34,19 +35,17 @@ JSON_COLUMNS = frozenset({"fields", "provenance", "shadow", "held", "frozen", "r
 EVERY_UPDATE = frozenset({"outbox", "leases"})
 """Tables of which an update is told that sets none of the watched columns: who touches a claimed row matters by itself."""
 
-WIDTH = max(len(columns) for _, columns in WATCHED.values())
-
 
 class Columns(dict[str, Any]):
     """One row's watched columns. JSON is read when it is asked for (by its name, in brackets)."""
 
-    def __init__(self, plain: Mapping[str, Any], documents: Mapping[str, Any]) -> None:
+    def __init__(self, plain: Iterable[tuple[str, Any]], documents: Mapping[str, Any]) -> None:
         super().__init__(plain)
         self.documents = documents
 
     def __missing__(self, name: str) -> Any:
         text = self.documents[name]
-        value = self[name] = json.loads(text) if isinstance(text, str) else text
+        value = self[name] = from_json(text) if isinstance(text, str) else text
         return value
 
 
@@ -66,50 +65,45 @@ class Row:
         return self.old.documents[name] != self.new.documents[name] and self.old[name] != self.new[name]
 
 
+SHAPES = {
+    table: (
+        tuple(c for c in columns if c not in JSON_COLUMNS),
+        tuple(c for c in columns if c in JSON_COLUMNS),
+    )
+    for table, (_, columns) in WATCHED.items()
+}
+"""table → its plain columns, its JSON columns."""
+
+
 def install(db: sqlite3.Connection) -> None:
     """Sets the triggers up, once for each database connection."""
-    sides = [f"{side}{n}" for side in "on" for n in range(WIDTH)]
-    db.execute(f"CREATE TEMP TABLE IF NOT EXISTS audit (n INTEGER PRIMARY KEY, t, k, had, has, {', '.join(sides)})")
+    db.execute("CREATE TEMP TABLE IF NOT EXISTS audit (n INTEGER PRIMARY KEY, t TEXT, k TEXT, old TEXT, new TEXT)")
     for table, (key, columns) in WATCHED.items():
+        plain, documents = SHAPES[table]
         for verb, old, new in (("INSERT", False, True), ("UPDATE", True, True), ("DELETE", True, False)):
-            names = [f"{s}{n}" for s, given in (("o", old), ("n", new)) if given for n in range(len(columns))]
-            values = [f"{s}.{c}" for s, given in (("old", old), ("new", new)) if given for c in columns]
+            values = ", ".join(
+                "json_array(" + ", ".join(f"{s}.{c}" for c in (*plain, *documents)) + ")" if given else "NULL"
+                for s, given in (("old", old), ("new", new))
+            )
             keyed = " || ':' || ".join(f"{'new' if new else 'old'}.{part.strip()}" for part in key.split("|| ':' ||"))
             of = "" if verb != "UPDATE" or table in EVERY_UPDATE else f" OF {', '.join(columns)}"
             db.execute(
                 f"CREATE TEMP TRIGGER IF NOT EXISTS audit_{table}_{verb} AFTER {verb}{of} ON main.{table} BEGIN "
-                f"INSERT INTO audit (t, k, had, has, {', '.join(names)}) "
-                f"VALUES ('{table}', {keyed}, {old:d}, {new:d}, {', '.join(values)}); END"
+                f"INSERT INTO audit (t, k, old, new) VALUES ('{table}', {keyed}, {values}); END"
             )
-
-
-SHAPES = {
-    table: (
-        [(at, name) for at, name in enumerate(columns) if name not in JSON_COLUMNS],
-        [(at, name) for at, name in enumerate(columns) if name in JSON_COLUMNS],
-    )
-    for table, (_, columns) in WATCHED.items()
-}
-"""table → its plain columns and its JSON columns, each with its place."""
-
-OLD = 4
-NEW = OLD + WIDTH
 
 
 def take(db: sqlite3.Connection) -> list[Row]:
     """The transitions since the last call, in order."""
-    rows = db.execute(TAKE).fetchall()
-    if not rows:
-        return []
-    db.execute("DELETE FROM audit")
-    return [
-        Row(row[0], row[1], _read(row, OLD) if row[2] else None, _read(row, NEW) if row[3] else None) for row in rows
-    ]
+    rows = db.execute("SELECT t, k, old, new FROM audit ORDER BY n").fetchall()
+    if rows:
+        db.execute("DELETE FROM audit")
+    return [Row(t, k, _read(t, old), _read(t, new)) for t, k, old, new in rows]
 
 
-TAKE = f"SELECT t, k, had, has, {', '.join(f'{side}{n}' for side in 'on' for n in range(WIDTH))} FROM audit ORDER BY n"
-
-
-def _read(row: tuple[Any, ...], start: int) -> Columns:
-    plain, documents = SHAPES[row[0]]
-    return Columns({name: row[start + at] for at, name in plain}, {name: row[start + at] for at, name in documents})
+def _read(table: str, text: str | None) -> Columns | None:
+    if text is None:
+        return None
+    values = from_json(text)
+    plain, documents = SHAPES[table]
+    return Columns(zip(plain, values, strict=False), dict(zip(documents, values[len(plain) :], strict=True)))
