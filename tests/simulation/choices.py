@@ -6,11 +6,16 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from hub.domain.values import INCIDENT, Json
+from hub.sync import desk
+from hub.sync.hub import Hub
 from tests.simulation.server import Server, Thing
 from tests.simulation.styles import SERVICES, TAGS, UNKNOWN_WORD
 
 if TYPE_CHECKING:
     from tests.simulation.people import People
+
+MOST_RECURRENCES = 7
+"""Incidents, until an alert opens no other."""
 
 IMPACTS = ("operational", "degraded_performance", "partial_outage", "major_outage", "under_maintenance")
 
@@ -46,6 +51,16 @@ def in_the_gap(people: People, server: Server, thing: Thing, written: Iterable[s
         if value is not None or name == "assignees":
             people.world.note(f"in the gap: {name}")
             server.change(thing, name, value, people.hand())
+
+
+def recur(hub: Hub, fields: dict[str, Json], key: str, actor: str) -> None:
+    """An alert: it opens an incident, or, if there is an open one, says that it is over."""
+    known = desk.list_incidents(hub, open=True)["items"]
+    there = next((i for i in known if i["dedup_key"] == key), None)
+    if there is not None:
+        desk.edit_incident(hub, there["number"], {"status": "resolved"}, actor=actor)
+    elif len(desk.list_incidents(hub)["items"]) < MOST_RECURRENCES:
+        desk.open_incident(hub, fields, actor=actor, dedup_key=key)
 
 
 def _status(people: People, server: Server, now: Json) -> Json:

@@ -67,6 +67,8 @@ class Faults:
     """A create whose caller has given up lands even later than the vendor says that it can."""
     press: bool = False
     """Much is published, on a page whose updates nobody can look for afterwards."""
+    recurring: bool = False
+    """The same alert comes again and again: opened by its key, resolved, opened again."""
 
     def drawn(self) -> list[str]:
         """The faults that exist, in words."""
@@ -114,6 +116,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "gap": (0.05, 0.3),
     "overdue": (0.5,),
     "press": (True,),
+    "recurring": (True,),
 }
 
 

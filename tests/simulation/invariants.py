@@ -68,13 +68,13 @@ class Invariants:
     def before_update(self, vendor: ModelVendor, ref: Ref, update: Update) -> None:
         """Every change is part of a committed, claimed intention of this very worker."""
         row = self._row(
-            "SELECT o.owner, o.lease_until, o.changes, l.slot, l.state, l.id FROM outbox o JOIN links l ON l.id = o.link_id "
+            "SELECT o.owner, o.lease_until, o.changes, o.created_at, l.state, l.id FROM outbox o JOIN links l ON l.id = o.link_id "
             "WHERE l.connection = ? AND l.remote_kind = ? AND l.remote_id = ? AND l.remote_parent = ? AND o.state = 'claimed'",
             vendor.server.name, ref.kind, ref.id, ref.parent or "",
         )  # fmt: skip
         if row is None:
             self.fail("no write without an earlier committed intention", f"update of {ref.id}: {dict(update.changes)}")
-        owner, lease, changes, slot, state, link = row
+        owner, lease, changes, intended, state, link = row
         if any(f'"{name}"' not in changes for name in update.changes):
             self.fail(
                 "no write without an earlier committed intention",
@@ -83,8 +83,9 @@ class Invariants:
         self._lease(vendor, owner, lease, ref.id)
         if state in ("gone", "unlinked"):
             self.fail("a tombstone stays", f"update of {ref.id}, whose link is {state}")
-        if ref.kind == INCIDENT and slot.startswith("secondary") and set(update.changes) != {"status"}:
-            self.fail("merged incidents are one", f"{ref.id}, {slot}: {dict(update.changes)}")
+        merged = self.world.ledger.merged_at.get(link, intended)
+        if ref.kind == INCIDENT and intended > merged and set(update.changes) != {"status"}:
+            self.fail("merged incidents are one", f"{ref.id}, secondary: {dict(update.changes)}")
         seen = vendor.last_seen.get(ref)
         if seen is not None and "status" in update.changes and seen.fields.get("status") == UNKNOWN_WORD:
             self.fail("an unknown word is left alone", f"{ref.id}: {update.changes['status']!r} over {UNKNOWN_WORD!r}")

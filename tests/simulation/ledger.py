@@ -55,6 +55,8 @@ class Ledger:
     turn: int = 0
     writer_knows: int = 0
     """The version that the writer at work had been shown when it sent its write."""
+    merged_at: dict[str, int] = field(default_factory=dict)
+    """Link → when it came to another incident, in microseconds."""
     taken: dict[tuple[str, str, str], int] = field(default_factory=dict)
     """(incident, cell, system) → when the edit was made that the hub took from there last."""
     said: dict[str, str] = field(default_factory=dict)
@@ -160,6 +162,8 @@ class Ledger:
         for row in rows:
             if row.new is None:
                 continue
+            if row.table == "links" and row.old is not None and row.new["slot"] != row.old["slot"]:
+                self.merged_at[row.key] = self.world.invariants._now()
             if row.table in ("incidents", "comments", "updates"):
                 self._canon(row)
             elif row.table == "journal" and row.old is None:

@@ -10,7 +10,7 @@ from hub.domain.incident import SEVERITIES, STATUSES
 from hub.domain.values import COMMENT, INCIDENT, UPDATE, Json, Ref
 from hub.sync import desk
 from hub.sync.hub import Hub
-from tests.simulation.choices import choose
+from tests.simulation.choices import choose, recur
 from tests.simulation.server import AS_HUB, Server, Thing
 from tests.simulation.styles import PEOPLE, REFUSED_TEXT, SERVICES, TAGS
 
@@ -57,6 +57,8 @@ class People:
         ]
         if world.faults.press:
             self.deeds += [(12, self.approve), (12, self.publish)]
+        if world.faults.recurring:
+            self.deeds.append((5, self.recur))
 
     def act(self) -> None:
         """One deed that is possible, if any."""
@@ -273,6 +275,11 @@ class People:
         self.intend(fields)
         key = self.rng.choice((None, "dedup-1", "dedup-2"))
         return self._ask("open", lambda hub: desk.open_incident(hub, fields, actor=self.person(), dedup_key=key))
+
+    def recur(self) -> bool:
+        fields, key = {"title": self.words("title"), "severity": "SEV4", "services": ["mail"]}, "again"
+        self.intend({**fields, "status": "resolved"})
+        return self._ask("recur", lambda hub: recur(hub, fields, key, self.person()))
 
     def comment_at_desk(self) -> bool:
         incident = self._any_incident()

@@ -123,8 +123,8 @@ OF_TRAPS = (
     # 5: a read that began before our write
     Mutant(
         "the revision rule is off", "trap 5", OBSERVING,
-        "if link.rev != rev:", "if False:",
-        (ECHO, SOURCE, LOST, APART), needs=("interleave",),
+        "again = fresh(case, link, revs.get(link.id, -1), started)", "again = None",
+        (ECHO, SOURCE, LOST, APART), needs=("pause",),
     ),
     Mutant(
         "a read within the vendor's lag is believed", "trap 5", OBSERVING,
@@ -193,7 +193,7 @@ OF_TRAPS = (
     Mutant(
         "a recurrence forgets the last time", "trap 9", "hub/sync/case.py",
         "previous_id=previous.id if previous else None", "previous_id=None",
-        ("one open incident for a key",),
+        ("one open incident for a key",), needs=("recurring",),
     ),
     # 10: merged incidents
     Mutant(
@@ -244,7 +244,8 @@ OF_TRAPS = (
     Mutant(
         "adopted without looking for the mark", "trap 13", ADOPT,
         "if seen.mark is not None:", "if False:",
-        ("adoption reads the mark", ONE),
+        ("adoption reads the mark", ONE, ECHO), needs=("lost_after",),
+        also=(Edit(ADOPT, "if link_rows.unsettled_creates(tx, name, INCIDENT):", "if False:"),),
     ),
     Mutant(
         "adopted while a create of ours is unsettled", "trap 13", ADOPT,
