@@ -33,6 +33,7 @@ class NoopAdapter:
     capabilities = Capabilities(
         vendor=NAME,
         title="No-op",
+        concurrency=1_000,
         kinds={
             INCIDENT: KindCapability(
                 {"title": FieldCapability(read=False), "status": FieldCapability(read=False)},
@@ -71,7 +72,7 @@ def noop_hub(store: Store, wake: Wake | None = None, redis_url: str | None = Non
     hub = Hub(
         store=store, clock=clock, ids=ids, wake=wake or Silent(), adapters={NAME: NoopAdapter()},
         config=Config({NAME: ConnectionConfig(NAME, NAME, "enabled")}, Policy(creates_per_minute=10**9)),
-        budget=Budget(clock, redis_url, ids=ids), secrets=lambda connection: MemorySecrets(), owner="bench",
+        budget=Budget(clock, redis_url, ids=ids, workers=lambda: 1_000), secrets=lambda connection: MemorySecrets(), owner="bench",
     )  # fmt: skip
     register(hub)
     return hub
