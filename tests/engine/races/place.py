@@ -29,6 +29,7 @@ from hub.sync.hub import Hub
 from tests.contract.world import MemorySecrets
 from tests.engine.races.schedule import point
 from tests.simulation.company import CONNECTIONS, PREFIX
+from tests.simulation.faults import CALM
 from tests.simulation.server import Server
 from tests.simulation.styles import PEOPLE, SERVICES, STYLES
 from tests.simulation.vendor import ModelVendor, client
@@ -121,6 +122,9 @@ class Calm:
         self.clock = clock
         self.ledger = Sent()
         self.invariants = Looked()
+        self.faults = CALM
+        self.hidden: dict[Ref, datetime] = {}
+        self.people = None
 
     def boundary(self, moment: str, *about: Any) -> None:
         point(f"{moment} {about[0]} {about[1]}")
@@ -130,6 +134,9 @@ class Calm:
     def weather(self, *about: Any) -> None: ...
 
     def half(self) -> bool:
+        return False
+
+    def chance(self, probability: float) -> bool:
         return False
 
     def lag(self, limit: float) -> float:
