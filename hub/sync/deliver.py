@@ -285,6 +285,7 @@ def _differs(hub: Hub, link: Link, seen: Observation) -> bool:
     if (
         seen.state != "present"
         or seen.terminal
+        or sorted(seen.consequences) != sorted(link.consequences)  # what the vendor has made itself is not written over
         or (link.secondary and seen.fields.get("status") != link.shadow.get("status"))
     ):
         return True

@@ -52,7 +52,7 @@ def _from_vendor(world: World, row: Row, cell: str, old: Json, new: Json, source
     relation = server.style.relations[INCIDENT].get(name)
     last, turn = world.ledger.taken.get((row.key, cell, source), 0), 0
     found, older = False, False
-    for edit in _edits(world, row.key, source, name):
+    for edit in _edits(world, row.key, source, name, newborn):
         try:
             if isinstance(relation, ManyRelation) and key:
                 was, now = relation.cells(edit.before), relation.cells(edit.after)
@@ -91,9 +91,10 @@ def _relinked(world: World, incident: str, source: str) -> bool:
     return any(link in world.ledger.relinked for (link,) in links)
 
 
-def _edits(world: World, incident: str, source: str, name: str) -> list[Entry]:
+def _edits(world: World, incident: str, source: str, name: str, newborn: bool) -> list[Entry]:
     """What people did to this field of the incident's own object there, newest first; and the vendor by itself, unless
-    what it showed was said to be a mere consequence. Objects that came in by a merge do not speak for the incident."""
+    what it showed was said to be a mere consequence (an adopted incident begins as its object is, whoever made it so).
+    Objects that came in by a merge do not speak for the incident."""
     refs = world.store.db.execute(
         "SELECT remote_kind, remote_id FROM links WHERE incident_id = ? AND connection = ? AND kind = 'incident' "
         "AND slot = 'primary'",
@@ -103,7 +104,7 @@ def _edits(world: World, incident: str, source: str, name: str) -> list[Entry]:
     for kind, id in refs:
         thing = world.servers[source].things.get(Ref(kind, id)) if id is not None else None
         seen = world.stack[-1].vendors[source].last_seen.get(Ref(kind, id)) if world.stack and thing else None
-        mere = seen is not None and name in seen.consequences
+        mere = not newborn and seen is not None and name in seen.consequences
         for entry in thing.history if thing else ():
             if entry.field == name and not entry.by.startswith(HUB) and not (mere and entry.by == VENDOR):
                 found.append(entry)
