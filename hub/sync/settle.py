@@ -295,6 +295,8 @@ def _later(case: Case, link: Link, mine: Outbox, error: VendorError) -> bool:
     mine.attempts -= throttled
     pause = health.backoff(case.hub, mine.attempts, error)
     mine.state = "unknown" if mine.unknowns and mine.last_sent_at else "due"
+    if not mine.unknowns:
+        mine.first_sent_at = None  # as if never sent: what changes meanwhile needs its approval like any draft
     mine.due_at = case.now + timedelta(seconds=pause)
     link.reason = error.words
     return False

@@ -28,6 +28,9 @@ ONCE_FAILED = {
     "a comment made while a write's answer was on its way": 20077,
     "a foreign removal undone by a write of unknown outcome": 20085,
     "a stranger's twin of a comment": 367,
+    "a person's step in a walk while ours was of unknown outcome": 2703045241,
+    "an escalation just before our write": 3370658563,
+    "other words than were approved after a create that never left": 4281187682,
 }
 """What was found → the seed that found it. They say what to look for; a seed's run changes with the code around it."""
 
