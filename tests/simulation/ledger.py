@@ -59,6 +59,8 @@ class Ledger:
     """Link → when it came to another incident, in microseconds."""
     taken: dict[tuple[str, str, str], int] = field(default_factory=dict)
     """(incident, cell, system) → when the edit was made that the hub took from there last."""
+    agreed: set[tuple[str, int]] = field(default_factory=set)
+    """(system, entry) of an edit that our next write found to be just what it wanted: nothing of it was written over."""
     said: dict[str, str] = field(default_factory=dict)
     """A comment's first text, unique in the run → the system in which it was written."""
     approvals: set[str] = field(default_factory=set)

@@ -52,6 +52,8 @@ def _field(world: World, server: Server, thing: Thing, name: str, incident: str)
                 world, thing, name, entry
             ):
                 continue
+            if (server.name, entry.id) in world.ledger.agreed:
+                continue
             if world.ledger.tried(server.name, thing.ref, name, entry.after):
                 continue
             world.coverage.checks[NAME] += 1

@@ -250,6 +250,10 @@ class ModelVendor:
                 self.server.delete(thing, by)
             else:
                 changes = {n: self._whole(thing, n, change, update) for n, change in update.changes.items()}
+                for name in changes:
+                    last = next((e for e in reversed(thing.history) if e.field == name), None)
+                    if last is not None and last.after == changes[name] == thing.fields.get(name):
+                        self.world.ledger.agreed.add((self.server.name, last.id))
                 changed = self.server.changes(thing, changes, by)
                 self.world.ledger.updated(self, thing, update, changed)
             return self._written(thing)
