@@ -10,7 +10,7 @@ from sqlalchemy import Text, bindparam, cast, literal_column, or_, select, text,
 from hub.domain.values import Ref
 from hub.store.ready import Ready
 from hub.store.records import Link, Stranger, one, read
-from hub.store.tables import incidents, links, strangers
+from hub.store.tables import incidents, links, outbox, strangers
 from hub.store.unit import Tx
 
 _ID = bindparam("id", type_=links.c.id.type)
@@ -31,9 +31,11 @@ HINT = Ready(
 BY_MARK = Ready(select(links).where(links.c.mark == bindparam("mark", type_=links.c.mark.type)))
 UNSETTLED = Ready(
     select(links.c.id)
+    .join(outbox, outbox.c.link_id == links.c.id)
     .where(
         *(links.c[name] == bindparam(name, type_=links.c[name].type) for name in ("connection", "kind")),
         text("links.state = 'pending'"),
+        text("outbox.state IN ('due', 'claimed', 'unknown')"),
     )
     .limit(literal_column("1"))
 )
@@ -85,7 +87,8 @@ def hint_all(tx: Tx, dues: Mapping[str, datetime]) -> None:
 
 
 def unsettled_creates(tx: Tx, connection: str, kind: str) -> bool:
-    """Whether we may at this moment be creating an object of this kind there."""
+    """Whether we may at this moment be creating an object of this kind there: with an intention, that is. A link whose
+    incident ended before it was made stays without one."""
     return UNSETTLED.first(tx, connection=connection, kind=kind) is not None
 
 
