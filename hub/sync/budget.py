@@ -216,6 +216,7 @@ class Budget:
         return place
 
     def _full(self, connection: str, limit: int) -> RetryLater:
+        """What is raised when every place is taken: come back behind those who came before."""
         words, pace = f"{connection}: {limit} calls are already under way", Rate(limit, PAUSE)
         try:
             delay = self._place_in_line(self._redis is not None, f"{connection}:places", PAUSE, pace, 1)

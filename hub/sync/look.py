@@ -36,10 +36,9 @@ def look(hub: Hub, link_id: str) -> None:
     if connection.state == "disabled" or kind is None or not kind.reads:
         _later(hub, link_id, None)
         return
+    # What is read before then is not believed (`observing.fresh`); the end of the write brings the look forward.
     early = max(flying or now, settled_at(hub, link) or now)
-    if (
-        early > now
-    ):  # what is read before then is not believed (`observing.fresh`); the end of the write brings it forward
+    if early > now:
         _later(hub, link_id, (early - now).total_seconds())
         return
     until = health.open_until(connection, now)
