@@ -64,6 +64,14 @@ def get(tx: Tx, outbox_id: str) -> Outbox | None:
     return read(Outbox, row) if row is not None else None
 
 
+def last_for(tx: Tx, link_id: str) -> Outbox | None:
+    """The link's newest intention, open or not."""
+    row = tx.execute(
+        select(outbox).where(outbox.c.link_id == link_id).order_by(outbox.c.created_at.desc()).limit(1)
+    ).first()
+    return read(Outbox, row) if row is not None else None
+
+
 def creates_since(tx: Tx, since: datetime) -> int:
     """How many objects we began to create since then, everywhere."""
     return int(CREATES_SINCE.rows(tx, since=since)[0][0])

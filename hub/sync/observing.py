@@ -65,10 +65,7 @@ def take(
         case.say("reachable", link.connection, link=link.id)
     link.url, link.version = seen.url or link.url, seen.version or link.version
     link.terminal = seen.terminal
-    if link.secondary:
-        _shadow_only(link, seen)
-    else:
-        _merge(case, link, seen, started, ended)
+    _merge(case, link, seen, started, ended)
     if link.kind == INCIDENT:  # also under a merged one: people go on talking there
         take_children(case, link, seen, revs, started, ended)
         _reactions(case, link, seen)
@@ -151,8 +148,9 @@ def _born(kind: str, name: str, theirs: Json, relations: Mapping[str, Relation])
 def _merge(case: Case, link: Link, seen: Observation, started: datetime, ended: datetime) -> None:
     """Merges the fields of one object into what it shows: the incident, or a comment or update."""
     item = case.items.get(str(link.item_id)) if link.item_id else None
-    if item is not None and item.kind != link.kind:
-        _shadow_only(link, seen)  # an internal copy of a public update never changes the public words
+    if link.secondary or (item is not None and item.kind != link.kind):
+        # A merged object follows, and says nothing; an internal copy of a public update never changes the public words.
+        _shadow_only(link, seen)
         return
     given = _seen(case, link, seen.fields, seen.consequences, started, ended, seen.actor)
     if item is None and not link.shadow and link.written_at is None:

@@ -280,10 +280,11 @@ def _withdraw(case: Case, link: Link) -> None:
     row = case.outbox.get(link.id)
     link.behind_since = None
     if row is not None and row.state == "due" and row.first_sent_at is None:
-        _end(case, row, "withdrawn")
+        end(case, row, "withdrawn")
 
 
-def _end(case: Case, row: Outbox, state: str) -> None:
+def end(case: Case, row: Outbox, state: str) -> None:
+    """Closes an open intention without sending anything."""
     row.state, row.due_at, row.settled_at = state, None, case.now
     case.settled.append(row)
     del case.outbox[row.link_id]
@@ -295,7 +296,7 @@ def _intend(case: Case, link: Link, op: str, changes: dict[str, Json]) -> None:
     if not changes:
         link.behind_since = None
         if row is not None and row.state == "due" and not (row.op == "create" and row.first_sent_at):
-            _end(case, row, "withdrawn")
+            end(case, row, "withdrawn")
         return
     link.behind_since = link.behind_since or case.now
     if row is None:

@@ -84,7 +84,10 @@ def one_object_per_link(world: World) -> None:
                 "one object per link", f"{[t.ref.id for t in things]} for one link, {unknown} unknown outcomes"
             )
         open_things = [t for t in things if t.state == "present" and not _closed(server, t)]
-        wanted_open = link["state"] in ("live", "frozen")
+        closable = (
+            link["kind"] == INCIDENT or server.capability(link["kind"]).deletes
+        )  # else a person must, and is told
+        wanted_open = link["state"] in ("live", "frozen") and closable
         if safety is not CreateSafety.NEITHER and len(open_things) > 1 and wanted_open:
             world.violated(
                 "one object per link", f"{[t.ref.id for t in open_things]} are all open: twins were not closed"
