@@ -127,7 +127,15 @@ class ModelVendor:
         seen = self._call(f"{'observe' if children else 'glance'} {ref.id}", act)
         if self.world.hidden.get(ref, self.world.clock.now()) <= self.world.clock.now():
             self._saw(seen)  # what is not shown for want of a permission says nothing about the object
+            self._edited_after(ref)
         return seen
+
+    def _edited_after(self, ref: Ref) -> None:
+        """Somebody edits just what we have read."""
+        thing = self.server.things.get(ref)
+        if ref.kind == INCIDENT and thing is not None and self.world.people is not None:
+            if thing.state == "present" and self.world.chance(self.world.faults.gap / 4):
+                in_the_gap(self.world.people, self.server, thing, thing.fields)
 
     def _hidden(self, ref: Ref) -> bool:
         """Whether the object is not shown to us now, although it is there."""

@@ -42,7 +42,7 @@ OF_TRAPS = (
     ),
     Mutant(
         "a stale version accepted", "trap 1", DELIVER,
-        "expected = seen.version or expected", "expected = adapter.observe(ref).version",
+        "expected = seen.version or expected", "expected = adapter.observe(ref).version or seen.version or expected",
         (LOST,), needs=("cards", "gap", "interleave"),
     ),
     # 2: another field, edited in that gap
