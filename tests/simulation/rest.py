@@ -259,6 +259,8 @@ def _comment(world: World, item: dict[str, Any], links: list[dict[str, Any]], se
         return  # a person's, or the vendor's, word stands against it, and the link says so
     if not capability.edits and any(not e.by.startswith(HUB) for t in shown for e in t.history if e.version > 2):
         return  # somebody changed our copy, which we cannot change back
+    if things and not any(_has_home(server, t) for t in things):
+        return  # deleted together with a merged incident's object; no webhook said so, and it is looked for in vain
     if not any(relation.fits(text, t.fields["text"]) for t in shown):
         states = [(k["state"], k["reason"]) for k in links]
         world.violated("convergence", f"{item['kind']} {text!r} is not shown in {server.name}: {states}")

@@ -139,9 +139,8 @@ OF_TRAPS = (
     # 6: a person who acts through the hub's own account
     Mutant(
         "what our own account did is no news", "trap 6", OBSERVING,
-        "    if link.secondary:\n        _shadow_only(link, seen)",
-        '    if link.secondary or (seen.actor is not None and seen.actor.account == "lockstep-bot"):\n'
-        "        _shadow_only(link, seen)",
+        "    if link.secondary or (item",
+        '    if (seen.actor is not None and seen.actor.account == "lockstep-bot") or link.secondary or (item',
         (LOST, APART), needs=("impersonation",),
     ),
     Mutant(
@@ -198,7 +197,7 @@ OF_TRAPS = (
     # 10: merged incidents
     Mutant(
         "a merged object speaks for the incident", "trap 10", OBSERVING,
-        "    if link.secondary:\n        _shadow_only(link, seen)", "    if False:\n        _shadow_only(link, seen)",
+        "    if link.secondary or (item", "    if (item",
         (ECHO, SOURCE),
     ),
     Mutant(
