@@ -19,7 +19,7 @@ class CreateSafety(StrEnum):
 class Gap(StrEnum):
     """What becomes of somebody else's edit between our last read and our write of the same field."""
 
-    CONDITIONAL = "conditional"  # the vendor refuses our write: it raises `Refused(field="version")`
+    CONDITIONAL = "conditional"  # the vendor refuses our write: it raises `Refused(field="version")`; we read again
     HISTORY = "history"  # the vendor's change history shows it afterwards (`Historian`)
     BLIND = "blind"  # nobody ever sees it: a declared weakness
 

@@ -236,7 +236,7 @@ def _update(hub: Hub, claim: Claim) -> bool:
         started = hub.clock.now()
         seen = adapter.glance(ref) if glances and isinstance(adapter, Glances) else adapter.observe(ref)
         if claim.expired or _differs(hub, link, seen):
-            return settle_read(hub, row, link, seen, started, hub.clock.now(), trail)
+            return settle_read(hub, row, link, seen, started, hub.clock.now(), trail, position)
         expected = seen.version or expected
     walking = next((f for f in sorted(changes) if f in kind.fields and kind.fields[f].walks), None)
     if walking is not None and isinstance(adapter, Walks):

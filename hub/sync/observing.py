@@ -273,17 +273,19 @@ def _unknown_child(case: Case, home: Link, child: Observation, started: datetime
     )  # fmt: skip
 
 
-def bind(case: Case, link: Link, seen: Observation, started: datetime) -> None:
+def bind(case: Case, link: Link, seen: Observation, started: datetime, *, looked_for: bool = False) -> None:
     """An object of ours has turned up: its create did take effect. What it shows other than we asked for is somebody's edit,
-    unless it is where the vendor's objects begin."""
+    unless it is where the vendor's objects begin. looked_for: by the worker that has claimed the create, and did not send."""
     if link.state not in TOMBSTONES:  # one that was let go of meanwhile stays so, and knows what it let go of
         link.state, link.reason = "live", None
     link.remote_kind, link.remote_id, link.remote_parent = seen.ref.kind, seen.ref.id, seen.ref.parent or ""
     link.url, link.version, link.terminal = seen.url, seen.version, seen.terminal
     row = case.outbox.pop(link.id, None)
+    sent = 0
     if row is None:
         link.shadow, link.consequences = dict(seen.fields), sorted(seen.consequences)
     else:
+        sent = row.unknowns + (row.state == "claimed" and not looked_for)
         row.state, row.due_at, row.settled_at = "done", None, case.now
         case.settled.append(row)
         relations = case.hub.relations(link.connection, link.kind)
@@ -295,9 +297,7 @@ def bind(case: Case, link: Link, seen: Observation, started: datetime) -> None:
         _merge(case, link, seen, started, case.now)
     link.rev, link.seen_at, link.written_at = link.rev + 1, started, case.now
     case.say("created", link.connection, link=link.id, id=link.remote_id, found_by="mark")
-    if (
-        row is not None and row.unknowns > 1
-    ):  # sent more than once: the earlier one may have been there, and be gone again
+    if row is not None and sent > 1:  # the earlier one may have been there, and be gone again
         case.say("possible_double", link.connection, link=link.id, unknowns=row.unknowns)
 
 

@@ -308,9 +308,10 @@ def _intend(case: Case, link: Link, op: str, changes: dict[str, Json]) -> None:
             changes=changes, base_rev=link.rev, created_at=case.now, due_at=due,
         )  # fmt: skip
         case.outbox[link.id] = row
-    elif row.state == "due" and row.changes != changes:
-        row.changes, row.base_rev = changes, link.rev
-        if row.steps and row.steps[-1] != changes.get("status"):
-            row.steps = None
+    elif row.state == "due":
+        if row.steps and (row.base_rev != link.rev or row.steps[-1] != changes.get("status")):
+            row.steps = None  # a walk to elsewhere, or from where the object no longer stands
+        if row.changes != changes:
+            row.changes, row.base_rev = changes, link.rev
     if row.state == "due" and row.due_at is not None and row.due_at <= case.now:
         case.wake("deliver", link.id)

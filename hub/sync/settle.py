@@ -102,7 +102,7 @@ def settle_found(hub: Hub, row: Outbox, found: Sequence[Observation], started: d
             return False
         case, link, _ = owned
         _well(case, link)
-        bind(case, link, found[0], started)
+        bind(case, link, found[0], started, looked_for=True)
         if link.kind == INCIDENT:
             refresh(case)
         for other in found[1:]:
@@ -148,9 +148,10 @@ def settle_read(
     started: datetime,
     ended: datetime,
     trail: Sequence[Change] = (),
+    position: Json = None,
 ) -> bool:
-    """The read before the write showed that the world has moved: nothing was sent; merge, and plan anew. trail: the history
-    since before an earlier write of ours whose outcome we did not learn."""
+    """The read before the write showed that the world has moved: nothing was sent; merge, and plan anew. trail, position: the
+    history since before an earlier write of ours whose outcome we did not learn, and where it ended."""
     with _mine(hub, row) as owned:
         if owned is None:
             return False
@@ -172,6 +173,8 @@ def settle_read(
                 now_link.look_due = now_link.look_due or asked
             if landed:
                 _gap(case, now_link, was, landed, trail, since, ended)
+            if trail:  # judged once: the next write of unknown outcome must not be found in what came before it
+                now_link.history = position
             mine.state, mine.last_sent_at, mine.unknowns = "due", None, 0
             mine.steps = None  # a walk goes on from where the object stands now
             return True
@@ -191,6 +194,7 @@ def start_walk(hub: Hub, row: Outbox, steps: Sequence[Json]) -> bool:
             return False
         case, link, mine = owned
         mine.steps, mine.state, mine.due_at, mine.owner = list(steps), "due", case.now, None
+        mine.base_rev = link.rev  # where the walk begins
         mine.attempts -= 1
         case.say("walk", link.connection, link=link.id, steps=list(steps))
         return True
@@ -271,6 +275,9 @@ def _gap(
 
 # --- went wrong -----------------------------------------------------------------------------------------------------
 
+VERSION = "version"
+"""What a vendor names whose conditional write found that the object is no longer as it was read."""
+
 
 def settle_error(hub: Hub, row: Outbox, error: VendorError) -> bool:
     """One of the four errors; see the table at the end of this file."""
@@ -318,6 +325,8 @@ def _unknown(case: Case, link: Link, mine: Outbox, error: VendorError) -> bool:
 def _refused(case: Case, link: Link, mine: Outbox, error: VendorError) -> bool:
     """The vendor will say no again. One bad field must not hold up the others: they are then written one by one."""
     field_at_fault = error.field if isinstance(error, Refused) else None
+    if mine.op == "update" and field_at_fault == VERSION:  # somebody was faster: read again, merge, and plan anew
+        return _later(case, link, mine, error)
     if mine.op == "update" and len(mine.changes) > 1 and field_at_fault not in mine.changes and not mine.solo:
         mine.solo, mine.state, mine.due_at, mine.steps = True, "due", case.now, None
         return True

@@ -73,6 +73,8 @@ def varied(world: World) -> dict[str, Style]:
             styles["jira"].with_kind(COMMENT, edits=False, deletes=False).with_field(COMMENT, "deleted", write="never")
         )
     if rng.random() < 0.3:
+        styles = {name: replace(style, names_field=False) for name, style in styles.items()}
+    if rng.random() < 0.3:
         styles["page"] = replace(styles["page"], listing=False)
     if rng.random() < 0.3:
         styles["page"] = styles["page"].with_kind(UPDATE, **BLIND)

@@ -69,6 +69,8 @@ class Faults:
     """Much is published, on a page whose updates nobody can look for afterwards."""
     recurring: bool = False
     """The same alert comes again and again: opened by its key, resolved, opened again."""
+    sprawl: bool = False
+    """All that is opened concerns one service, and is of little severity."""
 
     def drawn(self) -> list[str]:
         """The faults that exist, in words."""
@@ -103,7 +105,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "dead": tuple(STYLES),
     "hangs": (True,),
     "revoked": (0.01,),
-    "refusals": (0.05,),
+    "refusals": (0.05, 0.3),
     "expiry": (0.1,),
     "escalation": (0.1,),
     "garbage": (0.02,),
@@ -117,6 +119,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "overdue": (0.5,),
     "press": (True,),
     "recurring": (True,),
+    "sprawl": (True,),
 }
 
 

@@ -30,6 +30,9 @@ CALL = 13.0
 ATTEMPTS = 60
 """No row is tried more often in one run."""
 
+REFUSALS = 8
+"""Refusals of one and the same write in one run: people replay a few."""
+
 
 class Violation(AssertionError):
     """An invariant, by its name, does not hold."""
@@ -49,6 +52,7 @@ class Invariants:
     creates: dict[str, list[datetime]] = field(default_factory=dict)
     finds: dict[str, list[datetime]] = field(default_factory=dict)
     writes: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[tuple[Ref, str]] = field(default_factory=Counter)
 
     def fail(self, name: str, words: str) -> NoReturn:
         self.world.violated(name, words)
@@ -127,6 +131,12 @@ class Invariants:
     def not_created(self, mark: Mark) -> None:
         """The last create of this mark is known to have done nothing."""
         self.creates[mark.key].pop()
+
+    def refused(self, ref: Ref, changes: str) -> None:
+        """The vendor has said no, and would say so again."""
+        self.refusals[ref, changes] += 1
+        if self.refusals[ref, changes] > REFUSALS:
+            self.fail("everything bounded", f"{ref.id} refused {changes} {REFUSALS} times, and it is sent again")
 
     def found(self, mark: Mark, began: datetime) -> None:
         """Somebody has looked for a mark."""

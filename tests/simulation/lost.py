@@ -137,8 +137,6 @@ def _accounted(
         data: dict[str, Any] = line.get("data") or {}
         if line["source"] != server.name:
             continue
-        if line["kind"] == "first_shown" and data.get("cell") == name:
-            return True  # kept with its value, and the rule "birth"
         if line["kind"] == "gap" and data.get("values", {}).get(name) in (after, entry.after):
             return True
         if line["kind"] == "first_shown" and data.get("cell") == name and data.get("value") == entry.after:

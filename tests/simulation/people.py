@@ -29,6 +29,8 @@ class People:
     def __init__(self, world: World) -> None:
         self.world = world
         self.rng = world.rng
+        self.services = SERVICES[2:] if world.faults.sprawl else SERVICES
+        self.severities = SEVERITIES[3:] if world.faults.sprawl else SEVERITIES[:4]
         self._count = 0
         self.memory = random.Random(f"{world.seed}/memory")
         self.read: dict[str, dict[str, Any]] = {}
@@ -133,7 +135,7 @@ class People:
         if len(self.incidents()) >= MOST_INCIDENTS:
             return False
         server = self.world.servers[self.rng.choice(("pd", "pd", "jira"))]
-        service = self.rng.choice(SERVICES)
+        service = self.rng.choice(self.services)
         if server.name == "pd":
             fields: dict[str, Json] = {
                 "title": self.words("title"), "status": "triggered", "severity": ["P2", "high"], "services": f"PS-{service}",
@@ -267,11 +269,8 @@ class People:
     def open_at_desk(self) -> bool:
         if len(self.incidents()) >= MOST_INCIDENTS:
             return False
-        fields = {
-            "title": self.words("title"),
-            "severity": self.rng.choice(SEVERITIES[:4]),
-            "services": [self.rng.choice(SERVICES)],
-        }
+        severity, services = self.rng.choice(self.severities), [self.rng.choice(self.services)]
+        fields = {"title": self.words("title"), "severity": severity, "services": services}
         self.intend(fields)
         key = self.rng.choice((None, "dedup-1", "dedup-2"))
         return self._ask("open", lambda hub: desk.open_incident(hub, fields, actor=self.person(), dedup_key=key))

@@ -175,9 +175,11 @@ class RealWorld(World):
         return None
 
     def tick(self, seconds: float) -> None:
-        super().tick(seconds)
-        for place in self.places.values():
-            place.sandbox.settle()
+        for part in (min(seconds, LATEST), seconds - LATEST):
+            if part > 0:
+                super().tick(part)
+                for place in self.places.values():
+                    place.sandbox.settle()
 
     # ------------------------------------------------------------------ people
 
@@ -263,6 +265,10 @@ class RealWorld(World):
             self.run(web, "desk", act)
         except (desk.Conflict, desk.Invalid, desk.NotFound) as e:
             self.note(f"  no: {e}")
+
+
+LATEST = 15.0
+"""Seconds after which a vendor has carried out what it accepted: within the limit that it declares."""
 
 
 def simulate(seed: int, faults: Faults | None = None) -> Result:

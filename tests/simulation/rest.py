@@ -70,6 +70,17 @@ def one_object_per_link(world: World) -> None:
         for line in lines
         if line["kind"] in ("double", "possible_double")
     }
+    twins = {
+        (line["data"] or {}).get("twin")
+        for lines in world.ledger.journal.values()
+        for line in lines
+        if line["kind"] == "double"
+    }
+    for link in links.values():
+        if link["slot"].startswith("twin") and link["id"] not in twins:
+            world.violated(
+                "one object per link", f"{link['remote_id']} is a double, and no line in the journal says so"
+            )
     for mark, things in world.ledger.made.items():
         link = links.get(mark)
         if link is None:
@@ -84,9 +95,8 @@ def one_object_per_link(world: World) -> None:
                 "one object per link", f"{[t.ref.id for t in things]} for one link, {unknown} unknown outcomes"
             )
         open_things = [t for t in things if t.state == "present" and not _closed(server, t)]
-        closable = (
-            link["kind"] == INCIDENT or server.capability(link["kind"]).deletes
-        )  # else a person must, and is told
+        # What cannot be deleted there, a person must delete, and is told so.
+        closable = link["kind"] == INCIDENT or server.capability(link["kind"]).deletes
         wanted_open = link["state"] in ("live", "frozen") and closable
         if safety is not CreateSafety.NEITHER and len(open_things) > 1 and wanted_open:
             world.violated(

@@ -29,6 +29,9 @@ TICKS = (0.2, 0.5, 1.0, 1.0, 3.0, 5.0, 20.0, 70.0)
 QUIET_POLLS = 2
 """All is quiet when every connection was polled so often since the last thing that happened, and nothing else is due."""
 
+BUSIEST = 2_000
+"""Duties that may fall due in one moment."""
+
 LONGEST_REST = 1_200
 """Steps until everything must have settled."""
 
@@ -145,8 +148,11 @@ def until_quiet(world: World, connections: Collection[str]) -> None:
     polled: Counter[str] = Counter()
     heard = world.ledger.last_activity
     for _ in range(LONGEST_REST):
-        while world.network.deliver_one() or world.work():
-            pass
+        for _ in range(BUSIEST):
+            if not world.network.deliver_one() and not world.work():
+                break
+        else:
+            world.violated("everything bounded", f"{BUSIEST} duties in one moment, and still something to do")
         world.invariants.step()
         if world.ledger.last_activity != heard:
             heard, polled = world.ledger.last_activity, Counter()

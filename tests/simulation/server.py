@@ -330,7 +330,7 @@ class Server:
             if limit is not None and len(value) > limit:
                 raise IllegalMove(f"{name}: {len(value)} characters, {limit} are allowed")
             if name in self.style.refuses and REFUSED_TEXT in value:
-                raise Refused(f"{name}: this text is not accepted", field=name)
+                raise Refused(f"{name}: this text is not accepted", field=name if self.style.names_field else None)
 
     def of_kind(self, kind: str) -> list[Thing]:
         return [t for t in self.things.values() if t.ref.kind == kind]

@@ -58,6 +58,8 @@ class Style:
     commands: bool = False
     merges: bool = False
     refuses: frozenset[str] = frozenset()
+    names_field: bool = True
+    """A refusal says which field it is for."""
     born: Mapping[str, Json] = field(default_factory=dict)
     """Fields that a new object has whatever was asked for (a workflow's first status)."""
     half_born: Mapping[str, Json] = field(default_factory=dict)

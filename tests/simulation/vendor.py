@@ -131,11 +131,12 @@ class ModelVendor:
         return seen
 
     def _edited_after(self, ref: Ref) -> None:
-        """Somebody edits just what we have read."""
-        thing = self.server.things.get(ref)
-        if ref.kind == INCIDENT and thing is not None and self.world.people is not None:
-            if thing.state == "present" and self.world.chance(self.world.faults.gap / 4):
-                in_the_gap(self.world.people, self.server, thing, thing.fields)
+        """Somebody edits just what we have read, or made."""
+        thing, people = self.server.things.get(ref), self.world.people
+        if thing is None or thing.state != "present" or ref.kind != INCIDENT or people is None:
+            return
+        if self.world.chance(self.world.faults.gap / 4):
+            in_the_gap(people, self.server, thing, thing.fields)
 
     def _hidden(self, ref: Ref) -> bool:
         """Whether the object is not shown to us now, although it is there."""
@@ -224,10 +225,13 @@ class ModelVendor:
             return self._written(thing)
 
         try:
-            return self._call(f"create {desired.kind} {mark.key}", act, write=True)
+            written = self._call(f"create {desired.kind} {mark.key}", act, write=True)
         except (RetryLater, Refused, Unauthorised):
             self.world.invariants.not_created(mark)
             raise
+        if written.ref is not None:
+            self._edited_after(written.ref)
+        return written
 
     def update(self, ref: Ref, update: Update) -> Written:
         self.world.ledger.update_sent(self, ref, update)
@@ -266,7 +270,13 @@ class ModelVendor:
                 self.world.ledger.updated(self, thing, update, changed)
             return self._written(thing)
 
-        return self._call(f"update {ref.id} {json.dumps(update.changes, sort_keys=True)}", act, write=True)
+        said = json.dumps(update.changes, sort_keys=True)
+        try:
+            return self._call(f"update {ref.id} {said}", act, write=True)
+        except Refused as e:
+            if e.field != "version":
+                self.world.invariants.refused(ref, said)
+            raise
 
     def _whole(self, thing: Thing, name: str, change: Json, update: Update) -> Json:
         """A map is written whole, as real clients do: what is neither desired nor changed goes."""

@@ -65,7 +65,7 @@ OF_PROMISES = (
     Mutant(
         "an unknown word is passed over", "promise 2", MERGE,
         "after.frozen[name] = e.word", "pass",
-        ("an unknown word is left alone",), needs=("refusals",),
+        ("an unknown word is left alone", BOUNDED), needs=("refusals",),
     ),
     # 3: no edit lost silently
     Mutant(
@@ -81,7 +81,7 @@ OF_PROMISES = (
     Mutant(
         "what held a field first is not said", "promise 3", OBSERVING,
         'case.say("first_shown", link.connection, link=link.id, cell=name, value=given.remote[name], rule="birth")', "pass",
-        (LOST,),
+        (LOST,), needs=("gap",),
     ),
     Mutant(
         "what we hold ourselves never changes", "promise 3", MERGE,

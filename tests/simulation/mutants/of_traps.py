@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.simulation.mutants.mutant import (
     APART,
     APPROVAL,
+    BOUNDED,
     ECHO,
     FENCING,
     HEARD,
@@ -94,8 +95,8 @@ OF_TRAPS = (
         (LOOKED, ONE), needs=("lost_after",),
     ),
     Mutant(
-        "a late twin stays open", "trap 3", SETTLE,
-        'set_timer(case.tx, "twins", link.id, due, {})', "_ = due",
+        "a late twin stays open", "trap 3", OBSERVING,
+        "(seen.ref.kind, seen.ref.id) for k in case.links.values()):\n        return", "seen.ref for k in ()) or True:\n        return",
         (ONE,), needs=("lands_late", "overdue"),
     ),
     Mutant(
@@ -221,7 +222,7 @@ OF_TRAPS = (
     Mutant(
         "the mark on a comment is not looked at", "trap 11", OBSERVING,
         "    if child.mark is not None:\n", "    if False:\n",
-        (ONCE, ONE),
+        (ONCE, ONE, BOUNDED), needs=("lost_after",),
     ),
     Mutant(
         "restricted comments are copied", "trap 11", PLANNING,
@@ -264,7 +265,7 @@ OF_TRAPS = (
     Mutant(
         "of several that fit, the first is taken", "trap 13", ADOPT,
         "if len(candidates) > 1:", "if False:",
-        ("adopted where one fits",),
+        ("adopted where one fits",), needs=("sprawl",),
     ),
     # 14: another integration on the same pair
     Mutant(
