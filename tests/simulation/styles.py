@@ -78,7 +78,7 @@ class Style:
         """Every word of theirs that people use for `name`."""
         relation = self.relations[INCIDENT][name]
         if name == "status" and self.workflow:
-            return sorted({word for pair in self.workflow for word in pair})
+            return sorted({word for pair in self.workflow for word in pair} - {UNKNOWN_WORD})
         assert isinstance(relation, Table)
         out: list[Json] = []
         for _, word in relation.pairs:
@@ -153,7 +153,7 @@ def pagerduty() -> Style:
 
 JIRA_MOVES = frozenset({
     ("To Do", "In Progress"), ("In Progress", "To Do"), ("In Progress", "In Review"), ("In Review", "In Progress"),
-    ("In Review", "Done"), ("Done", "Reopened"), ("Reopened", "In Progress"),
+    ("In Review", "Done"), ("Done", "Reopened"), ("Reopened", "In Progress"), (UNKNOWN_WORD, "In Progress"),
 })  # fmt: skip
 
 
