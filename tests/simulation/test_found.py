@@ -1,0 +1,106 @@
+"""What seeds of the simulation once found, each by name, as the shortest script that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hub.domain.values import COMMENT
+from hub.sync import desk
+from tests.simulation.rest import rows
+from tests.simulation.script import Play
+from tests.simulation.test_scenarios import begun
+
+
+def until(play: Play, happened: Callable[[], object], *, webhooks: bool = True) -> None:
+    """Goes on, second by second, until it has happened. webhooks: they come."""
+    for _ in range(200):
+        if happened():
+            return
+        play.world.tick(1)
+        while (webhooks and play.world.network.deliver_one()) or play.world.work():
+            pass
+    raise AssertionError("it never happened")
+
+
+def test_a_create_in_doubt_is_looked_for_when_its_incident_is_unlinked_and_linked_again() -> None:
+    """A note that PagerDuty took without an answer, let go of with its incident: linked again, it is there once."""
+    play = begun("unlink, relink")
+    play.fate("pd create comment", "lost_after")
+    play.says("jira", "said once")
+    until(play, lambda: play.journal("outcome_unknown"))
+    link = play.link("pd")
+    play.ask(lambda hub: desk.unlink(hub, link["id"], actor="ada"))
+    play.work()
+    play.world.ledger.relinked.update(k["id"] for k in rows(play.world, "SELECT id FROM links WHERE connection = 'pd'"))
+    play.ask(lambda hub: desk.relink(hub, "1", "pd", "primary", link["remote_id"], actor="ada"))
+    play.settle()
+    assert [c.fields["text"] for c in play.server("pd").of_kind(COMMENT)] == ["said once"]
+
+
+def test_an_object_that_is_found_after_its_incident_was_merged_says_nothing_for_the_winner() -> None:
+    """The card of the loser, in doubt until after the merge, was edited by a person: the winner's severity stays."""
+    play = begun("merged while in doubt")
+    play.fate("chat create incident", "lost_after")
+    other = {"title": "another", "severity": "SEV3", "services": ["mail"]}
+    play.people.intend(other)
+    play.ask(lambda hub: desk.open_incident(hub, other, actor="bob"))
+    until(play, lambda: play.journal("outcome_unknown"))
+    play.ask(lambda hub: desk.merge_incidents(hub, "2", "1", actor="ada"))
+    card = play.objects("chat")[-1]
+    play.server("chat").change(card, "severity", "SEV5", "cy")
+    play.settle()
+    assert play.fields()["severity"] == "SEV2"
+    assert rows(play.world, "SELECT slot FROM links WHERE remote_id = ?", card.ref.id)[0]["slot"] == "secondary-1"
+
+
+def test_a_walk_begins_anew_where_a_person_has_put_the_object_meanwhile() -> None:
+    """Moved back in Jira before the last step of a resolve: no step is taken that the workflow does not have."""
+    play = begun("moved in the middle of a walk")
+    play.during('jira update jira-1 {"status": "Done"}', lambda: play.at("jira", status="In Progress"))
+    play.edit(status="resolved")
+    play.end()
+    assert play.thing("jira").fields["status"] == {"resolved": "Done"}.get(str(play.fields()["status"]), "In Progress")
+
+
+def test_what_the_history_has_shown_is_not_taken_for_the_next_write_of_unknown_outcome() -> None:
+    """A reopen in the gap, found in PagerDuty's history, is written everywhere, even if that write is lost once."""
+    play = begun("history, judged once")
+    play.edit(status="acknowledged")
+    play.settle()
+    play.during('pd update pd-1 {"status": "resolved"}', lambda: play.at("pd", status="triggered"))
+    play.during('pd update pd-1 {"status": "resolved"}', lambda: play.fate("pd history", "lost_before"), moment="after")
+    play.fate('pd update pd-1 {"status": "triggered"}', "lost_before")
+    play.at("chat", status="resolved")
+    play.end()
+    assert play.fields()["status"] == "triggered"
+    assert play.thing("pd").fields["status"] == "triggered"
+
+
+def test_a_second_create_whose_worker_died_may_be_a_double_and_the_journal_says_so() -> None:
+    """Made and not answered, deleted by a person, made again by a worker that dies: two objects, and a line about it."""
+    play = begun("two creates and a crash")
+    play.fate("jira create comment", "lost_after")
+    play.ask(lambda hub: desk.add_comment(hub, "1", "said once", actor="bob"))
+    until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
+    (copy,) = play.server("jira").of_kind(COMMENT)
+    play.server("jira").delete(copy, "cy")
+    play.world.network.flights.clear()
+
+    def die() -> None:
+        play.world.stack[-1].dead = True
+
+    play.during("jira create comment", die, "after")
+    play.end()
+    assert len(play.server("jira").of_kind(COMMENT)) == 2
+    assert play.journal("possible_double")
+
+
+def test_a_conditional_write_that_came_too_late_is_no_dead_letter() -> None:
+    """The card has changed between our read and our write: it is read again, merged, and written, with nobody's help."""
+    play = begun("too late")
+    play.during("chat update", lambda: play.at("chat", severity="SEV4"))
+    play.edit(title="ours")
+    play.end()
+    assert (play.fields()["title"], play.fields()["severity"]) == ("ours", "SEV4")
+    assert play.thing("chat").fields["title"] == "ours"
+    assert not rows(play.world, "SELECT id FROM outbox WHERE state = 'dead'")
