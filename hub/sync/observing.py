@@ -150,7 +150,7 @@ def _merge(case: Case, link: Link, seen: Observation, started: datetime, ended: 
     item = case.items.get(str(link.item_id)) if link.item_id else None
     if link.secondary or (item is not None and item.kind != link.kind):
         # A merged object follows, and says nothing; an internal copy of a public update never changes the public words.
-        _shadow_only(link, seen)
+        _shadow_only(case, link, seen)
         return
     given = _seen(case, link, seen.fields, seen.consequences, started, ended, seen.actor)
     if item is None and not link.shadow and link.written_at is None:
@@ -201,10 +201,18 @@ def merge_adopted(case: Case, link: Link, seen: Observation) -> None:
     take_children(case, link, seen, {}, case.now, case.now)
 
 
-def _shadow_only(link: Link, seen: Observation) -> None:
-    shadow = {**link.shadow, **seen.fields}
-    if shadow != link.shadow:
-        link.shadow, link.rev = shadow, link.rev + 1
+def _shadow_only(case: Case, link: Link, seen: Observation) -> None:
+    """What it shows is kept, and nobody else hears of it. A word that no table knows is left alone here too."""
+    shadow, frozen = {**link.shadow, **seen.fields}, {}
+    for name, relation in case.hub.relations(link.connection, link.kind).items():
+        spec = FIELDS[link.kind].get(name)
+        try:
+            if spec is not None and name in shadow:
+                relation.backward(spec.default, shadow[name])
+        except UnknownWord as e:
+            frozen[name] = e.word
+    if (shadow, frozen) != (link.shadow, link.frozen):
+        link.shadow, link.frozen, link.rev = shadow, frozen, link.rev + 1
 
 
 # --- comments and updates -------------------------------------------------------------------------------------------

@@ -81,6 +81,7 @@ def one_object_per_link(world: World) -> None:
             world.violated(
                 "one object per link", f"{link['remote_id']} is a double, and no line in the journal says so"
             )
+    let_go = {(k["connection"], k["remote_id"]) for k in links.values() if k["state"] == "unlinked"}
     for mark, things in world.ledger.made.items():
         link = links.get(mark)
         if link is None:
@@ -94,7 +95,8 @@ def one_object_per_link(world: World) -> None:
             world.violated(
                 "one object per link", f"{[t.ref.id for t in things]} for one link, {unknown} unknown outcomes"
             )
-        open_things = [t for t in things if t.state == "present" and not _closed(server, t)]
+        there = [t for t in things if t.state == "present" and (server.name, t.ref.id) not in let_go]
+        open_things = [t for t in there if not _closed(server, t)]
         # What cannot be deleted there, a person must delete, and is told so.
         closable = link["kind"] == INCIDENT or server.capability(link["kind"]).deletes
         wanted_open = link["state"] in ("live", "frozen") and closable
