@@ -224,6 +224,11 @@ class Link(Record):
     def secondary(self) -> bool:
         return self.slot.startswith(("secondary", "twin"))
 
+    @property
+    def double(self) -> bool:
+        """A second object with our mark, which should not be there: it is closed, whatever becomes of the incident."""
+        return self.slot.startswith("twin")
+
 
 @dataclass
 class Outbox(Record):

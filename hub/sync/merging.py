@@ -6,7 +6,7 @@ from hub.domain.values import INCIDENT, Ref
 from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
-from hub.store.records import TOMBSTONES, save
+from hub.store.records import TOMBSTONES, Link, Outbox, save
 from hub.sync.case import open_case
 from hub.sync.hub import Hub
 
@@ -34,22 +34,30 @@ def merge_incidents(hub: Hub, loser_id: str, winner_id: str, *, source: str, act
         if loser is None or winner is None or loser.merged_into is not None or winner.merged_into is not None:
             return False
         taken = incident_rows.slots_of(tx, winner_id)
-        for link in incident_rows.links_of(tx, loser_id).values():
-            row = outbox_rows.open_for(tx, link.id)
-            unborn = link.remote_id is None and (row is None or row.first_sent_at is None)
-            if link.kind == INCIDENT and not unborn:
-                number = 1
-                while (link.connection, INCIDENT, f"secondary-{number}") in taken:
-                    number += 1
-                link.slot = f"secondary-{number}"
-                taken.add((link.connection, INCIDENT, link.slot))
+        links = incident_rows.links_of(tx, loser_id)
+        rows_of = {k: outbox_rows.open_for(tx, k) for k in links}
+        unborn = {k for k, link in links.items() if link.remote_id is None and _unsent(rows_of[k])}
+        homes = {
+            k.connection: k.id
+            for k in incident_rows.links_of(tx, winner_id).values()
+            if k.kind == INCIDENT and not k.secondary and k.state not in TOMBSTONES
+        }
+        for link in links.values():
+            if link.kind == INCIDENT and link.id not in unborn:
+                link.slot = _free(taken, link, "twin" if link.double else "secondary")
             elif link.kind == INCIDENT and link.state not in TOMBSTONES:
                 link.state, link.reason = "unlinked", "its incident was merged into another"
                 save(tx, link)
                 continue
             elif link.kind == INCIDENT:
                 continue
-            incident_rows.move_link(tx, link, row, winner_id)
+            elif (
+                link.state == "pending" and {link.id, link.parent_id} <= unborn
+            ):  # what it was to be written under will never be
+                link.parent_id = homes.get(link.connection, link.parent_id)
+            elif link.double:
+                link.slot = _free(taken, link, "twin")
+            incident_rows.move_link(tx, link, rows_of[link.id], winner_id)
         incident_rows.move_items(tx, loser_id, winner_id)
         incident_rows.mark_merged(tx, loser_id, winner_id)
     with open_case(hub, winner_id) as case:
@@ -60,3 +68,16 @@ def merge_incidents(hub: Hub, loser_id: str, winner_id: str, *, source: str, act
             case.incident.open = False
             case.say("merged_into", source, winner=winner_id, actor=actor)
     return True
+
+
+def _unsent(row: Outbox | None) -> bool:
+    return row is None or row.first_sent_at is None
+
+
+def _free(taken: set[tuple[str, str, str]], link: Link, word: str) -> str:
+    """The next slot of this sort that the winner has free; it is taken from now on."""
+    number = 1
+    while (link.connection, link.kind, f"{word}-{number}") in taken:
+        number += 1
+    taken.add((link.connection, link.kind, f"{word}-{number}"))
+    return f"{word}-{number}"

@@ -313,7 +313,7 @@ def twin(case: Case, link: Link, seen: Observation, started: datetime) -> None:
     """A second object with the same mark: it is closed (or deleted), and journaled."""
     if any((k.remote_kind, k.remote_id) == (seen.ref.kind, seen.ref.id) for k in case.links.values()):
         return
-    number = sum(k.slot.startswith("twin") for k in case.links.values()) + 1
+    number = 1 + max((int(k.slot.rpartition("-")[2]) for k in case.links.values() if k.double), default=0)
     double = case.new_link(
         link.connection, link.kind, f"twin-{number}", state="live", item_id=link.item_id, parent_id=link.parent_id,
         remote_kind=seen.ref.kind, remote_id=seen.ref.id, remote_parent=seen.ref.parent or "", url=seen.url,

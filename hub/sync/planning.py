@@ -161,12 +161,11 @@ def _planned(case: Case, link: Link) -> Planned:
     capabilities = hub.capabilities(link.connection)
     kind, relations = capabilities.kinds[link.kind], hub.relations(link.connection, link.kind)
     item_kind, fields = case.fields_of(link)
-    double = link.slot.startswith("twin")
-    if link.kind != INCIDENT and (double or fields.get("deleted")):
+    if link.kind != INCIDENT and (link.double or fields.get("deleted")):
         if kind.deletes:
             already = link.shadow.get("deleted") is True
             return Planned({} if already else {"deleted": True}, {}, {})
-        if capabilities.public or double:
+        if capabilities.public or link.double:
             return Planned({}, {}, {"text": "cannot be deleted there; a person may do it by hand"})
         fields = {**fields, "text": DELETED_TEXT}
     if not kind.edits:
@@ -174,7 +173,7 @@ def _planned(case: Case, link: Link) -> Planned:
     only, wanted = None, dict(fields)
     if link.secondary:
         only = frozenset({"status"})
-        if double:
+        if link.double:
             wanted["status"] = "resolved"
         elif fields.get("status") not in CLOSED:
             return Planned({}, {}, {})  # a merged ticket is closed together with the incident, and else left alone
@@ -233,6 +232,10 @@ def _plan_birth(case: Case, link: Link, *, observe_only: bool) -> None:
         _withdraw(case, link)
         return
     if link.state == "frozen":  # its create was refused; a replay makes it pending again
+        return
+    parent = case.links.get(str(link.parent_id))
+    if parent is not None and parent.state in TOMBSTONES:  # until that is linked again, there is no place for it
+        _withdraw(case, link)
         return
     closed = case.incident.fields.get("status") in CLOSED
     item = case.items.get(str(link.item_id)) if link.item_id else None

@@ -55,6 +55,8 @@ class Ledger:
     turn: int = 0
     writer_knows: int = 0
     """The version that the writer at work had been shown when it sent its write."""
+    adopted: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(system, object of a person's) → when it was taken in, in the order of everything."""
     merged_at: dict[str, int] = field(default_factory=dict)
     """Link → when it came to another incident, in microseconds."""
     taken: dict[tuple[str, str, str], int] = field(default_factory=dict)
@@ -164,6 +166,8 @@ class Ledger:
         for row in rows:
             if row.new is None:
                 continue
+            if row.table == "links" and row.new["remote_id"] and (row.old is None or not row.old["remote_id"]):
+                self.adopted[row.new["connection"], row.new["remote_id"]] = self.next_turn()
             if row.table == "links" and row.old is not None and row.new["slot"] != row.old["slot"]:
                 self.merged_at[row.key] = self.world.invariants._now()
             if row.table in ("incidents", "comments", "updates"):

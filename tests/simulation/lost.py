@@ -54,6 +54,8 @@ def _field(world: World, server: Server, thing: Thing, name: str, incident: str)
                 continue
             if (server.name, entry.id) in world.ledger.agreed:
                 continue
+            if after is None and _before_adoption(world, server, thing, entry):
+                continue  # what was no longer there when it was taken in says nothing against what we hold
             if world.ledger.tried(server.name, thing.ref, name, entry.after):
                 continue
             world.coverage.checks[NAME] += 1
@@ -106,6 +108,12 @@ def _consequence_when_shown(world: World, thing: Thing, name: str, entry: Entry)
     shown = min((v for v in world.ledger.saw[thing.ref] if v >= entry.version), default=None)
     view = next((v for v in thing.views if v.version == shown), None)
     return view is not None and name in view.consequences
+
+
+def _before_adoption(world: World, server: Server, thing: Thing, entry: Entry) -> bool:
+    """Whether a person's own object was edited before it was taken in."""
+    taken_in = world.ledger.adopted.get((server.name, thing.ref.id), 0)
+    return thing.mark is None and world.ledger.turns[server.name, entry.id] < taken_in
 
 
 def _observable(world: World, server: Server, thing: Thing, entry: Entry, end: Entry | None, gap: Gap) -> bool:

@@ -208,7 +208,7 @@ OF_TRAPS = (
     ),
     Mutant(
         "the loser keeps its links", "trap 10", "hub/sync/merging.py",
-        "            incident_rows.move_link(tx, link, row, winner_id)", "            pass",
+        "            incident_rows.move_link(tx, link, rows_of[link.id], winner_id)", "            pass",
         ("merged incidents are one", APART),
     ),
     # 11: comments
@@ -231,7 +231,7 @@ OF_TRAPS = (
     ),
     Mutant(
         "a deleted comment stays in the copies", "trap 11", PLANNING,
-        'if link.kind != INCIDENT and (double or fields.get("deleted")):', "if link.kind != INCIDENT and double:",
+        'if link.kind != INCIDENT and (link.double or fields.get("deleted")):', "if link.kind != INCIDENT and link.double:",
         (APART,),
     ),
     # 12: 404 is not "deleted"
