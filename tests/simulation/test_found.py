@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hub.domain.values import COMMENT
+from hub.domain.values import COMMENT, INCIDENT
 from hub.sync import desk
 from tests.simulation.rest import rows
 from tests.simulation.script import Play
+from tests.simulation.styles import posts_only, teams
 from tests.simulation.test_scenarios import begun
 
 
@@ -113,3 +114,39 @@ def test_a_conditional_write_that_came_too_late_is_no_dead_letter() -> None:
     assert (play.fields()["title"], play.fields()["severity"]) == ("ours", "SEV4")
     assert play.thing("chat").fields["title"] == "ours"
     assert not rows(play.world, "SELECT id FROM outbox WHERE state = 'dead'")
+
+
+def test_a_double_stays_a_double_when_its_incident_is_merged_into_another() -> None:
+    """Two tickets of ours for one incident, which is then merged: the second is closed, though the incident goes on."""
+    play = begun("a double, merged")
+    other = {"title": "another", "severity": "SEV2", "services": ["mail"]}
+    play.people.intend(other)
+    play.ask(lambda hub: desk.open_incident(hub, other, actor="bob"))
+    play.settle()
+    mine = play.thing("jira", 2)
+    second = play.server("jira").make(INCIDENT, dict(mine.fields), "hub:by a request that came late", mark=mine.mark)
+    play.fate(f"jira glance {second.ref.id}", "unavailable")
+    until(play, lambda: play.journal("double"))
+    play.ask(lambda hub: desk.merge_incidents(hub, "2", "1", actor="ada"))
+    play.settle()
+    assert second.fields["status"] == "Done"
+    assert play.fields()["status"] == "triggered"
+
+
+def test_a_comment_that_waited_for_the_losers_thread_goes_into_the_winners() -> None:
+    """A room where the hub can only post: what could not be said of the loser when it was merged is said of the winner."""
+    play = Play("a comment, merged", styles={"chat": posts_only(teams())})
+    play.open()
+    other = {"title": "another", "severity": "SEV2", "services": ["mail"]}
+    play.people.intend(other)
+    play.ask(lambda hub: desk.open_incident(hub, other, actor="bob"))
+    play.settle()
+    play.world.dead = {"chat"}
+    play.ask(lambda hub: desk.add_comment(hub, "2", "said meanwhile", actor="bob"))
+    play.world.tick(1)
+    while play.world.work():
+        pass
+    play.ask(lambda hub: desk.merge_incidents(hub, "2", "1", actor="ada"))
+    play.world.dead = set()
+    play.settle()
+    assert [c.fields["text"] for c in play.server("chat").of_kind(COMMENT)] == ["said meanwhile"]
