@@ -25,6 +25,9 @@ from hub.sync import health
 from hub.sync.case import Case, case_in, finish, new_case, send_wakes
 from hub.sync.hub import Hub
 from hub.sync.observing import bind, merge_adopted, twin
+from hub.sync.planning import let_go_of_create
+
+BEING_CREATED = "an object is being created for this incident there just now; look at that in a minute, and try again"
 
 TRIES = 5
 """How often an object that is not shown to us is looked for before it is left alone."""
@@ -191,6 +194,13 @@ def link_to(hub: Hub, tx: Tx, stranger: Stranger, incident_id: str, seen: Observ
     """The stranger becomes the incident's link there; what it says is merged as an edit of unknown age."""
     case = case_in(hub, tx, incident_id)
     if case is None:
+        return None
+    link = case.incident_link(stranger.connection)
+    if link is not None and link.remote_id is not None and link.state not in TOMBSTONES:
+        stranger.reason = f"{case.incident.name} shows {link.remote_id} there; unlink that first"
+        return None
+    if link is not None and not let_go_of_create(case, link):
+        stranger.reason = BEING_CREATED
         return None
     link = _new_link(case, stranger, seen)
     case.say("adopted", stranger.connection, link=link.id, id=stranger.remote_id)

@@ -279,6 +279,17 @@ def _plan_repost(case: Case, link: Link, *, observe_only: bool) -> None:
 # --- intentions -----------------------------------------------------------------------------------------------------
 
 
+def let_go_of_create(case: Case, link: Link) -> bool:
+    """A person has named the object: nothing is created for this link any more. False while that is just being done. (One of
+    unknown outcome that turns up after all carries the link's mark, and is closed as a double.)"""
+    row = case.outbox.get(link.id)
+    if row is not None and row.op == "create":
+        if row.state == "claimed":
+            return False
+        end(case, row, "withdrawn")
+    return True
+
+
 def _withdraw(case: Case, link: Link) -> None:
     row = case.outbox.get(link.id)
     link.behind_since = None

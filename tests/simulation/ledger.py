@@ -84,7 +84,7 @@ class Ledger:
     unheard: set[Ref] = field(default_factory=set)
     """Deleted objects whose webhook was lost: where a vendor hides them, only a read can tell."""
     absent: set[Ref] = field(default_factory=set)
-    """Objects that a read has shown as not there."""
+    """Objects that the last read has shown as not there."""
     was_unlinked: set[str] = field(default_factory=set)
     """Ids of objects that were for a time not linked: nobody looked there meanwhile."""
     last_activity: float = 0.0
@@ -107,6 +107,8 @@ class Ledger:
             self.shown(child)
         if seen.state != "present":
             self.absent.add(seen.ref)
+        else:
+            self.absent.discard(seen.ref)
         if seen.version is not None:
             self.saw[seen.ref].add(int(seen.version))
 

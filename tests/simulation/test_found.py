@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from hub.domain.values import COMMENT, INCIDENT
 from hub.sync import desk
 from tests.simulation.rest import rows
@@ -150,3 +152,37 @@ def test_a_comment_that_waited_for_the_losers_thread_goes_into_the_winners() -> 
     play.world.dead = set()
     play.settle()
     assert [c.fields["text"] for c in play.server("chat").of_kind(COMMENT)] == ["said meanwhile"]
+
+
+def test_a_ticket_that_a_person_ties_to_an_incident_is_the_one_that_was_to_be_made() -> None:
+    """Jira is paused when the incident begins; a person names a ticket made by hand: no other is made for it."""
+    play = Play("tied before it was made")
+    play.world.dead = {"jira"}
+    play.open()
+    play.world.tick(1)
+    while play.world.work():
+        pass
+    play.world.dead = set()
+    fields = {"title": "by hand", "status": "To Do", "severity": "High", "services": ["JC-mail"], "tags": []}
+    ticket = play.server("jira").make(INCIDENT, fields, "cy", type="task")
+    play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
+    until(play, lambda: rows(play.world, "SELECT id FROM strangers WHERE state = 'ignored'"))
+    (stranger,) = rows(play.world, "SELECT id FROM strangers WHERE remote_id = ?", ticket.ref.id)
+    play.ask(lambda hub: desk.settle_stranger(hub, stranger["id"], "1", actor="ada"))
+    play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
+    play.settle()
+    assert play.objects("jira") == [ticket]
+    assert ticket.fields["title"] == play.fields()["title"]
+
+
+def test_a_slot_that_shows_an_object_takes_no_other() -> None:
+    """A person ties a second ticket to an incident that has one: refused, with what to do."""
+    play = begun("tied to what is taken")
+    fields = {"title": "by hand", "status": "To Do", "severity": "High", "services": ["JC-mail"], "tags": []}
+    ticket = play.server("jira").make(INCIDENT, fields, "cy", type="task")
+    until(play, lambda: rows(play.world, "SELECT id FROM strangers WHERE state = 'ignored'"))
+    (stranger,) = rows(play.world, "SELECT id FROM strangers WHERE remote_id = ?", ticket.ref.id)
+    with pytest.raises(desk.Conflict, match="unlink that first"):
+        play.ask(lambda hub: desk.settle_stranger(hub, stranger["id"], "1", actor="ada"))
+    play.settle()
+    assert play.link("jira")["remote_id"] != ticket.ref.id

@@ -11,11 +11,12 @@ from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
 from hub.store.records import TOMBSTONES, Link
+from hub.sync.adopt import BEING_CREATED
 from hub.sync.case import Case, open_case
 from hub.sync.desk import checks, shapes
 from hub.sync.desk.errors import Conflict, Invalid, NotFound
 from hub.sync.hub import Hub
-from hub.sync.planning import draft, end
+from hub.sync.planning import draft, let_go_of_create
 
 HERE = "hub"
 
@@ -115,23 +116,14 @@ def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, ac
             raise Conflict(f"that object is linked to this incident already, in slot {other.slot!r}")
         if link is None:
             link = case.new_link(connection, INCIDENT, place)
-        _let_go_of_create(case, link)
+        if not let_go_of_create(case, link):
+            raise Conflict(BEING_CREATED)
         _relink_copies(case, link, same=link.remote_id == name)
         link.state, link.reason, link.remote_kind, link.remote_id = "live", None, INCIDENT, name
         link.remote_parent, link.shadow, link.look_due, link.rev = "", {}, case.now, link.rev + 1
         case.say("relinked", HERE, link=link.id, id=name, actor=actor)
         case.wake("look", link.id)
     return show_link(hub, link.id)
-
-
-def _let_go_of_create(case: Case, link: Link) -> None:
-    """A person has named the object: nothing is created for this link any more. Raises Conflict while that is being done."""
-    row = case.outbox.get(link.id)
-    if row is None or row.op != "create":
-        return
-    if row.state == "claimed":
-        raise Conflict("an object is being created for this link just now; look at it in a minute, and link again")
-    end(case, row, "withdrawn")
 
 
 def _relink_copies(case: Case, link: Link, *, same: bool) -> None:
