@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from hub.domain.values import COMMENT, INCIDENT
+from hub.domain.values import COMMENT, INCIDENT, UPDATE
 from hub.sync import desk
+from tests.simulation.company import BLIND
 from tests.simulation.rest import rows
 from tests.simulation.script import Play
-from tests.simulation.styles import posts_only, teams
+from tests.simulation.styles import posts_only, statuspage, teams
 from tests.simulation.test_scenarios import begun
 
 
@@ -186,3 +187,20 @@ def test_a_slot_that_shows_an_object_takes_no_other() -> None:
         play.ask(lambda hub: desk.settle_stranger(hub, stranger["id"], "1", actor="ada"))
     play.settle()
     assert play.link("jira")["remote_id"] != ticket.ref.id
+
+
+def test_what_was_published_without_an_id_is_not_published_again_when_the_page_is_linked_again() -> None:
+    """A page that gives updates no id, unlinked and linked again: customers read each update once."""
+    blind = statuspage().with_kind(UPDATE, **BLIND)
+    play = begun("published without an id", styles={"page": blind})
+    draft = play.ask(lambda hub: desk.draft_update(hub, "1", "We are on it.", actor="cleo"))
+    play.world.ledger.published.add("We are on it.")
+    play.ask(lambda hub: desk.approve_update(hub, draft["id"], draft["content_hash"], actor="cleo"))
+    play.settle()
+    link = play.link("page")
+    play.ask(lambda hub: desk.unlink(hub, link["id"], actor="ada"))
+    play.settle()
+    play.world.ledger.relinked.update(k["id"] for k in rows(play.world, "SELECT id FROM links"))
+    play.ask(lambda hub: desk.relink(hub, "1", "page", "primary", link["remote_id"], actor="ada"))
+    play.settle()
+    assert [u.fields["text"] for u in play.server("page").of_kind(UPDATE)] == ["We are on it."]

@@ -133,10 +133,13 @@ def _relink_copies(case: Case, link: Link, *, same: bool) -> None:
         if child.reason != WITH_ITS_INCIDENT:
             continue
         child.reason = None
-        if same and child.remote_id is not None:
+        if same and (
+            child.remote_id is not None or child.written_at is not None
+        ):  # posted; not every vendor gives an id
             child.state = "live"
             continue
-        child.state, child.remote_kind, child.remote_id, child.shadow = "pending", None, None, {}
+        child.state, child.remote_kind, child.remote_id = "pending", None, None
+        child.shadow, child.rev = {}, child.rev + 1
         if same and child.id not in case.outbox:
             _doubt_again(case, child)
 
