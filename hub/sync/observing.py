@@ -211,8 +211,9 @@ def _shadow_only(case: Case, link: Link, seen: Observation) -> None:
                 relation.backward(spec.default, shadow[name])
         except UnknownWord as e:
             frozen[name] = e.word
-    if (shadow, frozen) != (link.shadow, link.frozen):
-        link.shadow, link.frozen, link.rev = shadow, frozen, link.rev + 1
+    consequences = sorted(seen.consequences)
+    if (shadow, frozen, consequences) != (link.shadow, link.frozen, link.consequences):
+        link.shadow, link.frozen, link.consequences, link.rev = shadow, frozen, consequences, link.rev + 1
 
 
 # --- comments and updates -------------------------------------------------------------------------------------------

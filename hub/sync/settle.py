@@ -177,6 +177,10 @@ def settle_read(
                 now_link.history = position
             mine.state, mine.last_sent_at, mine.unknowns = "due", None, 0
             mine.steps = None  # a walk goes on from where the object stands now
+            if now_link.rev == link.rev and not doubtful:  # nothing new was learnt: no reason to read again at once
+                mine.attempts += 1
+                mine.due_at = case.now + timedelta(seconds=health.backoff(case.hub, mine.attempts))
+                return False
             return True
         mine.due_at = now_link.look_due or case.now + timedelta(seconds=1)
         return False
