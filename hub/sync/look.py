@@ -63,6 +63,9 @@ def look(hub: Hub, link_id: str) -> None:
         doubtful = row is not None and (row.state, row.op) == ("unknown", "update") and mine.history is not None
         if row is not None and doubtful and not case.paused and case.connections[mine.connection].state == "enabled":
             # What we sent may have landed: `deliver` reads this object together with its history.
+            if mine.state == "unreachable" and seen.state == "present":
+                row.due_at = case.now  # it waited for the object to be shown again
+                case.wake("deliver", link_id)
             mine.look_due = max(row.due_at or case.now, case.now) + timedelta(seconds=adapter.capabilities.read_lag)
         else:
             take(case, mine, seen, revs, started, ended)

@@ -22,7 +22,7 @@ from hub.sync import health
 from hub.sync.backlinks import refresh
 from hub.sync.case import Case, open_case
 from hub.sync.hub import Hub
-from hub.sync.observing import bind, take, twin
+from hub.sync.observing import UNREACHABLE_AGAIN, bind, take, twin
 
 
 @contextlib.contextmanager
@@ -175,6 +175,9 @@ def settle_read(
                 _gap(case, now_link, was, landed, trail, since, ended)
             if trail:  # judged once: the next write of unknown outcome must not be found in what came before it
                 now_link.history = position
+            if doubtful and now_link.state == "unreachable":  # what is not shown tells nothing of our write
+                mine.due_at = now_link.look_due or case.now + timedelta(seconds=UNREACHABLE_AGAIN)
+                return False
             mine.state, mine.last_sent_at, mine.unknowns = "due", None, 0
             mine.steps = None  # a walk goes on from where the object stands now
             if now_link.rev == link.rev and not doubtful:  # nothing new was learnt: no reason to read again at once

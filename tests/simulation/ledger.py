@@ -38,6 +38,8 @@ class Ledger:
     world: World
     saw: dict[Ref, set[int]] = field(default_factory=lambda: defaultdict(set))
     """Versions of each object that the hub was shown."""
+    believed: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    """(system, object) → the versions that it took for true: some of what it is shown is too old to be used."""
     writer_saw: dict[tuple[str, int], int] = field(default_factory=dict)
     """(server, history entry) of a write of ours → the version that its writer had been shown last."""
     canon: dict[tuple[str, str], list[Canon]] = field(default_factory=lambda: defaultdict(list))
@@ -168,6 +170,8 @@ class Ledger:
         for row in rows:
             if row.new is None:
                 continue
+            if row.table == "links" and row.new["remote_id"] and row.new["version"]:
+                self.believed[row.new["connection"], row.new["remote_id"]].add(row.new["version"])
             if row.table == "links" and row.new["remote_id"] and (row.old is None or not row.old["remote_id"]):
                 self.adopted[row.new["connection"], row.new["remote_id"]] = self.next_turn()
             if row.table == "links" and row.old is not None and row.new["slot"] != row.old["slot"]:

@@ -48,7 +48,7 @@ def _field(world: World, server: Server, thing: Thing, name: str, incident: str)
                 continue  # superseded by a later edit of the same cell
             if not _observable(world, server, thing, entry, end, declared.gap):
                 continue
-            if _back_again(world, thing, cell, relation, entry, after) or _consequence_when_shown(
+            if _back_again(world, server, thing, cell, relation, entry, after) or _consequence_when_shown(
                 world, thing, name, entry
             ):
                 continue
@@ -92,10 +92,13 @@ def _ended(cell: str, relation: Relation, after: Json, later: list[Entry]) -> En
     return None
 
 
-def _back_again(world: World, thing: Thing, cell: str, relation: Relation, entry: Entry, after: Json) -> bool:
-    """Whether the edit only restored what the hub had been shown last: then there is nothing to be seen."""
+def _back_again(
+    world: World, server: Server, thing: Thing, cell: str, relation: Relation, entry: Entry, after: Json
+) -> bool:
+    """Whether the edit only restored what the hub had seen last: then there is nothing to be seen."""
     name, _, key = cell.partition("/")
-    shown = max((v for v in world.ledger.saw[thing.ref] if v < entry.version), default=None)
+    taken = world.ledger.believed[server.name, thing.ref.id]
+    shown = max((v for v in world.ledger.saw[thing.ref] if v < entry.version and str(v) in taken), default=None)
     view = next((v for v in thing.views if v.version == shown), None)
     if view is None:
         return False

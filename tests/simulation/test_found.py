@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -204,3 +205,19 @@ def test_what_was_published_without_an_id_is_not_published_again_when_the_page_i
     play.ask(lambda hub: desk.relink(hub, "1", "page", "primary", link["remote_id"], actor="ada"))
     play.settle()
     assert [u.fields["text"] for u in play.server("page").of_kind(UPDATE)] == ["We are on it."]
+
+
+def test_our_own_write_of_unknown_outcome_is_no_edit_although_the_object_was_not_shown_meanwhile() -> None:
+    """PagerDuty took our title without an answer, then hid the incident for a while: the title changed since stays."""
+    play = begun("in doubt and hidden")
+    play.fate("pd update", "lost_after")
+    play.edit(title="ours")
+    until(play, lambda: play.journal("outcome_unknown"))
+    thing, clock = play.thing("pd"), play.world.clock
+    play.world.hidden[thing.ref] = clock.now() + timedelta(seconds=200)
+    play.edit(title="newer")
+    until(play, lambda: play.link("pd")["state"] == "unreachable")
+    play.world.hidden.clear()
+    play.ask(lambda hub: desk.look_again(hub, play.link("pd")["id"]))
+    play.settle()
+    assert set(play.shown("title").values()) == {"newer"}
