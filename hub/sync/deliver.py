@@ -30,6 +30,7 @@ from hub.store.unit import Tx
 from hub.sync import health
 from hub.sync.context import context_of
 from hub.sync.hub import LEASE, Hub
+from hub.sync.observing import UNREACHABLE_AGAIN
 from hub.sync.settle import (
     settle_created,
     settle_error,
@@ -88,8 +89,16 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
             row.due_at = now + timedelta(seconds=wait)
             save(tx, row)
             return None
+        expired = row.state == "claimed"
+        if expired:  # a worker died, or came too late: it may have sent
+            row.unknowns += 1
+            row.last_sent_at = row.lease_until
         if link.state in TOMBSTONES:  # let go of meanwhile: nothing is read, looked for or sent there any more
             row.state, row.due_at, row.settled_at, row.error = "withdrawn", None, now, f"the link is {link.state}"
+            save(tx, row)
+            return None
+        if link.state == "unreachable" and (expired or row.state == "unknown"):  # `look` asks whether it is shown again
+            row.state, row.owner, row.due_at = "unknown", None, now + timedelta(seconds=UNREACHABLE_AGAIN)
             save(tx, row)
             return None
         parent = link_rows.get(tx, link.parent_id) if link.parent_id else None
@@ -102,10 +111,6 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
             )
             save(tx, row)
             return None
-        expired = row.state == "claimed"
-        if expired:  # a worker died, or came too late: it may have sent
-            row.unknowns += 1
-            row.last_sent_at = row.lease_until
         if row.state in ("claimed", "unknown") and row.op == "update" and row.last_sent_at is not None:
             decisive = row.last_sent_at + timedelta(seconds=hub.window(row.connection))
             if now < decisive:

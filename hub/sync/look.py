@@ -14,7 +14,7 @@ from hub.store.records import TOMBSTONES, Link, save
 from hub.sync import health
 from hub.sync.case import open_case
 from hub.sync.hub import Hub
-from hub.sync.observing import take
+from hub.sync.observing import shown_again, take
 
 
 def look(hub: Hub, link_id: str) -> None:
@@ -64,7 +64,8 @@ def look(hub: Hub, link_id: str) -> None:
         if row is not None and doubtful and not case.paused and case.connections[mine.connection].state == "enabled":
             # What we sent may have landed: `deliver` reads this object together with its history.
             if mine.state == "unreachable" and seen.state == "present":
-                row.due_at = case.now  # it waited for the object to be shown again
+                shown_again(case, mine)
+                row.due_at = case.now
                 case.wake("deliver", link_id)
             mine.look_due = max(row.due_at or case.now, case.now) + timedelta(seconds=adapter.capabilities.read_lag)
         else:

@@ -61,8 +61,7 @@ def take(
         _not_there(case, link, seen)
         return True
     if link.state == "unreachable":
-        link.state, link.reason = "live", None
-        case.say("reachable", link.connection, link=link.id)
+        shown_again(case, link)
     link.url, link.version = seen.url or link.url, seen.version or link.version
     link.terminal = seen.terminal
     _merge(case, link, seen, started, ended)
@@ -85,6 +84,12 @@ def _not_there(case: Case, link: Link, seen: Observation) -> None:
         link.state, link.reason = "unreachable", "the vendor does not show it: deleted, moved, or not allowed to us"
         case.say("unreachable", link.connection, link=link.id)
     link.look_due = case.now + timedelta(seconds=UNREACHABLE_AGAIN)
+
+
+def shown_again(case: Case, link: Link) -> None:
+    """An object that could not be seen is there."""
+    link.state, link.reason = "live", None
+    case.say("reachable", link.connection, link=link.id)
 
 
 def gone(case: Case, link: Link, source: str, actor: str | None = None) -> None:
