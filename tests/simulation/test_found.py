@@ -222,3 +222,33 @@ def test_our_own_write_of_unknown_outcome_is_no_edit_although_the_object_was_not
     play.settle()
     assert set(play.shown("title").values()) == {"newer"}
     assert not play.journal("overruled")
+
+
+def test_a_ticket_that_is_linked_again_is_known_from_before() -> None:
+    """Unlinked in the middle of our walk to "Done" and linked again: the step that it stands at is no person's edit."""
+    play = begun("linked again in a walk")
+    link = play.link("jira")
+    play.fate('jira update jira-1 {"status": "In Review"}', "lost_before")
+    play.edit(status="resolved")
+    until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
+    play.ask(lambda hub: desk.unlink(hub, link["id"], actor="ada"))
+    play.world.ledger.relinked.update(k["id"] for k in rows(play.world, "SELECT id FROM links"))
+    play.ask(lambda hub: desk.relink(hub, "1", "jira", "primary", link["remote_id"], actor="ada"))
+    play.settle()
+    assert play.fields()["status"] == "resolved"
+    assert play.thing("jira").fields["status"] == "Done"
+
+
+def test_another_ticket_is_not_judged_by_what_the_last_one_showed() -> None:
+    """Tied to another object: its own words count as in an adoption, and nothing of the old one is written there."""
+    play = begun("another ticket")
+    link, old = play.link("jira"), play.thing("jira")
+    fields = {"title": "by hand", "status": "To Do", "severity": "High", "services": ["JC-mail"], "tags": ["vip"]}
+    other = play.server("jira").make(INCIDENT, fields, "cy", type="task")
+    play.ask(lambda hub: desk.unlink(hub, link["id"], actor="ada"))
+    play.world.ledger.relinked.update(k["id"] for k in rows(play.world, "SELECT id FROM links"))
+    play.ask(lambda hub: desk.relink(hub, "1", "jira", "primary", other.ref.id, actor="ada"))
+    play.settle()
+    assert play.fields()["tags"] == ["vip"]
+    assert old.fields["tags"] in (None, [])
+    assert other.fields["title"] == play.fields()["title"]

@@ -16,7 +16,7 @@ from hub.sync.case import Case, open_case
 from hub.sync.desk import checks, shapes
 from hub.sync.desk.errors import Conflict, Invalid, NotFound
 from hub.sync.hub import Hub
-from hub.sync.planning import draft, let_go_of_create
+from hub.sync.planning import draft, end, let_go_of_create
 
 HERE = "hub"
 
@@ -118,12 +118,27 @@ def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, ac
             link = case.new_link(connection, INCIDENT, place)
         if not let_go_of_create(case, link):
             raise Conflict(BEING_CREATED)
-        _relink_copies(case, link, same=link.remote_id == name)
+        same = link.remote_id == name
+        if not same:
+            _forget(case, link)
+        _relink_copies(case, link, same=same)
         link.state, link.reason, link.remote_kind, link.remote_id = "live", None, INCIDENT, name
-        link.remote_parent, link.shadow, link.look_due, link.rev = "", {}, case.now, link.rev + 1
+        link.remote_parent, link.look_due, link.rev = "", case.now, link.rev + 1
         case.say("relinked", HERE, link=link.id, id=name, actor=actor)
         case.wake("look", link.id)
     return show_link(hub, link.id)
+
+
+def _forget(case: Case, link: Link) -> None:
+    """What was known, held or under way belongs to the object that the link showed before."""
+    row = case.outbox.get(link.id)
+    if row is not None and row.state == "claimed":
+        raise Conflict("that object is being written to just now; try again in a minute")
+    if row is not None:
+        end(case, row, "withdrawn")
+    link.shadow, link.held, link.frozen, link.refused, link.consequences = {}, {}, {}, {}, []
+    link.version = link.history = link.url = link.seen_at = link.written_at = None
+    link.terminal = False
 
 
 def _relink_copies(case: Case, link: Link, *, same: bool) -> None:
