@@ -23,7 +23,7 @@ if engine.dialect.name == "sqlite":
     @event.listens_for(engine, "connect")
     def _durable(dbapi: sqlite3.Connection, record: Any) -> None:
         dbapi.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=4000"):
+        for pragma in ("busy_timeout=4000", "journal_mode=WAL", "synchronous=FULL"):
             dbapi.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
