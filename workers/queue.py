@@ -31,7 +31,7 @@ from typing import Any
 
 import redis
 from rq import Queue, SimpleWorker
-from rq.exceptions import NoSuchJobError, StopRequested
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -67,6 +67,15 @@ BLIND_SECONDS = 1.0
 """After a failure Redis is left alone this long, so that a webhook's answer does not wait for it again and again."""
 
 
+NEXT = """
+local id = redis.call('LPOP', KEYS[1])
+while id and redis.call('DEL', ARGV[1] .. id) == 0 do id = redis.call('LPOP', KEYS[1]) end
+return id
+"""
+"""Takes the first job that is still there out of a queue (one that waited too long has gone), and says its id, which is made of
+the duty and the name."""
+
+
 _stopping = threading.Event()
 """Set when this process's worker was asked to stop: it takes no further name."""
 
@@ -89,6 +98,7 @@ class RqWake:
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._redis = connect(url)
+        self._next = self._redis.register_script(NEXT)
         self._clock = clock
         self._queues: dict[str, Queue] = {}
         self._blind_until: float | None = None
@@ -110,6 +120,7 @@ class RqWake:
                 self._queue(duty).enqueue_call(
                     JOB,
                     args=(duty, name),
+                    job_id=f"{duty}_{name}_{round(self._clock.now().timestamp() * 1e6):x}",
                     timeout=JOB_SECONDS,
                     ttl=COALESCE_SECONDS,
                     result_ttl=0,
@@ -158,19 +169,15 @@ class RqWake:
         worker is to stop. What is taken and then lost is found by the sweep."""
         if _stopping.is_set():
             return None
-        queue = self._queue(duty)
         try:
-            while isinstance(waiting := self._redis.lpop(queue.key), bytes):
-                try:
-                    job = Job.fetch(waiting.decode(), connection=self._redis, serializer=JSONSerializer)
-                except NoSuchJobError:
-                    continue  # it had waited too long
-                self._redis.delete(job.key)
-                duty, name = job.args
-                return duty, name
+            taken = self._next(keys=[self._queue(duty).key], args=[Job.redis_job_namespace_prefix])
         except redis.RedisError as e:
             self._missed(e)
-        return None
+            return None
+        if not isinstance(taken, bytes):
+            return None
+        duty, _, rest = taken.decode().partition("_")
+        return duty, rest.rpartition("_")[0]
 
 
 class NoWake:

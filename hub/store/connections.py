@@ -18,7 +18,8 @@ _NAME = bindparam("name", type_=connections.c.name.type)
 GET = Ready(select(connections).where(connections.c.name == _NAME))
 EVERY = Ready(select(connections).order_by(connections.c.name))
 _PAUSED = select(switches.c.value).where(text("switches.name = 'paused'")).scalar_subquery().label("paused")
-GET_PAUSED = Ready(select(connections, _PAUSED).where(connections.c.name == _NAME))
+_OF_LINK = select(links.c.connection).where(links.c.id == bindparam("id", type_=links.c.id.type)).scalar_subquery()
+OF_LINK = Ready(select(connections, _PAUSED).where(connections.c.name == _OF_LINK))
 EVERY_PAUSED = Ready(select(connections, _PAUSED).order_by(connections.c.name))
 SWITCH = Ready(select(switches.c.value).where(switches.c.name == _NAME))
 CURSOR = Ready(select(cursors).where(cursors.c.connection == _NAME))
@@ -50,18 +51,15 @@ def every(tx: Tx) -> dict[str, Connection]:
     return {row.name: row for row in records.every(tx, Connection, EVERY)}
 
 
-def get_and_pause(tx: Tx, name: str) -> tuple[Connection | None, bool]:
-    """(the connection, whether the global pause is on), in one question."""
-    for columns in GET_PAUSED.mappings(tx, name=name):
-        pause = columns.pop("paused")
-        return records.loaded(Connection, columns), bool(pause)
-    return None, False
-
-
 def every_and_pause(tx: Tx) -> tuple[dict[str, Connection], bool]:
     """(every connection by its name, whether the global pause is on), in one question."""
+    return known(EVERY_PAUSED.mappings(tx))
+
+
+def known(rows: list[dict[str, Any]]) -> tuple[dict[str, Connection], bool]:
+    """(connections by name, whether the global pause is on), from the answer to a question with `paused` in it."""
     found, pause = {}, False
-    for columns in EVERY_PAUSED.mappings(tx):
+    for columns in rows:
         pause = bool(columns.pop("paused"))
         found[columns["name"]] = records.loaded(Connection, columns)
     return found, pause

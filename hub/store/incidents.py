@@ -106,11 +106,6 @@ def links_of(tx: Tx, incident_id: str, *, lock: bool = False) -> dict[str, Link]
     return {link.id: link for link in every(tx, Link, LOCK_LINKS if lock else LINKS, id=incident_id)}
 
 
-def homes_of(tx: Tx, incident_id: str) -> list[tuple[str, str, str | None, str, dict[str, Json]]]:
-    """(id, connection, url, state, shadow) of the links that show the incident itself."""
-    return HOMES.rows(tx, id=incident_id)
-
-
 def add_revision(tx: Tx, item: Item, at: datetime, source: str, actor: str | None) -> None:
     ADD_REVISION.change(
         tx, item_id=item.id, rev=item.rev, kind=item.kind, at=at, source=source, actor=actor, fields=item.fields

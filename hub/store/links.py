@@ -75,6 +75,12 @@ def hint(tx: Tx, link_id: str, when: datetime) -> None:
     HINT.change(tx, id=link_id, at=when)
 
 
+def shown_at(tx: Tx, connection: str) -> list[str]:
+    """The ids of all links that show an incident there."""
+    shown = (links.c.connection == connection, links.c.kind == "incident", links.c.state.in_(("live", "frozen")))
+    return list(tx.scalars(select(links.c.id).where(*shown, links.c.remote_id.is_not(None)).order_by(links.c.id)))
+
+
 def hint_all(tx: Tx, dues: Mapping[str, datetime]) -> None:
     """Each of these links is to be looked at (again) at its time. All are locked first, in the order in which cases lock
     theirs, and touched once: two who lock the same rows in different orders wait for each other, and who touches a row twice

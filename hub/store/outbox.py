@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, func, select, text
 
 from hub.store.ready import Ready
-from hub.store.records import Outbox, every, one, read
+from hub.store.records import Outbox, one, read
 from hub.store.tables import links, outbox
 from hub.store.unit import Tx
 
@@ -20,10 +20,10 @@ OPEN_FOR = Ready(
     .where(outbox.c.link_id == bindparam("id", type_=outbox.c.id.type), _OPEN)
     .with_for_update(key_share=True)
 )
+# locked: who decides what to do with an intention must know whether a worker has just claimed it. After the incident.
 OPEN_OF_INCIDENT = Ready(
     select(outbox).where(outbox.c.link_id.in_(_OF_INCIDENT), _OPEN).with_for_update(key_share=True)
 )
-NEXT_DUE = Ready(select(outbox.c.due_at).where(outbox.c.link_id == bindparam("id", type_=outbox.c.id.type), _OPEN))
 FLYING = Ready(
     select(outbox.c.lease_until).where(
         outbox.c.link_id == bindparam("id", type_=outbox.c.id.type), text("outbox.state = 'claimed'")
@@ -45,18 +45,6 @@ def flying_until(tx: Tx, link_id: str) -> datetime | None:
     """When the lease ends under which somebody writes to the link's object right now; None if nobody does."""
     found = FLYING.first(tx, id=link_id)
     return found[0] if found else None
-
-
-def next_due(tx: Tx, link_id: str) -> datetime | None:
-    """When the link's open intention is due; None if there is none."""
-    found = NEXT_DUE.first(tx, id=link_id)
-    return found[0] if found else None
-
-
-def open_of_incident(tx: Tx, incident_id: str) -> dict[str, Outbox]:
-    """link id → its open intention, locked, for the links of one incident: who decides what to do with an intention must
-    know whether a worker has just claimed it. Lock the incident first."""
-    return {row.link_id: row for row in every(tx, Outbox, OPEN_OF_INCIDENT, id=incident_id)}
 
 
 def get(tx: Tx, outbox_id: str) -> Outbox | None:

@@ -56,6 +56,8 @@ class Ready:
             given = tuple([process(values[name]) if process else values[name] for name, process in compiled.given])
         else:
             given = {name: process(values[name]) if process else values[name] for name, process in compiled.given}
+        if tx.hurried:
+            tx.cursor = tx.driver.cursor()  # the last one's answer is still to come
         cursor = tx.cursor
         for told in tx.told:
             told(tx.sa, cursor, compiled.sql, given, None, False)
@@ -91,6 +93,29 @@ class Ready:
         """Carries out an insert, update or delete; returns how many rows it touched."""
         self._run(tx, values)
         return int(tx.cursor.rowcount)
+
+
+class Together:
+    """Several questions at once. A server is asked all of them before the first answer is waited for; a file is asked each
+    when its answer is wanted."""
+
+    def __init__(self, tx: Tx, *asked: tuple[Ready, dict[str, Any]]) -> None:
+        self._tx, self._asked = tx, asked
+        self._answers: list[tuple[_Compiled, Any]] | None = None
+        if tx.pipelines:
+            self._answers = []
+            with tx.driver.pipeline():
+                for ready, values in asked:
+                    tx.cursor = tx.driver.cursor()
+                    self._answers.append((ready._run(tx, values), tx.cursor))
+
+    def mappings(self, number: int) -> list[dict[str, Any]]:
+        """The answer to one of them: every row, as column → value."""
+        if self._answers is None:
+            ready, values = self._asked[number]
+            return ready.mappings(self._tx, **values)
+        compiled, cursor = self._answers[number]
+        return [compiled.mapping(row) for row in cursor.fetchall()]
 
 
 def _compile(statement: Any, dialect: Dialect) -> _Compiled:

@@ -116,6 +116,7 @@ class Tx:
         self._begin = begin
         self.told: tuple[Callable[..., Any], ...] = ()
         """Who wants to hear of every statement (`before_cursor_execute`)."""
+        self._pipeline: Any = None
 
     def begin(self) -> None:
         """Every statement from here on sees one state."""
@@ -124,13 +125,39 @@ class Tx:
         if self._begin is not None:
             self.cursor.execute(self._begin)
 
+    @property
+    def pipelines(self) -> bool:
+        """Whether statements may be sent before the last one's answer is there. Not where somebody watches each of them."""
+        return self.dialect.name == "postgresql" and not self.told
+
+    @property
+    def hurried(self) -> bool:
+        """Whether `hurry` has been called."""
+        return self._pipeline is not None
+
+    def hurry(self) -> None:
+        """From here on nobody waits for the answer to a change: what is wrong with one is raised with the commit. (Where the
+        database is a server, each wait costs more than the change.)"""
+        if self.pipelines and self._pipeline is None:
+            self._pipeline = self.driver.pipeline()
+            self._pipeline.__enter__()
+
+    def _answered(self) -> None:
+        """Waits for what is still to be answered. Raises what went wrong first."""
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            pipeline.__exit__(None, None, None)
+
     def commit(self) -> None:
         if self.sa.in_transaction():
             self.sa.commit()
         else:
             self.driver.commit()
+        self._answered()
 
     def rollback(self) -> None:
+        with contextlib.suppress(self.errors):
+            self._answered()
         if self.sa.in_transaction():
             self.sa.rollback()
         else:

@@ -21,7 +21,7 @@ from hub.domain.values import INCIDENT, Fields, Json
 from hub.store import connections as connection_rows
 from hub.store import incidents as incident_rows
 from hub.store import journal
-from hub.store import outbox as outbox_rows
+from hub.store.cases import gather
 from hub.store.journal import Line
 from hub.store.records import Comment, Connection, Incident, Item, Link, Outbox, UpdateItem, save
 from hub.store.unit import Tx
@@ -173,6 +173,7 @@ class Case:
 
     def close(self) -> None:
         """Writes everything that changed; the caller commits."""
+        self.tx.hurry()
         self._flush_incident()
         if self.lines:
             journal.append(self.tx, self.incident, self.now, self.lines, self.hub.ids)
@@ -219,22 +220,13 @@ def open_case(hub: Hub, incident_id: str, *, plan: bool = True) -> Iterator[Case
 
 def case_in(hub: Hub, tx: Tx, incident_id: str) -> Case | None:
     """A case within a transaction that is already open; the caller ends it by `finish`, commits, and calls `send_wakes`."""
-    incident = incident_rows.lock(tx, incident_id)
-    if incident is None:
+    rows, now = gather(tx, incident_id), hub.clock.now()
+    if rows is None:
         return None
-    links = incident_rows.links_of(tx, incident_id, lock=True)
-    items, now = incident_rows.items_of(tx, incident_id), hub.clock.now()
-    if incident.updated_at > now:
-        _bring_back(now, incident, *items.values())
-    connections, paused = connection_rows.every_and_pause(tx)
+    if rows.incident.updated_at > now:
+        _bring_back(now, rows.incident, *rows.items.values())
     return Case(
-        hub, tx, incident,
-        items=items,
-        links=links,
-        outbox=outbox_rows.open_of_incident(tx, incident_id),
-        connections=connections,
-        paused=paused,
-        now=now,
+        hub, tx, rows.incident, rows.items, rows.links, rows.outbox, rows.connections, rows.paused, now
     )  # fmt: skip
 
 

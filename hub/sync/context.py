@@ -5,6 +5,7 @@ from __future__ import annotations
 from hub.domain.plan import birth
 from hub.domain.values import Fields, Json
 from hub.store import incidents as incident_rows
+from hub.store.cases import facts
 from hub.store.records import Link, Outbox
 from hub.store.unit import Tx
 from hub.sync.hub import Hub
@@ -12,10 +13,9 @@ from hub.sync.hub import Hub
 
 def context_of(hub: Hub, tx: Tx, link: Link, row: Outbox | None) -> tuple[dict[str, Json], dict[str, Json]]:
     """(what texts and cards may want to know, the whole desired object in their words). Also fills in on whose behalf."""
-    incident = incident_rows.get(tx, link.incident_id)
+    incident, homes = facts(tx, link.incident_id)
     if incident is None:
         return {}, {}
-    homes = incident_rows.homes_of(tx, link.incident_id)
     item = incident_rows.item(tx, link.item_id) if link.item_id else None
     fields = item.fields if item else incident.fields
     capabilities = hub.capabilities(link.connection)
@@ -25,12 +25,12 @@ def context_of(hub: Hub, tx: Tx, link: Link, row: Outbox | None) -> tuple[dict[s
         "number": incident.name,
         "url": f"{base}/incidents/{incident.name}" if base else "",
         "links": [
-            {"title": connection, "url": url, "system": hub.config.connections[connection].vendor}
-            for id, connection, url, state, _ in homes
-            if url and id != link.id and state in ("live", "frozen")
+            {"title": k["connection"], "url": k["url"], "system": hub.config.connections[k["connection"]].vendor}
+            for k in homes
+            if k["url"] and k["id"] != link.id and k["state"] in ("live", "frozen")
         ],
         "author": item.author if item else None,
-        "status": next((shadow.get("status") for id, _, _, _, shadow in homes if id == link.parent_id), None),
+        "status": next((k["shadow"].get("status") for k in homes if k["id"] == link.parent_id), None),
     }
     if item is not None and item.kind != link.kind:
         context["author"] = f"{item.author or item.origin} (published update)"

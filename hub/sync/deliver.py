@@ -21,10 +21,10 @@ from hub.domain.values import INCIDENT, Actor, Change, Fields, Json, Mark, Obser
 from hub.domain.values import Desired as DesiredObject
 from hub.domain.values import Update as UpdateRequest
 from hub.ports import Glances, Historian, Walks
-from hub.store import connections as connection_rows
 from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
+from hub.store.cases import Claimable
 from hub.store.records import TOMBSTONES, Connection, Link, Outbox, save
 from hub.store.unit import Tx
 from hub.sync import health
@@ -60,15 +60,8 @@ def deliver(hub: Hub, link_id: str) -> None:
     """Carries out the link's due intention, and the next ones as long as there are any."""
     for _ in range(ROUNDS):
         claim = _claim(hub, link_id)
-        if claim is None or not _carry_out(hub, claim) or not _more(hub, link_id):
+        if claim is None or not _carry_out(hub, claim):
             return
-
-
-def _more(hub: Hub, link_id: str) -> bool:
-    """Whether there is something else to do for the link at once: a look, where a claim would take the write lock."""
-    with hub.store.reading() as tx:
-        due = outbox_rows.next_due(tx, link_id)
-    return due is not None and due <= hub.clock.now()
 
 
 # --- claim ----------------------------------------------------------------------------------------------------------
@@ -77,11 +70,11 @@ def _more(hub: Hub, link_id: str) -> bool:
 def _claim(hub: Hub, link_id: str) -> Claim | None:
     now = hub.clock.now()
     with hub.store.unit() as tx:
-        row = outbox_rows.open_for(tx, link_id)
+        asked = Claimable(tx, link_id)
+        row = asked.intention()
         if row is None or row.due_at is None or row.due_at > now:
             return None
-        link = link_rows.get(tx, link_id)
-        connection, paused = connection_rows.get_and_pause(tx, row.connection)
+        link, (connection, paused) = asked.link(), asked.connection()
         if link is None or connection is None or row.connection not in hub.adapters:
             return None
         wait = _must_wait(hub, tx, row, connection, paused, now)
@@ -123,6 +116,7 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
         row.attempts += 1
         if row.op == "create" and row.first_sent_at is None:
             row.first_sent_at = now
+        tx.hurry()
         save(tx, row)
         context, desired = context_of(hub, tx, link, row)
     return Claim(row, link, parent.ref if parent else None, expired or before == "unknown", context, desired)

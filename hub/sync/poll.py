@@ -3,6 +3,7 @@ outage. A poll that finds nothing writes only its cursor; an object that looks a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from hub.domain.errors import VendorError
@@ -45,8 +46,8 @@ def poll(hub: Hub, name: str) -> None:
             health.note_failure(hub, name, e)
             _again(hub, name, health.backoff(hub, connection.failures + 1, e))
             return
+        _take(hub, name, changes, started, first=cursor is None)
         cursor = changes.cursor
-        _take(hub, name, changes, started)
         if not changes.more:
             return
 
@@ -58,11 +59,14 @@ def _again(hub: Hub, name: str, seconds: float) -> None:
         connection_rows.move_cursor(tx, name, state["cursor"], state["polled_at"], due)
 
 
-def _take(hub: Hub, name: str, changes: Changes, started: datetime) -> None:
+def _take(hub: Hub, name: str, changes: Changes, started: datetime, *, first: bool) -> None:
+    """first: the poll had no cursor, and lists what is open now. What we link and it does not list is looked at: it may have
+    been closed before we could ask for the first time."""
     capabilities = hub.capabilities(name)
     busy, quiet = capabilities.poll
     with hub.store.unit() as tx:
-        wakes = _changed(hub, tx, name, changes)
+        unseen = link_rows.shown_at(tx, name) if first else []
+        wakes = _changed(hub, tx, name, changes, unseen)
         connection = connection_rows.get(tx, name)
         if connection is not None:
             health.succeeded(tx, connection, hub.clock.now())
@@ -74,9 +78,11 @@ def _take(hub: Hub, name: str, changes: Changes, started: datetime) -> None:
         hub.wake.wake(duty, target)
 
 
-def _changed(hub: Hub, tx: Tx, name: str, changes: Changes) -> list[tuple[str, str]]:
-    """Marks what has changed as to be looked at. To be done first in its transaction: see `links.hint_all`."""
-    now, links, others, due = hub.clock.now(), [], [], {}
+def _changed(hub: Hub, tx: Tx, name: str, changes: Changes, unseen: Sequence[str]) -> list[tuple[str, str]]:
+    """Marks what has changed, and these links, as to be looked at. To be done first in its transaction: see
+    `links.hint_all`."""
+    now, links, others = hub.clock.now(), list(unseen), []
+    due = dict.fromkeys(unseen, now)
     for item in changes.items:
         link = home_of(tx, name, item.ref)
         if link is None:

@@ -211,7 +211,8 @@ def settle_written(
     hub: Hub, row: Outbox, before: Link, sent: Fields, written: Written, trail: Sequence[Change], position: Json,
     started: datetime, ended: datetime,
 ) -> bool:  # fmt: skip
-    """The vendor took the write. Only the written fields advance the shadow by themselves; the answer is an observation."""
+    """The vendor took the write. Only the written fields advance the shadow by themselves; the answer is an observation.
+    Returns whether there is something else to write to this link at once."""
     with _mine(hub, row) as owned:
         if owned is None:
             return False
@@ -232,7 +233,8 @@ def settle_written(
             _take_answer(case, link, written.observation, ended)
         if rest:
             _go_on(case, link, mine, rest)
-        return True
+    following = case.outbox.get(row.link_id)  # as planned
+    return following is not None and following.due_at is not None and following.due_at <= case.now
 
 
 def _rest(mine: Outbox, sent: Fields) -> list[Json]:
