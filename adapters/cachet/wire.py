@@ -11,10 +11,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from adapters.statuspages import PAGE_IMPACTS, SERVICES, STATUS, TEXT, TITLE, as_list, as_map, fingerprint
+from adapters.times import utc
 from hub.domain.errors import Refused
 from hub.domain.values import INCIDENT, UPDATE, Desired, Fields, Json, Mark, Observation, Ref
 
@@ -57,11 +58,7 @@ def unsign(message: Any) -> tuple[str, str | None]:
 
 def when(stamp: Any) -> datetime | None:
     """From {"string": "2026-01-05 09:00:00"} (UTC unless it says otherwise); None for what is no time."""
-    try:
-        moment = datetime.fromisoformat(str(as_map(stamp).get("string")).replace("Z", "+00:00"))
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
+    return utc(as_map(stamp).get("string"))
 
 
 def number(value: Any) -> Json:

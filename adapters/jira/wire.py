@@ -17,12 +17,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from adapters import marks
 from adapters.jira import adf, wiki
 from adapters.jira.labels import mark_label, visible
+from adapters.times import utc
 from hub.domain.values import COMMENT, INCIDENT, Actor, Fields, Json, Observation, Ref
 
 PROPERTY = "lockstep"
@@ -85,11 +86,7 @@ class Dialect:
 
 def when(text: Json) -> datetime | None:
     """`2019-03-13T06:14:40.000-0400` (no colon in the offset) as UTC; None for what is no time."""
-    try:
-        found = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return found.astimezone(UTC) if found.tzinfo else None
+    return utc(text, without_zone=False)
 
 
 def actor(user: Json) -> Actor | None:

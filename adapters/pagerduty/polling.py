@@ -112,11 +112,12 @@ class Poll:
         told: set[str] = set()
         for entry in entries:
             incident = entry.get("incident")
-            if entry.get("id") in seen or not isinstance(incident, dict) or not self._wanted(entry):
+            id, kind = str(entry.get("id")), str(entry.get("type"))
+            if id in seen or not isinstance(incident, dict) or not self._wanted(entry):
                 continue
-            if entry.get("type") == "annotate_log_entry":
+            if kind == "annotate_log_entry":
                 annotated |= set(ids([incident]))
-            elif entry.get("type") in wire.LOG_STATUS:
+            elif kind in wire.LOG_STATUS:
                 told |= set(ids([incident]))
         times = [t for e in entries if (t := wire.moment(e.get("created_at")))]
         newest = max([*times, at] if at else times, default=None)
@@ -129,7 +130,7 @@ class Poll:
         service = entry.get("service")
         if not self._settings.service_ids or not isinstance(service, dict):
             return True
-        return service.get("id") in self._settings.service_ids
+        return str(service.get("id")) in self._settings.service_ids
 
     def _escalated(self, incident: Payload, before: _State, after: _State) -> bool:
         """`escalated`, from the cursor while nothing has changed."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from adapters.marks import unsign
+from adapters.times import utc
 from hub.domain.values import COMMENT, INCIDENT, Actor, Change, Json, Observation, Ref
 
 TRIGGERED, ACKNOWLEDGED, RESOLVED = "triggered", "acknowledged", "resolved"
@@ -52,13 +53,7 @@ def key_of(mark_key: str) -> str:
 
 def moment(value: Json) -> datetime | None:
     """PagerDuty's ISO 8601 time as UTC; None for what is none."""
-    if not isinstance(value, str):
-        return None
-    try:
-        when = datetime.fromisoformat(value.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    return utc(value)
 
 
 def iso(when: datetime) -> str:

@@ -24,6 +24,7 @@ from adapters.statuspages import (
     entries_after,
     fingerprint,
 )
+from adapters.times import utc
 from hub.domain.errors import Refused, Unusable
 from hub.domain.values import INCIDENT, UPDATE, Change, Desired, Fields, Hint, Json, Mark, Observation, Ref, Update
 
@@ -48,11 +49,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 def when(text: Any) -> datetime | None:
     """UTC; Statuspage mixes offsets within one payload. None for what is no time."""
-    try:
-        moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
+    return utc(text)
 
 
 def updates_of(incident: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 from adapters.marks import sign, unsign
 from adapters.teams import cards
 from adapters.teams.markup import from_html, to_html
+from adapters.times import utc
 from hub.domain.errors import Refused
 from hub.domain.values import COMMENT, INCIDENT, Actor, Desired, Fields, Json, Observation, Ref
 
@@ -69,14 +70,7 @@ def place(resource: str) -> Place | None:
 
 def when(value: Json) -> datetime | None:
     """Graph's time (up to seven digits of seconds, `Z`), UTC; None for anything else."""
-    if not isinstance(value, str):
-        return None
-    text = re.sub(r"(\.\d{6})\d+", r"\1", value).replace("Z", "+00:00")
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return utc(re.sub(r"(\.\d{6})\d+", r"\1", value)) if isinstance(value, str) else None
 
 
 def stamp(moment: datetime) -> str:
