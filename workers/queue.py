@@ -6,8 +6,8 @@ Choices, from measurements (RQ 3.0, two cores):
   its start instead of 11 ms. What a process for each job would isolate is held otherwise: every vendor call has time-outs,
   and a worker that dies is started again while the leases in SQL bring its rows back.
 * A job gives its name to one of the worker's threads (`workers.hands`): duties wait for vendors nearly all of their time.
-* A thread whose duty is done takes over the names that wait behind it (`RqWake.next`), for a quarter of a second: RQ's
-  own care of a job (registries, heartbeats, executions) costs more than most duties do.
+* A thread whose duty is done takes over the names that wait behind it (`RqWake.next`), for a second: RQ's own care of a job
+  (registries, heartbeats, executions) costs more than most duties do.
 * RQ's retries, scheduler and `unique` stay unused: its scheduler died with a Redis restart and stayed dead, `unique` held
   a name for as long as its result was kept. Due times, attempts and once-ness are rows in SQL.
 * Wake-ups for the same (duty, name) coalesce in one short-lived key, which goes when the job starts. A job that waited
@@ -61,20 +61,25 @@ COALESCE_SECONDS = 10
 DOING_SECONDS = 15
 """How long a worker that died can hold back the name that it was at. Above a vendor call's time-outs; two workers at one name
 do no harm but read twice."""
-DRAIN_SECONDS = 0.25
-"""How long a job goes on with the names behind it in its queue, before the worker looks at the others."""
+DRAIN_SECONDS = 1.0
+"""How long a thread goes on with the names that wait, before the worker looks after itself again (heartbeat, being told to
+stop)."""
 BLIND_SECONDS = 1.0
 """After a failure Redis is left alone this long, so that a webhook's answer does not wait for it again and again."""
 
 
 NEXT = """
-local id = redis.call('LPOP', KEYS[1])
-while id and redis.call('DEL', ARGV[1] .. id) == 0 do id = redis.call('LPOP', KEYS[1]) end
-return id
+for _, queue in ipairs(KEYS) do
+  local id = redis.call('LPOP', queue)
+  while id and redis.call('DEL', ARGV[1] .. id) == 0 do id = redis.call('LPOP', queue) end
+  if id then return id end
+end
 """
-"""Takes the first job that is still there out of a queue (one that waited too long has gone), and says its id, which is made of
-the duty and the name."""
+"""Takes the first job that is still there out of the first queue that has one (what waited too long has gone), and says its id,
+which is made of the duty and the name."""
 
+
+PREFIX = (Job.redis_job_namespace_prefix,)
 
 _stopping = threading.Event()
 """Set when this process's worker was asked to stop: it takes no further name."""
@@ -164,13 +169,13 @@ class RqWake:
         if came is not None and int(came) > 1:
             self.wake(duty, name)
 
-    def next(self, duty: str) -> tuple[str, str] | None:
-        """The next (duty, name) that waits in the queue of this duty, taken out of it; None if there is none, or this
+    def next(self) -> tuple[str, str] | None:
+        """The next (duty, name) that waits, our own rows first, taken out of its queue; None if there is none, or this
         worker is to stop. What is taken and then lost is found by the sweep."""
         if _stopping.is_set():
             return None
         try:
-            taken = self._next(keys=[self._queue(duty).key], args=[Job.redis_job_namespace_prefix])
+            taken = self._next(keys=[Queue.redis_queue_namespace_prefix + name for name in order(0)], args=PREFIX)
         except redis.RedisError as e:
             self._missed(e)
             return None

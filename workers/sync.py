@@ -43,7 +43,7 @@ def _do(hub: Hub, duty: str, name: str) -> None:
     began, following = hub.clock.monotonic(), getattr(hub.wake, "next", None)
     one(hub, hub.wake, duty, name)
     while following is not None and hub.clock.monotonic() - began < DRAIN_SECONDS:
-        waiting = following(duty)
+        waiting = following()
         if waiting is None:
             return
         one(hub, hub.wake, *waiting)

@@ -68,6 +68,11 @@ def _still_there(dbapi: Any, record: Any, proxy: Any) -> None:
         raise InvalidatePoolError("the server has ended this connection")
 
 
+def _document(text: bytes) -> Any:
+    """A JSON column's value, as the driver hands it over."""
+    return from_json(text.decode())
+
+
 def _plan_once(dbapi: Any, record: Any) -> None:
     """The engine's statements are always the same ones, each with an index of its own: planning them anew for each value
     costs more than they do."""
@@ -78,7 +83,7 @@ def _plan_once(dbapi: Any, record: Any) -> None:
 def _connections(url: str) -> tuple[Connections, Connections]:
     """(for writers, for readers)"""
     if not url.startswith("sqlite"):
-        engine = create_engine(url, pool_size=8, max_overflow=8, pool_recycle=1800)
+        engine = create_engine(url, pool_size=8, max_overflow=8, pool_recycle=1800, json_deserializer=_document)
         event.listen(engine, "checkout", _still_there)
         event.listen(engine, "connect", _plan_once)
         alone = engine.execution_options(

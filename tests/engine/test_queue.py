@@ -133,12 +133,14 @@ def test_an_emptied_redis_takes_wake_ups_as_before(redis_url: str) -> None:
     assert waiting(redis_url, VENDORS) == [["look", "link1"]]
 
 
-def test_a_job_takes_over_the_names_behind_it_each_once_and_none_of_another_queue(redis_url: str) -> None:
+def test_a_job_takes_over_the_names_that_wait_each_once_and_our_own_rows_first(redis_url: str) -> None:
     wake = RqWake(redis_url, ManualClock())
-    for duty, name in (("look", "link1"), ("plan", "incident1"), ("deliver", "link1")):
+    sent = [("poll", "pagerduty-emea"), ("look", "link1"), ("plan", "incident1"), ("deliver", "link1")]
+    for duty, name in sent:
         wake.wake(duty, name)
-    assert [wake.next("deliver") for _ in range(3)] == [("look", "link1"), ("deliver", "link1"), None]
-    assert waiting(redis_url, ROWS) == [["plan", "incident1"]]
+    taken = [wake.next() for _ in range(5)]
+    assert taken == [("plan", "incident1"), ("look", "link1"), ("deliver", "link1"), ("poll", "pagerduty-emea"), None]
+    assert waiting(redis_url, ROWS) == waiting(redis_url, VENDORS) == []
 
 
 def test_a_job_that_has_waited_too_long_is_passed_over(redis_url: str) -> None:
@@ -147,7 +149,7 @@ def test_a_job_that_has_waited_too_long_is_passed_over(redis_url: str) -> None:
     (job,) = Queue(VENDORS, connection=client, serializer=JSONSerializer).job_ids
     client.delete(f"rq:job:{job}")
     wake.wake("look", "link2")
-    assert wake.next("look") == ("look", "link2")
+    assert wake.next() == ("look", "link2")
 
 
 def test_a_worker_that_is_to_stop_takes_no_further_name(redis_url: str) -> None:
@@ -155,10 +157,10 @@ def test_a_worker_that_is_to_stop_takes_no_further_name(redis_url: str) -> None:
     wake.wake("look", "link1")
     queue._stopping.set()
     try:
-        assert wake.next("look") is None
+        assert wake.next() is None
     finally:
         queue._stopping.clear()
-    assert wake.next("look") == ("look", "link1")
+    assert wake.next() == ("look", "link1")
 
 
 def test_where_there_is_no_queue_nothing_is_sent() -> None:
