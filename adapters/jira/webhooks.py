@@ -125,8 +125,9 @@ def _issue(event: str, body: Mapping[str, Json]) -> Sequence[Hint]:
     issue, by = _id(body.get("issue")), actor(body.get("user"))
     if issue is None:
         raise Unusable(f"{event}: no issue.id")
-    found = [Hint(event, Ref(INCIDENT, issue), deleted=event == "jira:issue_deleted", actor=by)]
     comment = _id(body.get("comment"))
+    alone = comment is None and isinstance(body.get("changelog"), dict)
+    found = [Hint(event, Ref(INCIDENT, issue), deleted=event == "jira:issue_deleted", actor=by, alone=alone)]
     if comment is not None and not found[0].deleted:
         found.append(Hint(event, Ref(COMMENT, comment, issue), actor=by))
     return tuple(found)

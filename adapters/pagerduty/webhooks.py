@@ -150,7 +150,7 @@ def _meant(name: str, table: Mapping[str, str], data: Mapping[str, Any], actor: 
         raise Unusable(f"`{where}` of {name} names no incident")
     if data.get("type") == "incident_note" and _is_id(data.get("id")):
         return (Hint(name, Ref(COMMENT, data["id"], incidents[0]), actor=actor),)
-    return tuple(Hint(name, Ref(INCIDENT, id), actor=actor) for id in incidents)
+    return tuple(Hint(name, Ref(INCIDENT, id), actor=actor, alone=where == HERE) for id in incidents)
 
 
 def _incidents(data: Mapping[str, Any], where: str) -> list[str]:

@@ -120,6 +120,7 @@ class Hint:
     None with `resync=True` = "you have missed something": poll the whole connection.
     deleted: the vendor says that the object is gone.
     subscription: the vendor says that its webhook subscription needs care ("renew" or "recreate").
+    alone: it is about the object's own fields; nothing was said under it.
     """
 
     event: str
@@ -130,6 +131,7 @@ class Hint:
     ignored: str | None = None
     resync: bool = False
     subscription: str | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import Text, bindparam, cast, literal_column, or_, select, text, update
@@ -24,9 +24,9 @@ BY_REF = Ready(
     )
 )
 CHILDREN_REVS = Ready(select(links.c.id, links.c.rev).where(links.c.parent_id == _ID))
-HINT = Ready(
-    update(links).where(links.c.id == _ID).values({links.c.look_due: bindparam("at", type_=links.c.look_due.type)})
-)
+_DUE = {links.c.look_due: bindparam("at", type_=links.c.look_due.type)}
+HINT = Ready(update(links).where(links.c.id == _ID).values({**_DUE, links.c.look_whole: text("true")}))
+HINT_FIELDS = Ready(update(links).where(links.c.id == _ID).values(_DUE))
 
 BY_MARK = Ready(select(links).where(links.c.mark == bindparam("mark", type_=links.c.mark.type)))
 UNSETTLED = Ready(
@@ -70,9 +70,9 @@ def children_revs(tx: Tx, link_id: str) -> dict[str, int]:
     return dict(CHILDREN_REVS.rows(tx, id=link_id))
 
 
-def hint(tx: Tx, link_id: str, when: datetime) -> None:
-    """This link is to be looked at (again)."""
-    HINT.change(tx, id=link_id, at=when)
+def hint(tx: Tx, link_id: str, when: datetime, *, whole: bool = True) -> None:
+    """This link is to be looked at (again). whole: with its comments."""
+    (HINT if whole else HINT_FIELDS).change(tx, id=link_id, at=when)
 
 
 def shown_at(tx: Tx, connection: str) -> list[str]:
@@ -81,15 +81,15 @@ def shown_at(tx: Tx, connection: str) -> list[str]:
     return list(tx.scalars(select(links.c.id).where(*shown, links.c.remote_id.is_not(None)).order_by(links.c.id)))
 
 
-def hint_all(tx: Tx, dues: Mapping[str, datetime]) -> None:
-    """Each of these links is to be looked at (again) at its time. All are locked first, in the order in which cases lock
+def hint_all(tx: Tx, dues: Mapping[str, datetime], fields: Collection[str] = ()) -> None:
+    """Each of these links is to be looked at (again) at its time; of those in `fields`, the fields alone. All are locked first, in the order in which cases lock
     theirs, and touched once: two who lock the same rows in different orders wait for each other, and who touches a row twice
     waits for what the row refers to."""
     if len(dues) > 1 and tx.dialect.name == "postgresql":
         locked = select(links.c.id).where(links.c.id.in_(sorted(dues))).order_by(links.c.id)
         tx.execute(locked.with_for_update(key_share=True))
     for link_id in sorted(dues):
-        hint(tx, link_id, dues[link_id])
+        hint(tx, link_id, dues[link_id], whole=link_id not in fields)
 
 
 def unsettled_creates(tx: Tx, connection: str, kind: str) -> bool:

@@ -208,6 +208,7 @@ class Link(Record):
     seen_at: datetime | None = None
     written_at: datetime | None = None
     look_due: datetime | None = None
+    look_whole: bool = True
     behind_since: datetime | None = None
     approved_hash: str | None = None
     approved_by: str | None = None

@@ -220,6 +220,7 @@ links = Table(
     Column("seen_at", Utc),
     Column("written_at", Utc),
     Column("look_due", Utc),
+    Column("look_whole", Boolean, nullable=False, server_default=text("true")),
     Column("behind_since", Utc),
     Column("approved_hash", String(64)),
     Column("approved_by", String(200)),
@@ -228,8 +229,7 @@ links = Table(
     UniqueConstraint("incident_id", "connection", "kind", "slot"),
 )
 Index(
-    "uq_links_remote",
-    links.c.connection, links.c.remote_kind, links.c.remote_id, links.c.remote_parent,
+    "uq_links_remote", links.c.connection, links.c.remote_kind, links.c.remote_id, links.c.remote_parent,
     unique=True, **_when("remote_id IS NOT NULL"),
 )  # fmt: skip
 Index("ix_links_look_due", links.c.look_due, **_when("look_due IS NOT NULL"))

@@ -184,7 +184,7 @@ def drain(hub: Hub, connection: str) -> int:
                 plain.append((row, hints))
     if plain:
         with hub.store.unit() as tx:
-            wakes = _mark(hub, tx, [(connection, h.ref) for _, hints in plain for h in hints if h.ref is not None])
+            wakes = _mark(hub, tx, [(connection, h) for _, hints in plain for h in hints])
             wakes += [w for row, hints in plain for w in _note(hub, tx, row, hints)]
         for duty, name in dict.fromkeys(wakes):
             hub.wake.wake(duty, name)
@@ -239,18 +239,23 @@ def home_of(tx: Tx, connection: str, ref: Ref) -> Link | None:
     return link
 
 
-def _mark(hub: Hub, tx: Tx, named: Sequence[tuple[str, Ref]]) -> list[tuple[str, str]]:
-    """Marks what (connection, object) names as to be looked at. To be done first in its transaction: see `links.hint_all`."""
-    now, homes, others = hub.clock.now(), {}, []
-    for connection, ref in named:
+def _mark(hub: Hub, tx: Tx, told: Sequence[tuple[str, Hint]]) -> list[tuple[str, str]]:
+    """Marks what these hints name as to be looked at. To be done first in its transaction: see `links.hint_all`."""
+    now, homes, others, whole = hub.clock.now(), {}, [], set()
+    for connection, hint in told:
+        ref = hint.ref
+        if ref is None:
+            continue
         link = home_of(tx, connection, ref)
         if link is not None:
             homes[link.id] = max(now, settled_at(hub, link) or now)
+            if not hint.alone:
+                whole.add(link.id)
         elif ref.kind == INCIDENT:
             others.append((connection, ref))
         elif ref.parent is not None:
             others.append((connection, Ref(INCIDENT, ref.parent)))
-    link_rows.hint_all(tx, homes)
+    link_rows.hint_all(tx, homes, homes.keys() - whole)
     wakes = [("look", home) for home, due in homes.items() if due <= now]
     return wakes + [w for connection, ref in dict.fromkeys(others) for w in note_stranger(hub, tx, connection, ref)]
 
@@ -294,7 +299,7 @@ def _apply(hub: Hub, row: Inbox, hints: Sequence[Hint]) -> None:
         if fresh is None or fresh.state != "new":
             return
         rest = [h for h in hints if not h.deleted]
-        wakes = _mark(hub, tx, [(row.connection, h.ref) for h in rest if h.ref is not None])
+        wakes = _mark(hub, tx, [(row.connection, h) for h in rest])
         wakes += _note(hub, tx, fresh, rest)
     for duty, name in dict.fromkeys(wakes):
         hub.wake.wake(duty, name)

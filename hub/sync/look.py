@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from hub.domain.errors import VendorError
 from hub.domain.values import INCIDENT
+from hub.ports import Glances
 from hub.store import connections as connection_rows
 from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
@@ -45,11 +46,13 @@ def look(hub: Hub, link_id: str) -> None:
     if until is not None:
         _later(hub, link_id, (until - now).total_seconds() + hub.ids.chance())
         return
+    glances = isinstance(adapter, Glances) and link.kind == INCIDENT and not link.look_whole
     try:
         with hub.budget.slot(link.connection, adapter.capabilities):
-            hub.budget.admit(link.connection, adapter.capabilities, adapter.capabilities.read_calls, patient=True)
+            calls = 1 if glances else adapter.capabilities.read_calls
+            hub.budget.admit(link.connection, adapter.capabilities, calls, patient=True)
             started = hub.clock.now()
-            seen = adapter.observe(ref)
+            seen = adapter.glance(ref) if glances and isinstance(adapter, Glances) else adapter.observe(ref)
             ended = hub.clock.now()
     except VendorError as e:
         health.note_failure(hub, link.connection, e)
@@ -69,7 +72,7 @@ def look(hub: Hub, link_id: str) -> None:
                 case.wake("deliver", link_id)
             mine.look_due = max(row.due_at or case.now, case.now) + timedelta(seconds=adapter.capabilities.read_lag)
         else:
-            take(case, mine, seen, revs, started, ended)
+            take(case, mine, seen, revs, started, ended, whole=not glances)
     if link.kind == INCIDENT and seen.merged_into is not None:
         from hub.sync.merging import follow_merge
 

@@ -42,11 +42,13 @@ def fresh(case: Case, link: Link, rev: int, started: datetime) -> datetime | Non
 
 
 def take(
-    case: Case, link: Link, seen: Observation, revs: Mapping[str, int], started: datetime, ended: datetime
-) -> bool:
+    case: Case, link: Link, seen: Observation, revs: Mapping[str, int], started: datetime, ended: datetime, *,
+    whole: bool = True,
+) -> bool:  # fmt: skip
     """Merges one observation of an object into the case. False if it was too old to be believed (it will be read again).
 
     revs: link id → revision before the read, for the link and its children. started, ended: of the read, hub time.
+    whole: with what is said under it, if that can be read there. A look that is due for its sake stays due otherwise.
     """
     if link.state in TOMBSTONES:
         link.look_due = None
@@ -55,8 +57,8 @@ def take(
     if again is not None:
         link.look_due = again if link.look_due is None else min(max(link.look_due, again), again)
         return False
-    if link.look_due is not None and link.look_due <= started:
-        link.look_due = None
+    if link.look_due is not None and link.look_due <= started and (whole or not link.look_whole):
+        link.look_due, link.look_whole = None, False
     if seen.state != "present":
         _not_there(case, link, seen)
         return True
@@ -83,7 +85,7 @@ def _not_there(case: Case, link: Link, seen: Observation) -> None:
     if link.state != "unreachable":
         link.state, link.reason = "unreachable", "the vendor does not show it: deleted, moved, or not allowed to us"
         case.say("unreachable", link.connection, link=link.id)
-    link.look_due = case.now + timedelta(seconds=UNREACHABLE_AGAIN)
+    link.look_due, link.look_whole = case.now + timedelta(seconds=UNREACHABLE_AGAIN), True
 
 
 def shown_again(case: Case, link: Link) -> None:
@@ -268,6 +270,7 @@ def _unknown_child(case: Case, home: Link, child: Observation, started: datetime
     if pending and kind is not None and kind.create is not None:
         # It may be ours, just being created: its mark was taken off, or the answer has not come yet.
         home.look_due = min(home.look_due or case.now + timedelta(seconds=5), case.now + timedelta(seconds=5))
+        home.look_whole = True
         if child.mark is None and kind.create == "neither":
             return
     text = str(child.fields.get("text") or "").strip()

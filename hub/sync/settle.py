@@ -125,12 +125,11 @@ def _after(case: Case, link: Link) -> datetime:
 
 
 def _take_answer(case: Case, link: Link, answer: Observation, ended: datetime) -> None:
-    """Merges a write's answer, without its comments and updates: others may have written those since it was made, and a
-    look that is due for their sake stays due."""
-    due = link.look_due
+    """Merges a write's answer, without its comments and updates: others may have written those since it was made."""
+    due, whole = link.look_due, link.look_whole
     alone = replace(answer, children=(), children_complete=False)
-    take(case, link, alone, _revs(case, link), _after(case, link), ended)
-    link.look_due = link.look_due or due
+    take(case, link, alone, _revs(case, link), _after(case, link), ended, whole=False)
+    link.look_due, link.look_whole = link.look_due or due, whole
 
 
 def _lagged(case: Case, link: Link) -> datetime:
@@ -167,10 +166,7 @@ def settle_read(
         if landed and now_link.rev == link.rev:  # our write did take effect: what is shown now is judged against it
             now_link.shadow, now_link.rev = {**now_link.shadow, **landed}, now_link.rev + 1
             revs[link.id] = now_link.rev
-        asked = now_link.look_due
-        if take(case, now_link, seen, revs, started, ended):
-            if not seen.children_complete:  # a look that is due for the comments' sake stays due
-                now_link.look_due = now_link.look_due or asked
+        if take(case, now_link, seen, revs, started, ended, whole=seen.children_complete):
             if landed:
                 _gap(case, now_link, was, landed, trail, since, ended)
             if trail:  # judged once: the next write of unknown outcome must not be found in what came before it

@@ -308,7 +308,8 @@ class ModelVendor:
                 return (Hint("noise", ignored="concerns nobody"),)
             ref = Ref(said["kind"], said["id"], said.get("parent"))
             command = Command(said["verb"], said.get("argument", ""), actor) if said["event"] == "command" else None
-            return (Hint(said["event"], ref, said["event"] == "deleted", actor, command),)
+            alone = said["event"] == "changed" and ref.kind == INCIDENT
+            return (Hint(said["event"], ref, said["event"] == "deleted", actor, command, alone=alone),)
         except (ValueError, KeyError, TypeError, AttributeError) as e:
             raise Unusable(f"body: {type(e).__name__}") from e
 

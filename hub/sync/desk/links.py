@@ -123,7 +123,7 @@ def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, ac
             _forget(case, link)
         _relink_copies(case, link, same=same)
         link.state, link.reason, link.remote_kind, link.remote_id = "live", None, INCIDENT, name
-        link.remote_parent, link.look_due, link.rev = "", case.now, link.rev + 1
+        link.remote_parent, link.look_due, link.look_whole, link.rev = "", case.now, True, link.rev + 1
         case.say("relinked", HERE, link=link.id, id=name, actor=actor)
         case.wake("look", link.id)
     return show_link(hub, link.id)
