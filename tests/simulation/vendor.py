@@ -45,6 +45,11 @@ SECRET = "simulated"
 PAGE = 6
 """Objects in one page of a poll."""
 
+BEING_WRITTEN = """
+SELECT o.changes FROM outbox o JOIN links l ON l.id = o.link_id
+WHERE l.connection = ? AND l.remote_id = ? AND l.kind = 'incident' AND o.state = 'claimed'
+"""
+
 CALL_TIMEOUT = 13.05
 """Seconds that a call without an answer costs: the transport's connect and read time-outs together."""
 
@@ -135,8 +140,10 @@ class ModelVendor:
         thing, people = self.server.things.get(ref), self.world.people
         if thing is None or thing.state != "present" or ref.kind != INCIDENT or people is None:
             return
-        if self.world.chance(self.world.faults.gap / 4):
-            in_the_gap(people, self.server, thing, thing.fields)
+        if self.world.chance(self.world.faults.gap / 2):
+            row = self.world.store.db.execute(BEING_WRITTEN, (self.server.name, ref.id)).fetchone()
+            if row is not None or self.world.sky.random() < 0.5:
+                in_the_gap(people, self.server, thing, json.loads(row[0]) if row else thing.fields)
 
     def _hidden(self, ref: Ref) -> bool:
         """Whether the object is not shown to us now, although it is there."""
