@@ -90,9 +90,14 @@ class Ready:
         return found[0] if found else None
 
     def change(self, tx: Tx, **values: Any) -> int:
-        """Carries out an insert, update or delete; returns how many rows it touched."""
+        """Carries out an insert, update or delete; returns how many rows it touched (-1 in a hurry: not known yet)."""
         self._run(tx, values)
         return int(tx.cursor.rowcount)
+
+    def changed(self, tx: Tx, **values: Any) -> Callable[[], int]:
+        """As `change`; how many rows it touched is to be asked after the commit."""
+        known, cursor = self.change(tx, **values), tx.cursor
+        return (lambda: int(cursor.rowcount)) if tx.hurried else lambda: known
 
 
 class Together:
