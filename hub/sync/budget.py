@@ -32,6 +32,10 @@ PAUSE = 0.2
 """Seconds that a call takes, about: who finds every place taken comes back when one of them should be free, behind those who
 came before."""
 
+SLACK = 0.06
+"""Seconds by which a limit's time is taken for longer: we count what leaves, the vendor what arrives. Who comes back just in time
+by our count comes too early by theirs, now and then, and a refusal costs more than this."""
+
 LONGEST_LINE = 120.0
 """Seconds: who is refused comes back after that, however many wait."""
 
@@ -162,7 +166,7 @@ class Budget:
     def _place_in_line(self, shared: bool, connection: str, wait: float, rate: Rate, calls: int) -> float:
         """Seconds until the caller should come back: those who are refused come one after another, at the limit's own pace.
         If all came back together, each time all but one in vain, a thousand waiting rows would keep every worker busy."""
-        pace = calls * rate.per / rate.count
+        pace, wait = calls * (rate.per + SLACK) / rate.count, wait + SLACK
         if shared:
             key = f"{self.prefix}:line:{connection}"
             milliseconds = (round(1000 * seconds) for seconds in (wait, pace, LONGEST_LINE))
