@@ -58,15 +58,15 @@ def keep(store: Store, id: str, connection: str, delivery_id: str, request: Requ
     scheme = request.headers.get("authorization", "").replace("\x00", "").split(" ", 1)
     if len(scheme) == 2:
         headers["authorization"] = f"{scheme[0]} (not kept)"
-    with store.unit() as tx:
-        tx.hurry()
-        kept = KEEP[store.is_sqlite].changed(
-            tx, id=id, connection=connection, delivery_id=_bounded(delivery_id), received_at=request.received_at,
-            method=request.method, path=_path(request), headers=headers,
-            query={k: v.replace("\x00", "") for k, v in request.query.items()}, body=request.body, state="new",
-            due_at=request.received_at,
+    with store.at_once() as tx:
+        return bool(
+            KEEP[store.is_sqlite].change(
+                tx, id=id, connection=connection, delivery_id=_bounded(delivery_id), received_at=request.received_at,
+                method=request.method, path=_path(request), headers=headers,
+                query={k: v.replace("\x00", "") for k, v in request.query.items()}, body=request.body, state="new",
+                due_at=request.received_at,
+            )
         )  # fmt: skip
-    return bool(kept())
 
 
 def _bounded(delivery_id: str) -> str:

@@ -94,11 +94,6 @@ class Ready:
         self._run(tx, values)
         return int(tx.cursor.rowcount)
 
-    def changed(self, tx: Tx, **values: Any) -> Callable[[], int]:
-        """As `change`; how many rows it touched is to be asked after the commit."""
-        known, cursor = self.change(tx, **values), tx.cursor
-        return (lambda: int(cursor.rowcount)) if tx.hurried else lambda: known
-
 
 class Together:
     """Several questions at once. A server is asked all of them before the first answer is waited for; a file is asked each

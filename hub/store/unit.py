@@ -354,6 +354,10 @@ class Store:
         """Reads only; never blocks a writer. Raises as `unit` does."""
         return Unit(self, writes=False)
 
+    def at_once(self) -> AbstractContextManager[Tx]:
+        """For one change alone. A server commits it with the statement, which spares two exchanges. Raises as `unit` does."""
+        return Unit(self, writes=self.is_sqlite)
+
     def create_all(self) -> None:
         """All tables at once, without migrations: for tests and the simulation."""
         with self.unit() as tx:
