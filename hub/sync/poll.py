@@ -35,7 +35,7 @@ def poll(hub: Hub, name: str) -> None:
         _again(hub, name, (until - now).total_seconds() + hub.ids.chance())
         return
     adapter = hub.adapter(name)
-    cursor = state["cursor"] if state else None
+    cursor, first = state["cursor"] if state else None, state is None or state["polled_at"] is None
     for _ in range(PAGES):
         try:
             with hub.budget.slot(name, adapter.capabilities):
@@ -46,8 +46,8 @@ def poll(hub: Hub, name: str) -> None:
             health.note_failure(hub, name, e)
             _again(hub, name, health.backoff(hub, connection.failures + 1, e))
             return
-        _take(hub, name, changes, started, first=cursor is None)
-        cursor = changes.cursor
+        _take(hub, name, changes, started, first=first)
+        cursor, first = changes.cursor, False
         if not changes.more:
             return
 
@@ -60,7 +60,7 @@ def _again(hub: Hub, name: str, seconds: float) -> None:
 
 
 def _take(hub: Hub, name: str, changes: Changes, started: datetime, *, first: bool) -> None:
-    """first: the poll had no cursor, and lists what is open now. What we link and it does not list is looked at: it may have
+    """first: never polled before, it lists what is open now. What we link and it does not list is looked at: it may have
     been closed before we could ask for the first time."""
     capabilities = hub.capabilities(name)
     busy, quiet = capabilities.poll
