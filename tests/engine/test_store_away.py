@@ -89,9 +89,12 @@ def test_connections_cut_by_the_server_cost_nothing_but_the_request_that_was_und
     assert webhook(client, 2) == 202  # the pool notices between requests
     assert client.get("/api/v1/pause", headers=headers).status_code == 200
 
-    hub.store.watch = lambda moment: cut() if moment == "commit" else None  # in the middle of one
+    def in_the_middle(*of_a_statement: object) -> None:
+        cut()
+
+    event.listen(hub.store.reader, "before_cursor_execute", in_the_middle)  # where a single statement is sent
     assert webhook(client, 3) == 503
-    hub.store.watch = None
+    event.remove(hub.store.reader, "before_cursor_execute", in_the_middle)
     assert webhook(client, 3) == 202
     assert kept(hub) == 3
     with hub.store.unit() as tx:

@@ -117,7 +117,8 @@ OF_PROMISES = (
     ),
     Mutant(
         "called inside a transaction", "promise 6", "hub/sync/look.py",
-        "            seen = adapter.observe(ref)\n", "            with hub.store.reading():\n                seen = adapter.observe(ref)\n",
+        "            seen = adapter.glance(ref) if glances",
+        "            with hub.store.reading():\n                seen = adapter.glance(ref) if glances",
         ("no call inside a transaction",),
     ),
     Mutant(
