@@ -49,7 +49,7 @@ def _field(world: World, server: Server, thing: Thing, name: str, incident: str)
             if not _observable(world, server, thing, entry, end, declared.gap):
                 continue
             if _back_again(world, server, thing, cell, relation, entry, after) or _consequence_when_shown(
-                world, thing, name, entry
+                world, server, thing, name, entry
             ):
                 continue
             if (server.name, entry.id) in world.ledger.agreed:
@@ -106,9 +106,10 @@ def _back_again(
     return bool((relation.cells(theirs).get(key) if isinstance(relation, ManyRelation) else theirs) == after)
 
 
-def _consequence_when_shown(world: World, thing: Thing, name: str, entry: Entry) -> bool:
-    """Whether the vendor had made a consequence of the field before anybody looked."""
-    shown = min((v for v in world.ledger.saw[thing.ref] if v >= entry.version), default=None)
+def _consequence_when_shown(world: World, server: Server, thing: Thing, name: str, entry: Entry) -> bool:
+    """Whether the vendor had made a consequence of the field before anything was believed that shows the edit."""
+    taken = world.ledger.believed[server.name, thing.ref.id]
+    shown = min((v for v in world.ledger.saw[thing.ref] if v >= entry.version and str(v) in taken), default=None)
     view = next((v for v in thing.views if v.version == shown), None)
     return view is not None and name in view.consequences
 
