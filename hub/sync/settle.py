@@ -220,7 +220,7 @@ def settle_written(
         link.version, link.history = written.version or link.version, position
         link.refused = {k: v for k, v in link.refused.items() if k not in sent}
         case.say("written", link.connection, link=link.id, fields=sorted(sent), outbox=mine.id)
-        if sent.get("deleted") is True:
+        if sent.get("deleted") is True and link.state not in TOMBSTONES:
             link.state, link.reason, link.look_due, link.behind_since = "gone", "deleted by us", None, None
         rest = _rest(mine, sent)
         _done(case, mine)
