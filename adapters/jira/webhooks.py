@@ -126,11 +126,22 @@ def _issue(event: str, body: Mapping[str, Json]) -> Sequence[Hint]:
     if issue is None:
         raise Unusable(f"{event}: no issue.id")
     comment = _id(body.get("comment"))
-    alone = comment is None and isinstance(body.get("changelog"), dict)
+    alone = comment is None and _of_fields(body)
     found = [Hint(event, Ref(INCIDENT, issue), deleted=event == "jira:issue_deleted", actor=by, alone=alone)]
     if comment is not None and not found[0].deleted:
         found.append(Hint(event, Ref(COMMENT, comment, issue), actor=by))
     return tuple(found)
+
+
+def _of_fields(body: Mapping[str, Json]) -> bool:
+    """Whether a change of fields is all that is told: Jira notes a deleted comment as a change, too."""
+    changes = body.get("changelog")
+    items = changes.get("items") if isinstance(changes, dict) else None
+    if not isinstance(items, list) or not items:
+        return False
+    names = [str(item.get("field")) if isinstance(item, dict) else "" for item in items]
+    told = [*names, str(body.get("issue_event_type_name"))]
+    return not any("comment" in word.lower() for word in told)
 
 
 def _comment(event: str, body: Mapping[str, Json]) -> Hint:

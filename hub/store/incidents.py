@@ -19,6 +19,7 @@ _GET = select(incidents).where(incidents.c.id == bindparam("id", type_=incidents
 _LINKS = select(links).where(links.c.incident_id == bindparam("id", type_=links.c.id.type)).order_by(links.c.id)
 # SQLite has no row locks, and its dialect leaves FOR UPDATE out. key_share: who only refers to a row need not wait for it
 GET, LOCK = Ready(_GET), Ready(_GET.with_for_update(key_share=True))
+# the links are locked so that a hint cannot be overwritten by who changes the link
 LINKS, LOCK_LINKS = Ready(_LINKS), Ready(_LINKS.with_for_update(key_share=True))
 ITEMS = {
     cls: Ready(
@@ -101,9 +102,9 @@ def item(tx: Tx, item_id: str) -> Item | None:
     return next((found for cls, statement in _ITEM.items() if (found := one(tx, cls, statement, id=item_id))), None)
 
 
-def links_of(tx: Tx, incident_id: str, *, lock: bool = False) -> dict[str, Link]:
-    """id → link, in the order in which they were made. lock: so that a hint cannot be overwritten by who changes the link."""
-    return {link.id: link for link in every(tx, Link, LOCK_LINKS if lock else LINKS, id=incident_id)}
+def links_of(tx: Tx, incident_id: str) -> dict[str, Link]:
+    """id → link, in the order in which they were made."""
+    return {link.id: link for link in every(tx, Link, LINKS, id=incident_id)}
 
 
 def add_revision(tx: Tx, item: Item, at: datetime, source: str, actor: str | None) -> None:

@@ -51,9 +51,8 @@ def merge_incidents(hub: Hub, loser_id: str, winner_id: str, *, source: str, act
                 continue
             elif link.kind == INCIDENT:
                 continue
-            elif (
-                link.state == "pending" and {link.id, link.parent_id} <= unborn
-            ):  # what it was to be written under will never be
+            elif link.state == "pending" and {link.id, link.parent_id} <= unborn:
+                # what it was to be written under will never be
                 link.parent_id = homes.get(link.connection, link.parent_id)
             elif link.double:
                 link.slot = _free(taken, link, "twin")

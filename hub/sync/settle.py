@@ -125,7 +125,8 @@ def _after(case: Case, link: Link) -> datetime:
 
 
 def _take_answer(case: Case, link: Link, answer: Observation, ended: datetime) -> None:
-    """Merges a write's answer, without its comments and updates: others may have written those since it was made."""
+    """Merges a write's answer, without its comments and updates: others may have written those since it was made. A look that is
+    due stays due, as it was."""
     due, whole = link.look_due, link.look_whole
     alone = replace(answer, children=(), children_complete=False)
     take(case, link, alone, _revs(case, link), _after(case, link), ended, whole=False)

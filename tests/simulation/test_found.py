@@ -7,11 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from hub.domain.values import COMMENT, INCIDENT, UPDATE
+from hub.domain.values import COMMENT, INCIDENT, UPDATE, Json
 from hub.sync import desk
 from tests.simulation.company import BLIND
 from tests.simulation.rest import rows
 from tests.simulation.script import Play
+from tests.simulation.server import Thing
 from tests.simulation.styles import posts_only, statuspage, teams
 from tests.simulation.test_scenarios import begun
 
@@ -25,6 +26,19 @@ def until(play: Play, happened: Callable[[], object], *, webhooks: bool = True) 
         while (webhooks and play.world.network.deliver_one()) or play.world.work():
             pass
     raise AssertionError("it never happened")
+
+
+def another(play: Play, severity: str = "SEV2") -> None:
+    """A second incident."""
+    fields = {"title": "another", "severity": severity, "services": ["mail"]}
+    play.people.intend(fields)
+    play.ask(lambda hub: desk.open_incident(hub, fields, actor="bob"))
+
+
+def by_hand(play: Play, **more: Json) -> Thing:
+    """A ticket that a person makes, and that nobody adopts."""
+    fields = {"title": "by hand", "status": "To Do", "severity": "High", "services": ["JC-mail"], "tags": [], **more}
+    return play.server("jira").make(INCIDENT, fields, "cy", type="task")
 
 
 def test_a_create_in_doubt_is_looked_for_when_its_incident_is_unlinked_and_linked_again() -> None:
@@ -47,9 +61,7 @@ def test_an_object_that_is_found_after_its_incident_was_merged_says_nothing_for_
     """The card of the loser, in doubt until after the merge, was edited by a person: the winner's severity stays."""
     play = begun("merged while in doubt")
     play.fate("chat create incident", "lost_after")
-    other = {"title": "another", "severity": "SEV3", "services": ["mail"]}
-    play.people.intend(other)
-    play.ask(lambda hub: desk.open_incident(hub, other, actor="bob"))
+    another(play, severity="SEV3")
     until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
     play.ask(lambda hub: desk.merge_incidents(hub, "2", "1", actor="ada"))
     card = play.objects("chat")[-1]
@@ -62,9 +74,7 @@ def test_an_object_that_is_found_after_its_incident_was_merged_says_nothing_for_
 def test_a_walk_begins_anew_where_a_person_has_put_the_object_meanwhile() -> None:
     """Moved back in Jira before the last step of a merged ticket's end: no step is taken that the workflow does not have."""
     play = begun("moved in the middle of a walk")
-    other = {"title": "another", "severity": "SEV2", "services": ["mail"]}
-    play.people.intend(other)
-    play.ask(lambda hub: desk.open_incident(hub, other, actor="bob"))
+    another(play)
     play.settle()
     ticket = play.thing("jira", 2)
     play.ask(lambda hub: desk.merge_incidents(hub, "2", "1", actor="ada"))
@@ -123,9 +133,7 @@ def test_a_conditional_write_that_came_too_late_is_no_dead_letter() -> None:
 def test_a_double_stays_a_double_when_its_incident_is_merged_into_another() -> None:
     """Two tickets of ours for one incident, which is then merged: the second is closed, though the incident goes on."""
     play = begun("a double, merged")
-    other = {"title": "another", "severity": "SEV2", "services": ["mail"]}
-    play.people.intend(other)
-    play.ask(lambda hub: desk.open_incident(hub, other, actor="bob"))
+    another(play)
     play.settle()
     mine = play.thing("jira", 2)
     second = play.server("jira").make(INCIDENT, dict(mine.fields), "hub:by a request that came late", mark=mine.mark)
@@ -141,9 +149,7 @@ def test_a_comment_that_waited_for_the_losers_thread_goes_into_the_winners() -> 
     """A room where the hub can only post: what could not be said of the loser when it was merged is said of the winner."""
     play = Play("a comment, merged", styles={"chat": posts_only(teams())})
     play.open()
-    other = {"title": "another", "severity": "SEV2", "services": ["mail"]}
-    play.people.intend(other)
-    play.ask(lambda hub: desk.open_incident(hub, other, actor="bob"))
+    another(play)
     play.settle()
     play.world.dead = {"chat"}
     play.ask(lambda hub: desk.add_comment(hub, "2", "said meanwhile", actor="bob"))
@@ -165,8 +171,7 @@ def test_a_ticket_that_a_person_ties_to_an_incident_is_the_one_that_was_to_be_ma
     while play.world.work():
         pass
     play.world.dead = set()
-    fields = {"title": "by hand", "status": "To Do", "severity": "High", "services": ["JC-mail"], "tags": []}
-    ticket = play.server("jira").make(INCIDENT, fields, "cy", type="task")
+    ticket = by_hand(play)
     play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
     until(play, lambda: rows(play.world, "SELECT id FROM strangers WHERE state = 'ignored'"))
     (stranger,) = rows(play.world, "SELECT id FROM strangers WHERE remote_id = ?", ticket.ref.id)
@@ -180,8 +185,7 @@ def test_a_ticket_that_a_person_ties_to_an_incident_is_the_one_that_was_to_be_ma
 def test_a_slot_that_shows_an_object_takes_no_other() -> None:
     """A person ties a second ticket to an incident that has one: refused, with what to do."""
     play = begun("tied to what is taken")
-    fields = {"title": "by hand", "status": "To Do", "severity": "High", "services": ["JC-mail"], "tags": []}
-    ticket = play.server("jira").make(INCIDENT, fields, "cy", type="task")
+    ticket = by_hand(play)
     until(play, lambda: rows(play.world, "SELECT id FROM strangers WHERE state = 'ignored'"))
     (stranger,) = rows(play.world, "SELECT id FROM strangers WHERE remote_id = ?", ticket.ref.id)
     with pytest.raises(desk.Conflict, match="unlink that first"):
@@ -243,8 +247,7 @@ def test_another_ticket_is_not_judged_by_what_the_last_one_showed() -> None:
     """Tied to another object: its own words count as in an adoption, and nothing of the old one is written there."""
     play = begun("another ticket")
     link, old = play.link("jira"), play.thing("jira")
-    fields = {"title": "by hand", "status": "To Do", "severity": "High", "services": ["JC-mail"], "tags": ["vip"]}
-    other = play.server("jira").make(INCIDENT, fields, "cy", type="task")
+    other = by_hand(play, tags=["vip"])
     play.ask(lambda hub: desk.unlink(hub, link["id"], actor="ada"))
     play.world.ledger.relinked.update(k["id"] for k in rows(play.world, "SELECT id FROM links"))
     play.ask(lambda hub: desk.relink(hub, "1", "jira", "primary", other.ref.id, actor="ada"))

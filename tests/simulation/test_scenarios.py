@@ -295,3 +295,21 @@ def test_a_dead_vendor_delays_no_other() -> None:
         assert not late, f"change {number}: {late}"
     world.dead = set()
     play.end()
+
+
+def test_a_webhook_about_fields_alone_is_followed_by_a_look_at_them_alone_and_one_about_a_comment_by_a_whole_one() -> (
+    None
+):
+    """Two webhooks at once, one of each sort: the comment is read all the same."""
+    play = begun("looks")
+    before = len(play.world.trace)
+    play.at("jira", title="theirs")
+    play.work()
+    looks = [line for line in play.world.trace[before:] if "→ jira " in line]
+    assert any("jira glance" in line for line in looks)
+    assert not any("jira observe" in line for line in looks)
+    play.at("jira", title="theirs again")
+    play.says("jira", "and a word about it")
+    play.work()
+    assert any("jira observe" in line for line in play.world.trace[before:])
+    assert "and a word about it" in [c.fields["text"] for c in play.server("pd").comments(play.thing("pd"))]

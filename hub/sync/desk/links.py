@@ -148,9 +148,8 @@ def _relink_copies(case: Case, link: Link, *, same: bool) -> None:
         if child.reason != WITH_ITS_INCIDENT:
             continue
         child.reason = None
-        if same and (
-            child.remote_id is not None or child.written_at is not None
-        ):  # posted; not every vendor gives an id
+        posted = child.remote_id is not None or child.written_at is not None  # not every vendor gives an id
+        if same and posted:
             child.state = "live"
             continue
         child.state, child.remote_kind, child.remote_id = "pending", None, None

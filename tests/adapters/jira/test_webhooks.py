@@ -256,3 +256,22 @@ def test_a_data_center_that_cannot_sign_is_known_by_its_path() -> None:
     for path in ("/webhooks/jira", "/webhooks/jira/", "/webhooks/jira/neu", "/webhooks/jira/new/x", "/\udcff"):
         with pytest.raises(Forged):
             webhooks.authenticate(incoming(b"x", path=path), secrets, "path")
+
+
+@pytest.mark.parametrize(
+    ("changed", "event", "alone"),
+    [
+        (["priority", "labels"], "issue_generic", True),
+        (["Comment"], "issue_comment_deleted", False),
+        (["priority"], "issue_commented", False),
+        ([], "issue_generic", False),
+    ],
+)
+def test_only_a_change_of_fields_spares_the_comments(changed: list[str], event: str, alone: bool) -> None:
+    """Jira tells of a deleted comment as of a change of the issue: then its comments are read too."""
+    body = {
+        "webhookEvent": "jira:issue_updated", "issue_event_type_name": event, "issue": {"id": "10001", "key": "OPS-1"},
+        "changelog": {"id": "1", "items": [{"field": name, "fieldtype": "jira"} for name in changed]},
+    }  # fmt: skip
+    (hint,) = webhooks.hints(incoming(json.dumps(body).encode()))
+    assert hint.alone is alone

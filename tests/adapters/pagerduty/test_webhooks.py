@@ -161,3 +161,14 @@ def test_a_body_without_an_event_id_is_named_by_its_hash() -> None:
     ids = {ADAPTER.authenticate(signed(body, "s"), secrets) for body in (b"{}", b"{ }", b"not json")}
     assert len(ids) == 3
     assert all(id.startswith("sha256:") for id in ids)
+
+
+def test_only_an_event_about_the_incident_itself_spares_the_notes() -> None:
+    """An acknowledgement is about fields alone; a note and a published update are not."""
+    [acknowledged] = ADAPTER.hints(sent(fixture("incident.acknowledged")))
+    others = [
+        h for n in ("incident.annotated", "incident.status_update_published") for h in ADAPTER.hints(sent(fixture(n)))
+    ]
+    assert acknowledged.alone
+    assert others
+    assert not any(h.alone for h in others)
