@@ -6,7 +6,7 @@ Choices, from measurements (RQ 3.0, two cores):
   its start instead of 11 ms. What a process for each job would isolate is held otherwise: every vendor call has time-outs,
   and a worker that dies is started again while the leases in SQL bring its rows back.
 * A job gives its name to one of the worker's threads (`workers.hands`): duties wait for vendors nearly all of their time.
-* A thread whose duty is done takes over the names that wait behind it (`RqWake.next`), for a second: RQ's own care of a job
+* A thread whose duty is done takes over the names that wait behind it (`RqWake.then`), for a second: RQ's own care of a job
   (registries, heartbeats, executions) costs more than most duties do.
 * RQ's retries, scheduler and `unique` stay unused: its scheduler died with a Redis restart and stayed dead, `unique` held
   a name for as long as its result was kept. Due times, attempts and once-ness are rows in SQL.
@@ -68,18 +68,31 @@ BLIND_SECONDS = 1.0
 """After a failure Redis is left alone this long, so that a webhook's answer does not wait for it again and again."""
 
 
-NEXT = """
-for _, queue in ipairs(KEYS) do
-  local id = redis.call('LPOP', queue)
-  while id and redis.call('DEL', ARGV[1] .. id) == 0 do id = redis.call('LPOP', queue) end
-  if id then return id end
+THEN = """
+local came = tonumber(redis.call('GETDEL', KEYS[1]) or '') or 1
+for n = 2, #KEYS do
+  local id = redis.call('LPOP', KEYS[n])
+  while id do
+    if redis.call('DEL', ARGV[1] .. id) == 1 then
+      local duty, name = string.match(id, '^([^_]*)_(.*)_[^_]*$')
+      if duty then
+        local doing = ARGV[3] .. duty .. ':' .. name
+        redis.call('DEL', ARGV[2] .. duty .. ':' .. name)
+        redis.call('SET', doing, 0, 'NX', 'EX', ARGV[4])
+        if redis.call('INCR', doing) == 1 then return {came, duty, name} end
+      end
+    end
+    id = redis.call('LPOP', KEYS[n])
+  end
 end
+return {came}
 """
-"""Takes the first job that is still there out of the first queue that has one (what waited too long has gone), and says its id,
-which is made of the duty and the name."""
+"""Ends one name and begins the next, in one exchange: `end`, then the first job that is still there (what waited too long has
+gone) and that nobody else is at, out of the first queue that has one, and `begin`. A job's id is made of its duty and name."""
 
+WOKEN, DOING = "lockstep:woken:", "lockstep:doing:"
 
-PREFIX = (Job.redis_job_namespace_prefix,)
+PREFIXES = (Job.redis_job_namespace_prefix, WOKEN, DOING, DOING_SECONDS)
 
 _stopping = threading.Event()
 """Set when this process's worker was asked to stop: it takes no further name."""
@@ -91,11 +104,11 @@ def connect(url: str) -> redis.Redis:
 
 
 def _key(duty: str, name: str) -> str:
-    return f"lockstep:woken:{duty}:{name}"
+    return f"{WOKEN}{duty}:{name}"
 
 
 def _doing(duty: str, name: str) -> str:
-    return f"lockstep:doing:{duty}:{name}"
+    return f"{DOING}{duty}:{name}"
 
 
 class RqWake:
@@ -103,7 +116,7 @@ class RqWake:
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._redis = connect(url)
-        self._next = self._redis.register_script(NEXT)
+        self._then = self._redis.register_script(THEN)
         self._clock = clock
         self._queues: dict[str, Queue] = {}
         self._blind_until: float | None = None
@@ -169,20 +182,22 @@ class RqWake:
         if came is not None and int(came) > 1:
             self.wake(duty, name)
 
-    def next(self) -> tuple[str, str] | None:
-        """The next (duty, name) that waits, our own rows first, taken out of its queue; None if there is none, or this
-        worker is to stop. What is taken and then lost is found by the sweep."""
-        if _stopping.is_set():
+    def then(self, duty: str, name: str, more: bool) -> tuple[str, str] | None:
+        """Ends this name, as `end` does, and begins the next (duty, name) that waits, our own rows first, taken out of its
+        queue. None if there is none, or not `more`, or this worker is to stop. What is taken and then lost is found by the
+        sweep."""
+        if not more or _stopping.is_set():
+            self.end(duty, name)
             return None
+        queues = [Queue.redis_queue_namespace_prefix + queue for queue in order(0)]
         try:
-            taken = self._next(keys=[Queue.redis_queue_namespace_prefix + name for name in order(0)], args=PREFIX)
+            came, *following = self._then(keys=[_doing(duty, name), *queues], args=PREFIXES)
         except redis.RedisError as e:
             self._missed(e)
             return None
-        if not isinstance(taken, bytes):
-            return None
-        duty, _, rest = taken.decode().partition("_")
-        return duty, rest.rpartition("_")[0]
+        if int(came) > 1:
+            self.wake(duty, name)
+        return (following[0].decode(), following[1].decode()) if following else None
 
 
 class NoWake:

@@ -40,13 +40,14 @@ def finish() -> None:
 
 
 def _do(hub: Hub, duty: str, name: str) -> None:
-    began, following = hub.clock.monotonic(), getattr(hub.wake, "next", None)
-    one(hub, hub.wake, duty, name)
-    while following is not None and hub.clock.monotonic() - began < DRAIN_SECONDS:
-        waiting = following()
-        if waiting is None:
-            return
-        one(hub, hub.wake, *waiting)
+    wake, began = hub.wake, hub.clock.monotonic()
+    if not isinstance(wake, Chain):
+        one(hub, wake, duty, name)
+        return
+    item: tuple[str, str] | None = (duty, name) if wake.begin(duty, name) else None
+    while item is not None:
+        _run(hub, *item)
+        item = wake.then(*item, more=hub.clock.monotonic() - began < DRAIN_SECONDS)
 
 
 @runtime_checkable
@@ -58,17 +59,29 @@ class Turns(Protocol):
     def end(self, duty: str, name: str) -> None: ...
 
 
+@runtime_checkable
+class Chain(Turns, Protocol):
+    """One that ends a name and begins the next that waits in one exchange."""
+
+    def then(self, duty: str, name: str, more: bool) -> tuple[str, str] | None: ...
+
+
 def one(hub: Hub, wake: Wake, duty: str, name: str) -> None:
     """One duty for one name, unless somebody is at it already. Raises nothing."""
-    from hub.sync import duties
-
     turns = wake if isinstance(wake, Turns) else None
     if turns is not None and not turns.begin(duty, name):
         return
     try:
-        duties.run(hub, duty, name)
-    except Exception:
-        log.exception("%s of %s failed; the sweep brings it again", duty, name)
+        _run(hub, duty, name)
     finally:
         if turns is not None:
             turns.end(duty, name)
+
+
+def _run(hub: Hub, duty: str, name: str) -> None:
+    from hub.sync import duties
+
+    try:
+        duties.run(hub, duty, name)
+    except Exception:
+        log.exception("%s of %s failed; the sweep brings it again", duty, name)

@@ -11,13 +11,14 @@ import contextlib
 import os
 import select
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, Engine, NestedTransaction, ScalarResult, create_engine, event
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
@@ -28,6 +29,9 @@ JSON: dict[str, Any] = {"json_serializer": to_json, "json_deserializer": from_js
 
 BUSY_SECONDS = 4
 """How long a writer waits for the others. A webhook's sender waits 5 s."""
+
+KEPT, MOST, OLD_SECONDS = 8, 16, 1800.0
+"""Connections to a server: how many of a kind stay open, how many there may be, and for how long one is used."""
 
 PLAIN = {"check_same_thread": False, "cached_statements": 1024}
 """An update names only the columns that changed, so there are some hundreds of statements; all of them stay prepared."""
@@ -58,16 +62,6 @@ def _sqlite_settings(read_only: bool) -> Callable[[Any, Any], None]:
     return on_connect
 
 
-def _still_there(dbapi: Any, record: Any, proxy: Any) -> None:
-    """An idle connection has nothing to say: one that has, was ended by the server, and all others with it. This costs no
-    round trip, as a ping before every transaction would."""
-    watch = select.poll()
-    if not dbapi.closed:
-        watch.register(dbapi.fileno(), select.POLLIN)
-    if dbapi.closed or watch.poll(0):
-        raise InvalidatePoolError("the server has ended this connection")
-
-
 def _document(text: bytes) -> Any:
     """A JSON column's value, as the driver hands it over."""
     return from_json(text.decode())
@@ -80,16 +74,18 @@ def _plan_once(dbapi: Any, record: Any) -> None:
     dbapi.commit()
 
 
+def _server(url: str, **options: Any) -> Engine:
+    engine = create_engine(url, pool_size=KEPT, max_overflow=MOST - KEPT, json_deserializer=_document, **options)
+    event.listen(engine, "connect", _plan_once)
+    return engine
+
+
 def _connections(url: str) -> tuple[Connections, Connections]:
     """(for writers, for readers)"""
     if not url.startswith("sqlite"):
-        engine = create_engine(url, pool_size=8, max_overflow=8, pool_recycle=1800, json_deserializer=_document)
-        event.listen(engine, "checkout", _still_there)
-        event.listen(engine, "connect", _plan_once)
-        alone = engine.execution_options(
-            isolation_level="AUTOCOMMIT"
-        )  # each statement sees the latest state, as it would
-        return Connections(engine, None, keep=False), Connections(alone, None, keep=False)
+        writer = _server(url)
+        reader = _server(url, isolation_level="AUTOCOMMIT")  # each statement sees the latest state, as it would
+        return Connections(writer, None), Connections(reader, None)
     if url in ("sqlite://", "sqlite:///:memory:"):
         engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=PLAIN, **JSON)
 
@@ -98,14 +94,14 @@ def _connections(url: str) -> tuple[Connections, Connections]:
             dbapi.isolation_level = None
             dbapi.execute("PRAGMA foreign_keys=ON")
 
-        both = Connections(engine, "BEGIN", keep=True)
+        both = Connections(engine, "BEGIN")
         return both, both
     path = url.removeprefix("sqlite:///")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     writer, reader = (create_engine(url, connect_args={**PLAIN, "timeout": BUSY_SECONDS}, **JSON) for _ in range(2))
     event.listen(writer, "connect", _sqlite_settings(read_only=False))
     event.listen(reader, "connect", _sqlite_settings(read_only=True))
-    return Connections(writer, "BEGIN IMMEDIATE", keep=True), Connections(reader, "BEGIN", keep=True)
+    return Connections(writer, "BEGIN IMMEDIATE"), Connections(reader, "BEGIN")
 
 
 class Tx:
@@ -119,6 +115,7 @@ class Tx:
         self.cursor: Any = self.driver.cursor()
         self.errors: type[Exception] = engine.dialect.loaded_dbapi.Error
         self._begin = begin
+        self._made = time.monotonic()
         self.told: tuple[Callable[..., Any], ...] = ()
         """Who wants to hear of every statement (`before_cursor_execute`)."""
         self._pipeline: Any = None
@@ -168,6 +165,18 @@ class Tx:
         else:
             self.driver.rollback()
 
+    @property
+    def usable(self) -> bool:
+        """Whether an idle connection can be taken. One to a server has nothing to say: one that has, was ended by it. This
+        costs no exchange, as a ping before every transaction would."""
+        if self.dialect.name == "sqlite":
+            return True
+        if self.driver.closed or time.monotonic() - self._made > OLD_SECONDS:
+            return False
+        watch = select.poll()
+        watch.register(self.driver.fileno(), select.POLLIN)
+        return not watch.poll(0)
+
     def close(self) -> None:
         self.sa.close()
 
@@ -200,25 +209,29 @@ class Tx:
 class Connections:
     """Where transactions get their connections from. begin: what starts one; None: the driver does it by itself.
 
-    keep: a connection stays open for the next transaction, ready to use. Only of a file: one to a server may have been cut
-    meanwhile, which SQLAlchemy's pool finds out.
+    A connection stays open for the next transaction, ready to use: SQLAlchemy's own pool, behind this, takes as long to hand
+    one out as a statement takes.
 
     SQLite lets one writer in at a time, and those that wait look again after pauses of up to 100 ms. The threads of one
     process need no pauses: they queue for their `turn`."""
 
-    def __init__(self, engine: Engine, begin: str | None, keep: bool) -> None:
-        self.engine, self._begin, self._keep = engine, begin, keep
+    def __init__(self, engine: Engine, begin: str | None) -> None:
+        self.engine, self._begin = engine, begin
         self.turn = threading.RLock() if engine.dialect.name == "sqlite" else None
         self._idle: list[Tx] = []
 
     def take(self) -> Tx:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return Tx(self.engine, self._begin)
+        while True:
+            try:
+                tx = self._idle.pop()
+            except IndexError:
+                return Tx(self.engine, self._begin)
+            if tx.usable:
+                return tx
+            tx.drop()
 
     def give_back(self, tx: Tx) -> None:
-        if self._keep:
+        if len(self._idle) < KEPT:
             self._idle.append(tx)
         else:
             tx.close()

@@ -1,8 +1,8 @@
 """Each connection's budget: how often, and how many at once. A vendor that hangs, throttles or is down costs only its own.
 
 The counters are shared between all workers through Redis; without it they are this process's own, and the limits are still
-kept within each process. Windows are counted by the `limits` library; the places for calls at once are a sorted set of
-leases, so that a worker that died gives its place back by itself.
+kept within each process. Calls are counted, and booked a little ahead, in a moving window (`hub.sync.window`); the places for
+calls at once are a sorted set of leases, so that a worker that died gives its place back by itself.
 """
 
 from __future__ import annotations
@@ -12,36 +12,25 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage, Storage, storage_from_string
-from limits.strategies import MovingWindowRateLimiter
-
 from hub.domain.capability import Capabilities, Rate
 from hub.domain.errors import RetryLater
 from hub.ports import Clock, Ids
+from hub.sync.window import SLACK, STEPPED, Window
 
 PLACE = 75.0
 """Seconds after which the place of a worker that never came back is free again: above a lease, and what a call that was begun
 within it may still take. Until then the connection has one place less, or none."""
 
-STEPPED = 30.0
-"""Seconds. What was counted further ahead of now than this was counted before the clock stepped back; it counts no more, or
-the connection would stand still until the clock has caught up. More than the clocks of two workers ever differ by."""
-
 PAUSE = 0.2
 """Seconds that a call takes, about: who finds every place taken comes back when one of them should be free, behind those who
 came before."""
 
-SLACK = 0.06
-"""Seconds by which a limit's time is taken for longer: we count what leaves, the vendor what arrives. Who comes back just in time
-by our count comes too early by theirs, now and then, and a refusal costs more than this."""
-
-LONGEST_LINE = 120.0
+SHORTEST, LONGEST_LINE = 0.05, 120.0
 """Seconds: who is refused comes back after that, however many wait."""
 
-LONGEST_NAP, NAPS = 1.0, 3
-"""Seconds, and how often: who may call so soon waits where it is, in one of the connection's places. Going away and coming back
-costs two commits and a wake-up."""
+LONGEST_NAP = 1.5
+"""Seconds: who may call so soon waits where it is, in one of the connection's places. Going away and coming back costs two
+commits and a wake-up. Above the shortest window of any vendor's."""
 
 PATIENT_SHARE = 0.1
 """Of a connection's budget, for reads that can wait, while writes do."""
@@ -83,8 +72,8 @@ class Budget:
         self.workers = workers
         self.enforce = enforce
         self.nap = nap
-        self._local: Storage | None = None
-        self._shared: Storage | None = None
+        self._local = Window()
+        self._shared: Window | None = None
         self._redis: Any = None
         if redis_url:
             self._connect(redis_url)
@@ -97,7 +86,7 @@ class Budget:
             import redis
 
             self._redis = redis.Redis.from_url(url, **TIMEOUTS)
-            self._shared = storage_from_string(url.replace("unix://", "redis+unix://", 1), **TIMEOUTS)
+            self._shared = Window(self._redis)
 
     def admit(self, connection: str, capabilities: Capabilities, calls: int = 1, *, patient: bool = False) -> None:
         """Takes `calls` calls out of the budget, all or none. Raises RetryLater (throttled, with the delay).
@@ -107,53 +96,54 @@ class Budget:
         if not self.enforce:
             return
         for rate in capabilities.rates:
-            hit = self._hit_patiently if patient else self._hit
-            delay = hit(connection, rate, min(calls, rate.count))
-            for _ in range(NAPS):
-                if delay is None or patient or self.nap is None or delay > LONGEST_NAP:
-                    break
-                self.nap(delay)
-                delay = hit(connection, rate, min(calls, rate.count))
+            book = self._book_patiently if patient else self._book
+            delay = book(connection, rate, min(calls, rate.count))
             if delay is not None:
                 words = f"{connection}: own budget of {rate.count} calls in {rate.per:g} s is used up"
                 raise RetryLater(words, delay, throttled=True)
 
-    def _storages(self) -> Iterator[Storage]:
-        """Where the counters are: shared, and after its failure this process's own (which keeps a thread, so it is made
-        when it is first needed)."""
+    def _windows(self) -> Iterator[Window]:
+        """Where the counters are: shared, and after its failure this process's own."""
         if self._shared is not None:
             yield self._shared
-        if self._local is None:
-            self._local = MemoryStorage()
         yield self._local
 
-    def _hit(self, connection: str, rate: Rate, calls: int, line: str | None = None) -> float | None:
-        """None if admitted, else seconds to wait. line: where those who are refused wait, if not with the connection's."""
-        for storage in self._storages():
+    def _book(
+        self, connection: str, rate: Rate, calls: int, *, line: str | None = None, nap: bool = True
+    ) -> float | None:
+        """None if admitted, after the nap that it took; else seconds to stay away. line: where those who are refused wait, if
+        not with the connection's. nap: whether to wait for a moment that is near."""
+        key, ahead = f"{self.prefix}:window:{connection}:{rate.per:g}", LONGEST_NAP if nap and self.nap else 0.0
+        for window in self._windows():
             try:
-                limiter = MovingWindowRateLimiter(storage)
-                item = RateLimitItemPerSecond(rate.count, max(1, round(rate.per)), namespace=self.prefix)
-                if limiter.hit(item, connection, cost=calls):
-                    return None
-                wait = limiter.get_window_stats(item, connection).reset_time - self.clock.now().timestamp()
-                if wait > rate.per + STEPPED:
-                    limiter.clear(item, connection)
-                    if limiter.hit(item, connection, cost=calls):
-                        return None
-                return self._place_in_line(
-                    storage is self._shared, line or connection, min(max(wait, 0.05), rate.per), rate, calls
-                )
+                booked, wait = window.book(key, rate, calls, self.clock.now().timestamp(), ahead)
+                if not booked:
+                    return self._place_in_line(window is self._shared, line or connection, wait, rate, calls)
             except Exception:  # noqa: S112 - Redis is away: go on with this process's own count
                 continue
+            if wait > 0 and self.nap is not None:
+                self.nap(wait)
+            return None
         return None
 
-    def _hit_patiently(self, connection: str, rate: Rate, calls: int) -> float | None:
-        """As `_hit`, behind those that wait in the connection's line, and with a line of its own."""
-        if self._line_seconds(connection) <= 0:
-            return self._hit(connection, rate, calls, line=f"{connection}:patient")
-        slow = Rate(calls, calls * rate.per / rate.count / PATIENT_SHARE)
-        delay = self._hit(f"{connection}:patient", slow, calls)
-        return self._hit(connection, rate, calls, line=f"{connection}:patient") if delay is None else delay
+    def _book_patiently(self, connection: str, rate: Rate, calls: int) -> float | None:
+        """As `_book`, with a line of its own. While others wait, in the connection's line or for a moment that is booked, it
+        has its share, which begins to grow with the first refusal."""
+        line = f"{connection}:patient"
+        if self._line_seconds(connection) <= 0 and self._book(connection, rate, calls, line=line, nap=False) is None:
+            return None
+        slow = Rate(1, calls * rate.per / rate.count / PATIENT_SHARE)
+        delay = self._share(line, slow)
+        return self._book(connection, rate, calls, line=line) if delay is None else delay
+
+    def _share(self, line: str, slow: Rate) -> float | None:
+        """None if it is the turn of a read that can wait, else seconds to stay away."""
+        key, now = f"{self.prefix}:share:{line}", self.clock.now().timestamp()
+        for window in self._windows():
+            with contextlib.suppress(Exception):
+                booked, wait = window.book(key, slow, 1, now, late=True)
+                return None if booked else self._place_in_line(window is self._shared, line, wait, slow, 1)
+        return None
 
     def _line_seconds(self, connection: str) -> float:
         """When the last one in the connection's line will come back."""
@@ -166,7 +156,7 @@ class Budget:
     def _place_in_line(self, shared: bool, connection: str, wait: float, rate: Rate, calls: int) -> float:
         """Seconds until the caller should come back: those who are refused come one after another, at the limit's own pace.
         If all came back together, each time all but one in vain, a thousand waiting rows would keep every worker busy."""
-        pace, wait = calls * (rate.per + SLACK) / rate.count, wait + SLACK
+        pace, wait = calls * (rate.per + SLACK) / rate.count, max(wait, SHORTEST)
         if shared:
             key = f"{self.prefix}:line:{connection}"
             milliseconds = (round(1000 * seconds) for seconds in (wait, pace, LONGEST_LINE))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from adapters.statuspage.capability import CAPABILITIES
 from hub.clock import ManualClock, SystemIds
+from hub.domain.capability import Rate
 from hub.domain.errors import RetryLater
 from hub.sync.budget import LONGEST_LINE, PATIENT_SHARE, PLACE, SLACK, Budget
 
@@ -146,3 +148,22 @@ def test_nobody_is_sent_away_for_longer_than_the_longest_line(shared: bool, cloc
         with pytest.raises(RetryLater) as refused:
             budget.admit("page", CAPABILITIES)
         assert (refused.value.delay or 0.0) <= LONGEST_LINE
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_who_may_call_soon_waits_where_it_is_and_goes_when_there_is_room(
+    shared: bool, clock: ManualClock, redis_url: str
+) -> None:
+    naps: list[float] = []
+    budget = Budget(clock, redis_url if shared else None, ids=SystemIds(), nap=naps.append)
+    limits = replace(CAPABILITIES, rates=(Rate(4, 1.0),))
+    for _ in range(6):
+        budget.admit("page", limits)
+    assert naps == [pytest.approx(1 + SLACK)] * 2
+    clock.advance(1 + SLACK)
+    budget.admit("page", limits, 2)
+    assert len(naps) == 2, "what was waited for has been sent; there is room for two more"
+    slow = replace(CAPABILITIES, rates=(Rate(4, 60.0),))
+    budget.admit("page", slow, 9)  # all that there is, and nobody has called
+    with pytest.raises(RetryLater):
+        budget.admit("page", slow)

@@ -73,7 +73,12 @@ def test_a_job_comes_back_at_once_and_the_end_waits_for_what_it_began(
 def test_a_hand_goes_on_with_the_names_behind_its_own(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     behind = [("look", "b"), ("deliver", "c")]
     hub = sync.bootstrap.of_this_process()
-    monkeypatch.setattr(hub, "wake", SimpleNamespace(next=lambda: behind.pop(0) if behind else None))
+    chain = SimpleNamespace(
+        begin=lambda duty, name: True,
+        end=lambda duty, name: None,
+        then=lambda duty, name, more: behind.pop(0) if behind else None,
+    )
+    monkeypatch.setattr(hub, "wake", chain)
     sync.run("look", "a")
     until(lambda: len(names) == 3)
     sync.finish()

@@ -138,8 +138,12 @@ def test_a_job_takes_over_the_names_that_wait_each_once_and_our_own_rows_first(r
     sent = [("poll", "pagerduty-emea"), ("look", "link1"), ("plan", "incident1"), ("deliver", "link1")]
     for duty, name in sent:
         wake.wake(duty, name)
-    taken = [wake.next() for _ in range(5)]
+    assert wake.begin("look", "link0")
+    taken = [wake.then("look", "link0", more=True)]
+    while taken[-1] is not None:
+        taken.append(wake.then(*taken[-1], more=True))
     assert taken == [("plan", "incident1"), ("look", "link1"), ("deliver", "link1"), ("poll", "pagerduty-emea"), None]
+    assert not redis.Redis.from_url(redis_url).keys("lockstep:*"), "every name has ended, and may be woken again"
     assert waiting(redis_url, ROWS) == waiting(redis_url, VENDORS) == []
 
 
@@ -149,7 +153,26 @@ def test_a_job_that_has_waited_too_long_is_passed_over(redis_url: str) -> None:
     (job,) = Queue(VENDORS, connection=client, serializer=JSONSerializer).job_ids
     client.delete(f"rq:job:{job}")
     wake.wake("look", "link2")
-    assert wake.next() == ("look", "link2")
+    assert wake.then("look", "link0", more=True) == ("look", "link2")
+
+
+def test_a_job_passes_over_the_name_that_another_worker_is_at_and_tells_it(redis_url: str) -> None:
+    wake, other = RqWake(redis_url, ManualClock()), RqWake(redis_url, ManualClock())
+    assert other.begin("look", "under_way")
+    for name in ("under_way", "link2"):
+        wake.wake("look", name)
+    assert wake.then("look", "link0", more=True) == ("look", "link2")
+    assert not other.begin("look", "link2"), "what is taken is begun"
+    other.end("look", "under_way")
+    assert wake.then("look", "link2", more=True) == ("look", "under_way")
+
+
+def test_a_name_for_which_somebody_came_is_woken_again_when_the_next_begins(redis_url: str) -> None:
+    wake = RqWake(redis_url, ManualClock())
+    assert wake.begin("look", "link1")
+    assert not wake.begin("look", "link1")
+    assert wake.then("look", "link1", more=True) is None
+    assert waiting(redis_url, VENDORS) == [["look", "link1"]]
 
 
 def test_a_worker_that_is_to_stop_takes_no_further_name(redis_url: str) -> None:
@@ -157,10 +180,10 @@ def test_a_worker_that_is_to_stop_takes_no_further_name(redis_url: str) -> None:
     wake.wake("look", "link1")
     queue._stopping.set()
     try:
-        assert wake.next() is None
+        assert wake.then("look", "link0", more=True) is None
     finally:
         queue._stopping.clear()
-    assert wake.next() == ("look", "link1")
+    assert wake.then("look", "link0", more=True) == ("look", "link1")
 
 
 def test_where_there_is_no_queue_nothing_is_sent() -> None:
