@@ -176,8 +176,9 @@ class Place:
         self.stores = {name: self._store(url, name) for name in ("one", "two", "rest")}
         self.stores["rest"].create_all()
         for store in self.stores.values():  # connected before the first race, as workers are
-            with store.reading() as tx:
-                tx.execute(select(incidents.c.id))
+            for transaction in (store.unit(), store.reading()):
+                with transaction as tx:
+                    tx.execute(select(incidents.c.id))
         self.admin.execute(AUDIT)
         self.kept: Kept | None = None
         self.races = 0
@@ -192,6 +193,7 @@ class Place:
             dbapi.execute(f"SET application_name = '{name}'")
             dbapi.commit()
 
+        @event.listens_for(store.reader, "before_cursor_execute")
         @event.listens_for(store.writer, "before_cursor_execute")
         def statement(connection: Any, cursor: Any, sql: str, *rest: Any) -> None:
             point(" ".join(sql.split()[:3]) + (" …FOR UPDATE" if sql.endswith("FOR UPDATE") else ""))
