@@ -1,5 +1,6 @@
 """Finds adapters by vendor name: the ones in this package, and third parties' through the entry-point group
-`lockstep.adapters`. An entry is a module (or object) with `PROTOCOL`, `NAME` and `build(spec: Spec) -> Adapter`."""
+`lockstep.adapters`. An entry is a module (or object) with `PROTOCOL`, `NAME` and `build(spec: Spec) -> Adapter`; and `PLACE`, if
+two connections must not share one: the settings that together say where its objects are, the last of which is always there."""
 
 from __future__ import annotations
 
@@ -70,6 +71,14 @@ def build(vendor: str, spec: Spec) -> Adapter:
         raise ValueError(f"{words} [{type(e).__name__}]") from None
     _own_limits(adapter, spec.settings)
     return adapter
+
+
+def place(vendor: str, settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Where a connection's objects are: setting → value. None where the settings alone do not tell (an account's token does)."""
+    keys = getattr(vendors()[vendor](), "PLACE", ())
+    if not keys or settings.get(keys[-1]) is None:
+        return None
+    return {k: v.rstrip("/") if isinstance(v := settings.get(k), str) else v for k in keys}
 
 
 def _own_limits(adapter: Adapter, settings: Mapping[str, Any]) -> None:

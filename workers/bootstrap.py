@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import redis
 
 from adapters.http import Wire
-from adapters.registry import Spec, UnknownVendor, build
+from adapters.registry import Spec, UnknownVendor, build, place
 from hub.clock import SystemClock, SystemIds, nap
 from hub.domain.errors import VendorError
 from hub.ports import Adapter, Clock, Ids, Secrets, Wake
@@ -85,6 +85,7 @@ def adapters_of(
     """An adapter for each connection. Raises SettingsError with what is wrong in any of them."""
     made: dict[str, Adapter] = {}
     problems: list[str] = []
+    places: dict[str, str] = {}
     for name, connection in settings.config.connections.items():
         try:
             spec = Spec(
@@ -100,11 +101,26 @@ def adapters_of(
                 base_url=settings.config.base_url,
             )
             made[name] = build(connection.vendor, spec)
+            problems += _shared(settings, name, places)
         except (ValueError, UnknownVendor, BadTable, VendorError) as e:
             problems.append(f"{settings.path}: [connections.{name}]: {e}")
     if problems:
         raise SettingsError(problems)
     return made
+
+
+def _shared(settings: Settings, name: str, places: dict[str, str]) -> Iterator[str]:
+    """What is wrong if another connection leads to the same place: each of its objects would be linked twice. places: those
+    seen so far → their connection."""
+    connection = settings.config.connections[name]
+    where = place(connection.vendor, connection.settings)
+    if where is None or connection.state == "disabled":
+        return
+    other = places.setdefault(repr((connection.vendor, where)), name)
+    if other != name:
+        words = ", ".join(key for key, value in where.items() if value is not None)
+        remedy = 'remove one of them, or set its state to "disabled"'
+        yield f"{settings.path}: [connections.{name}]: leads to the same place as {other!r} ({words}); {remedy}"
 
 
 def build_hub(

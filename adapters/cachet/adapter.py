@@ -35,6 +35,7 @@ from hub.ports import Secrets
 
 PROTOCOL = 1
 NAME = "cachet"
+PLACE = ("url",)
 
 
 def build(spec: Spec) -> CachetAdapter:

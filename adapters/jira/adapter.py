@@ -45,6 +45,7 @@ from hub.ports import Adapter, Secrets
 
 PROTOCOL = 1
 NAME = "jira"
+PLACE = ("url", "jql", "project")
 
 _ID = re.compile(r"[0-9]{1,19}\Z", re.A)
 _PAGE = 100

@@ -35,6 +35,7 @@ from hub.ports import Secrets
 
 PROTOCOL = 1
 NAME = "statuspage"
+PLACE = ("page_id",)
 
 CLOCK_SLACK = timedelta(hours=1)
 """How far the vendor's clock may be behind ours when the objects of a create are looked for."""

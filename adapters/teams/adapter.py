@@ -45,6 +45,7 @@ from hub.ports import Adapter, Secrets
 
 PROTOCOL = 1
 NAME = "teams"
+PLACE = ("route", "team", "channel")
 
 SKEW = timedelta(minutes=10)
 """How far Graph's clock may differ from ours when a mark is looked for."""

@@ -179,3 +179,31 @@ def test_a_connection_that_stands_there_twice_is_refused_with_its_name(what: str
     text, name = TWICE[what]
     (problem,) = tried(text)
     assert name in problem
+
+
+SAME: dict[str, tuple[str, dict[str, Any]]] = {
+    "a Jira project": ("dc", {"url": "https://jira.example.com/", "issue_type": "Bug"}),
+    "a channel": ("channel", {"account": "b"}),
+    "a Cachet": ("page", {}),
+}
+
+
+@pytest.mark.parametrize("what", SAME)
+def test_two_connections_that_lead_to_the_same_place_are_refused_with_both_names(what: str) -> None:
+    name, changed = SAME[what]
+    whole = copy.deepcopy(EXAMPLE)
+    whole["connections"]["second"] = {**whole["connections"][name], **changed}
+    (problem,) = tried(document(whole))
+    assert "[connections.second]" in problem
+    assert repr(name) in problem
+    whole["connections"]["second"]["state"] = "disabled"
+    assert tried(document(whole)) == []
+
+
+def test_two_connections_of_one_vendor_to_different_places_are_fine() -> None:
+    whole = copy.deepcopy(EXAMPLE)
+    whole["connections"]["second"] = {**whole["connections"]["dc"], "project": "PAY"}
+    whole["connections"]["third"] = {**whole["connections"]["dc"], "jql": "project = OPS AND type = Bug"}
+    whole["connections"]["flow-2"] = {"vendor": "teams", "route": "workflow"}
+    whole["connections"]["pd-2"] = {**whole["connections"]["pd"]}
+    assert tried(document(whole)) == []
