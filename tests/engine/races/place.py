@@ -93,6 +93,7 @@ class Sent:
     creates: dict[str, int] = field(default_factory=dict)
     updates: list[tuple[str, str]] = field(default_factory=list)
     writer_knows: int = 0
+    agreed: set[tuple[str, int]] = field(default_factory=set)
 
     def shown(self, seen: object) -> None: ...
 
