@@ -114,7 +114,7 @@ class TeamsSandbox(Sandbox):
     @property
     def incidents(self) -> dict[str, Message]:
         """The root messages that carry a card of ours."""
-        return {m.id: m for m in self.messages.values() if m.root is None and _hidden(m) is not None}
+        return {m.id: m for m in list(self.messages.values()) if m.root is None and _hidden(m) is not None}
 
     # --- what happens in the channel --------------------------------------------------------------------------------
 
@@ -211,7 +211,7 @@ class TeamsSandbox(Sandbox):
             str(e.get("text") or "") for a in message.attachments for e in json.loads(a["content"]).get("body", ())
             if e.get("isVisible", True)
         )  # fmt: skip
-        talk = [r for r in message.replies.values() if r.deleted is None]
+        talk = [r for r in list(message.replies.values()) if r.deleted is None]
         return {
             **fields,
             "visible": shown,

@@ -109,7 +109,7 @@ def shown(world: TeamsSandbox, message: Message, expand: bool = False) -> dict[s
     if message.user is not None:
         out["from"] = {"user": user}
     if expand:
-        out["replies"] = [shown(world, r) for r in reversed(visible(world, message.replies.values()))]
+        out["replies"] = [shown(world, r) for r in reversed(visible(world, list(message.replies.values())))]
     return out
 
 
@@ -181,9 +181,9 @@ def _delta(world: TeamsSandbox) -> Response:
         top, expand = min(50, int(request.args.get("$top", 20))), request.args.get("$expand") == "replies"
     if upto is None:
         limit = world.clock.now() - timedelta(seconds=world.lag)
-        upto = min([world.seq, *(m.seq - 1 for m in world.messages.values() if m.modified > limit)])
+        upto = min([world.seq, *(m.seq - 1 for m in list(world.messages.values()) if m.modified > limit)])
     moment = when(after)
-    chains = [m for m in world.messages.values() if m.root is None and _first_news(m, floor) <= upto]
+    chains = [m for m in list(world.messages.values()) if m.root is None and _first_news(m, floor) <= upto]
     chains = sorted((m for m in chains if moment is None or _touched(m) > moment), key=lambda m: m.seq)
     page, rest = chains[:top], chains[top:]
     name, state = ("skiptoken", [page[-1].seq, upto]) if rest else ("deltatoken", [upto, None])
@@ -195,11 +195,11 @@ def _delta(world: TeamsSandbox) -> Response:
 
 def _first_news(root: Message, floor: int) -> float:
     """The oldest change of a chain after `floor`; infinite when there is none."""
-    return min((m.seq for m in (root, *root.replies.values()) if m.seq > floor), default=float("inf"))
+    return min((m.seq for m in (root, *list(root.replies.values())) if m.seq > floor), default=float("inf"))
 
 
 def _touched(root: Message) -> datetime:
-    return max([root.modified, *(r.modified for r in root.replies.values())])
+    return max([root.modified, *(r.modified for r in list(root.replies.values()))])
 
 
 def routes(world: TeamsSandbox) -> None:
@@ -213,7 +213,7 @@ def routes(world: TeamsSandbox) -> None:
     @app.get(f"{base}/messages", endpoint="list")
     @guarded(world)
     def list_messages() -> Any:
-        found = sorted(visible(world, (m for m in world.messages.values() if m.root is None)), key=_touched)
+        found = sorted(visible(world, (m for m in list(world.messages.values()) if m.root is None)), key=_touched)
         return _paged(world, found[::-1], _path(world))
 
     @app.get(f"{base}/messages/delta", endpoint="delta")
@@ -233,7 +233,7 @@ def routes(world: TeamsSandbox) -> None:
         message = world.messages.get(root)
         if message is None or message.root is not None:
             return error(404, "NotFound", "Message not found.")
-        found = visible(world, message.replies.values())[::-1]
+        found = visible(world, list(message.replies.values()))[::-1]
         return _paged(world, found, f"{_path(world)}/{root}/replies")
 
     @app.post(f"{base}/messages/<root>/replies", endpoint="reply")
