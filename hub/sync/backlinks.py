@@ -42,7 +42,7 @@ def link_back(hub: Hub, link_id: str) -> None:
     again = None
     if link is not None and link.ref is not None and link.state not in TOMBSTONES and isinstance(adapter, LinksBack):
         try:
-            with hub.budget.slot(link.connection, adapter.capabilities, patient=True):
+            with hub.budget.slot(link.connection, adapter.capabilities):
                 hub.budget.admit(link.connection, adapter.capabilities, patient=True)
                 adapter.link_back(link.ref, context)
         except Refused:

@@ -127,11 +127,10 @@ class Budget:
         return None
 
     def _book_patiently(self, connection: str, rate: Rate, calls: int) -> float | None:
-        """As `_book`, with a line of its own. While others wait, in one of the connection's lines or for a moment that is booked,
-        it has its share, which begins to grow with the first refusal."""
+        """As `_book`, with a line of its own. While others wait, in the connection's line or for a moment that is booked, it
+        has its share, which begins to grow with the first refusal."""
         line = f"{connection}:patient"
-        waiting = max(self._line_seconds(connection), self._line_seconds(f"{connection}:places"))
-        if waiting <= 0 and self._book(connection, rate, calls, line=line, nap=False) is None:
+        if self._line_seconds(connection) <= 0 and self._book(connection, rate, calls, line=line, nap=False) is None:
             return None
         slow = Rate(1, calls * rate.per / rate.count / PATIENT_SHARE)
         delay = self._share(line, slow)
@@ -146,13 +145,13 @@ class Budget:
                 return None if booked else self._place_in_line(window is self._shared, line, wait, slow, 1)
         return None
 
-    def _line_seconds(self, line: str) -> float:
-        """When the last one in this line will come back."""
+    def _line_seconds(self, connection: str) -> float:
+        """When the last one in the connection's line will come back."""
         if self._redis is not None:
             with contextlib.suppress(Exception):
-                return int(self._redis.pttl(f"{self.prefix}:line:{line}")) / 1000
+                return int(self._redis.pttl(f"{self.prefix}:line:{connection}")) / 1000
         with self._lock:
-            return self._line.get(line, 0.0) - self.clock.monotonic()
+            return self._line.get(connection, 0.0) - self.clock.monotonic()
 
     def _place_in_line(self, shared: bool, connection: str, wait: float, rate: Rate, calls: int) -> float:
         """Seconds until the caller should come back: those who are refused come one after another, at the limit's own pace.
@@ -169,18 +168,17 @@ class Budget:
             return self._line[connection] - now
 
     @contextlib.contextmanager
-    def slot(self, connection: str, capabilities: Capabilities, *, patient: bool = False) -> Iterator[None]:
-        """One of the connection's places for calls at once. Raises RetryLater when all are taken. patient: as in `admit`."""
+    def slot(self, connection: str, capabilities: Capabilities) -> Iterator[None]:
+        """One of the connection's places for calls at once. Raises RetryLater when all are taken."""
         limit = max(1, min(capabilities.concurrency, self.workers() - 1))
         with self._lock:
             free = self._running.get(connection, 0) < limit
             self._running[connection] = self._running.get(connection, 0) + free
-        line = f"{connection}:places:patient" if patient else f"{connection}:places"
         if not free:
-            raise self._full(connection, limit, line)
+            raise self._full(connection, limit)
         place = None
         try:
-            place = self._take_place(connection, limit, line)
+            place = self._take_place(connection, limit)
             yield
         finally:
             with self._lock:
@@ -189,7 +187,7 @@ class Budget:
                 with contextlib.suppress(Exception):
                     self._redis.zrem(f"{self.prefix}:places:{connection}", place)
 
-    def _take_place(self, connection: str, limit: int, line: str) -> str | None:
+    def _take_place(self, connection: str, limit: int) -> str | None:
         """A place shared by all workers; None without Redis. Raises RetryLater."""
         if self._redis is None or self.ids is None or not self.enforce:
             return None
@@ -204,18 +202,18 @@ class Budget:
                 rank = pipe.execute()[-1]
             if rank is not None and rank >= limit:
                 self._redis.zrem(key, place)
-                raise self._full(connection, limit, line)
+                raise self._full(connection, limit)
         except RetryLater:
             raise
         except Exception:
             return None  # Redis is away: this process's own count stands
         return place
 
-    def _full(self, connection: str, limit: int, line: str) -> RetryLater:
+    def _full(self, connection: str, limit: int) -> RetryLater:
         """What is raised when every place is taken: come back behind those who came before."""
         words, pace = f"{connection}: {limit} calls are already under way", Rate(limit, PAUSE)
         try:
-            delay = self._place_in_line(self._redis is not None, line, PAUSE, pace, 1)
+            delay = self._place_in_line(self._redis is not None, f"{connection}:places", PAUSE, pace, 1)
         except Exception:
-            delay = self._place_in_line(False, line, PAUSE, pace, 1)
+            delay = self._place_in_line(False, f"{connection}:places", PAUSE, pace, 1)
         return RetryLater(words, delay, throttled=True)

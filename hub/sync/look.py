@@ -48,7 +48,7 @@ def look(hub: Hub, link_id: str) -> None:
         return
     glances = isinstance(adapter, Glances) and link.kind == INCIDENT and not link.look_whole
     try:
-        with hub.budget.slot(link.connection, adapter.capabilities, patient=True):
+        with hub.budget.slot(link.connection, adapter.capabilities):
             calls = 1 if glances else adapter.capabilities.read_calls
             hub.budget.admit(link.connection, adapter.capabilities, calls, patient=True)
             started = hub.clock.now()

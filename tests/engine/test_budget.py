@@ -167,18 +167,3 @@ def test_who_may_call_soon_waits_where_it_is_and_goes_when_there_is_room(
     budget.admit("page", slow, 9)  # all that there is, and nobody has called
     with pytest.raises(RetryLater):
         budget.admit("page", slow)
-
-
-@pytest.mark.parametrize("shared", [True, False])
-def test_writes_that_wait_for_a_place_come_before_reads_that_can_wait(
-    shared: bool, clock: ManualClock, redis_url: str
-) -> None:
-    budget = worker(clock, redis_url if shared else None)
-    with budget.slot("page", CAPABILITIES):
-        with pytest.raises(RetryLater), budget.slot("page", CAPABILITIES, patient=True):
-            pass
-        budget.admit("page", CAPABILITIES, patient=True)  # only a read waits
-        with pytest.raises(RetryLater), budget.slot("page", CAPABILITIES):
-            pass
-        with pytest.raises(RetryLater):
-            budget.admit("page", CAPABILITIES, patient=True)
