@@ -255,3 +255,14 @@ def test_another_ticket_is_not_judged_by_what_the_last_one_showed() -> None:
     assert play.fields()["tags"] == ["vip"]
     assert old.fields["tags"] in (None, [])
     assert other.fields["title"] == play.fields()["title"]
+
+
+def test_what_is_let_go_of_between_our_read_and_our_write_is_not_written() -> None:
+    play = begun("let go of in between")
+    link, before = play.link("pd"), play.thing("pd").fields["title"]
+    play.during("pd glance", lambda: play.ask(lambda hub: desk.unlink(hub, link["id"], actor="ada")), moment="after")
+    play.edit(title="newer")
+    play.settle()
+    assert play.link("pd")["state"] == "unlinked"
+    assert play.thing("pd").fields["title"] == before
+    assert play.thing("jira").fields["title"] == "newer"
