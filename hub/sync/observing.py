@@ -249,7 +249,7 @@ def take_children(
             settled
             and link.kind in kinds
             and link.state in ("live", "frozen", "unreachable")
-            and link.id not in case.outbox
+            and (link.id not in case.outbox or link.state == "unreachable")  # not shown by its id either
         ):
             gone(case, link, home.connection)
 

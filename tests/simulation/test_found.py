@@ -266,3 +266,22 @@ def test_what_is_let_go_of_between_our_read_and_our_write_is_not_written() -> No
     assert play.link("pd")["state"] == "unlinked"
     assert play.thing("pd").fields["title"] == before
     assert play.thing("jira").fields["title"] == "newer"
+
+
+def test_a_comment_whose_deletion_nobody_said_is_gone_although_a_write_to_it_is_in_doubt() -> None:
+    """Deleted in Jira, the webhook lost, with our edit of unknown outcome: not shown by its id, nor with its ticket."""
+    play = begun("deleted in doubt")
+    play.ask(lambda hub: desk.add_comment(hub, "1", "said", actor="ada"))
+    play.settle()
+    (comment,) = rows(play.world, "SELECT id FROM comments")
+    (copy,) = play.server("jira").of_kind(COMMENT)
+    play.fate("jira update", "lost_before")
+    play.ask(lambda hub: desk.edit_comment(hub, comment["id"], "rephrased", actor="bob"))
+    until(play, lambda: play.journal("outcome_unknown"))
+    play.server("jira").delete(copy, "cy")
+    play.world.network.flights.clear()
+    until(play, lambda: play.journal("unreachable"))
+    play.at("jira", title="newer")
+    play.settle()
+    assert play.journal("gone")
+    assert not [c for s in ("pd", "chat") for c in play.server(s).of_kind(COMMENT) if not c.fields["deleted"]]
