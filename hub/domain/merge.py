@@ -197,9 +197,10 @@ def _elements(name: str, s: Seen, fields: Fields, relation: ManyRelation, before
     was = {} if before == MISSING else relation.cells(before)
     now = relation.cells(s.remote[name])
     fits = relation.fits(fields.get(name), s.remote[name])
+    own = [relation.cells(sent) for sent in s.own.get(name, ())]
     found = []
     for key in sorted(set(was) | set(now)):
-        if was.get(key) == now.get(key):
+        if was.get(key) == now.get(key) or any(sent.get(key) == now.get(key) for sent in own):
             continue
         if fits and key in now:  # several of our words share theirs, and it stands for one that we have
             continue

@@ -285,3 +285,19 @@ def test_a_comment_whose_deletion_nobody_said_is_gone_although_a_write_to_it_is_
     play.settle()
     assert play.journal("gone")
     assert not [c for s in ("pd", "chat") for c in play.server(s).of_kind(COMMENT) if not c.fields["deleted"]]
+
+
+def test_who_was_assigned_by_a_write_in_doubt_is_no_news_although_somebody_else_was_assigned_too() -> None:
+    """We assign Ada in PagerDuty, Bob is assigned there, and Ada is taken off here before we know: she stays off."""
+    play = begun("assigned in doubt")
+
+    def meanwhile() -> None:
+        play.server("pd").change(play.thing("pd"), "assignees", ["PU-ada", "PU-bob"], "cy")
+        play.fate("pd history", "lost_before")
+        play.edit(assignees=[])
+
+    play.during("pd update", meanwhile, moment="after")
+    play.edit(assignees=["ada"])
+    play.settle()
+    assert play.fields()["assignees"] == ["bob"]
+    assert play.thing("pd").fields["assignees"] == ["PU-bob"]
