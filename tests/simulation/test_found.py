@@ -292,11 +292,11 @@ def test_who_was_assigned_by_a_write_in_doubt_is_no_news_although_somebody_else_
     play = begun("assigned in doubt")
 
     def meanwhile() -> None:
-        play.server("pd").change(play.thing("pd"), "assignees", ["PU-ada", "PU-bob"], "cy")
+        play.server("pd").change(play.thing("pd"), "assignees", ["PU-bob"], "cy")
         play.fate("pd history", "lost_before")
         play.edit(assignees=[])
 
-    play.during("pd update", meanwhile, moment="after")
+    play.during("pd update", meanwhile)
     play.edit(assignees=["ada"])
     play.settle()
     assert play.fields()["assignees"] == ["bob"]
