@@ -11,7 +11,6 @@ import contextlib
 import os
 import select
 import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -30,8 +29,11 @@ JSON: dict[str, Any] = {"json_serializer": to_json, "json_deserializer": from_js
 BUSY_SECONDS = 4
 """How long a writer waits for the others. A webhook's sender waits 5 s."""
 
-KEPT, MOST, OLD_SECONDS = 8, 16, 1800.0
-"""Connections to a server: how many of a kind stay open, how many there may be, and for how long one is used."""
+KEPT, MOST = 8, 16
+"""Connections to a server: how many of a kind stay open, and how many there may be."""
+
+ALIVE = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 3}
+"""Seconds, seconds, times: so that nothing on the way forgets an idle connection, and one that was cut is known to be."""
 
 PLAIN = {"check_same_thread": False, "cached_statements": 1024}
 """An update names only the columns that changed, so there are some hundreds of statements; all of them stay prepared."""
@@ -75,7 +77,8 @@ def _plan_once(dbapi: Any, record: Any) -> None:
 
 
 def _server(url: str, **options: Any) -> Engine:
-    engine = create_engine(url, pool_size=KEPT, max_overflow=MOST - KEPT, json_deserializer=_document, **options)
+    pool = {"pool_size": KEPT, "max_overflow": MOST - KEPT}
+    engine = create_engine(url, connect_args=ALIVE, json_deserializer=_document, **pool, **options)
     event.listen(engine, "connect", _plan_once)
     return engine
 
@@ -115,7 +118,6 @@ class Tx:
         self.cursor: Any = self.driver.cursor()
         self.errors: type[Exception] = engine.dialect.loaded_dbapi.Error
         self._begin = begin
-        self._made = time.monotonic()
         self.told: tuple[Callable[..., Any], ...] = ()
         """Who wants to hear of every statement (`before_cursor_execute`)."""
         self._pipeline: Any = None
@@ -171,7 +173,7 @@ class Tx:
         costs no exchange, as a ping before every transaction would."""
         if self.dialect.name == "sqlite":
             return True
-        if self.driver.closed or time.monotonic() - self._made > OLD_SECONDS:
+        if self.driver.closed:
             return False
         watch = select.poll()
         watch.register(self.driver.fileno(), select.POLLIN)
