@@ -84,8 +84,8 @@ def shown_at(tx: Tx, connection: str) -> list[str]:
 def hint_all(tx: Tx, dues: Mapping[str, datetime], fields: Collection[str] = ()) -> None:
     """Each of these links is to be looked at (again) at its time; of those in `fields`, the fields alone.
 
-    All are locked first, in the order in which cases lock theirs, and touched once: two who lock the same rows in different orders wait for each other, and who touches a row twice
-    waits for what the row refers to."""
+    All are locked first, in the order in which cases lock theirs, and touched once: two who lock the same rows in different
+    orders wait for each other, and who touches a row twice waits for what the row refers to."""
     if len(dues) > 1 and tx.dialect.name == "postgresql":
         locked = select(links.c.id).where(links.c.id.in_(sorted(dues))).order_by(links.c.id)
         tx.execute(locked.with_for_update(key_share=True))

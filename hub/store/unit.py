@@ -179,9 +179,6 @@ class Tx:
         watch.register(self.driver.fileno(), select.POLLIN)
         return not watch.poll(0)
 
-    def close(self) -> None:
-        self.sa.close()
-
     def drop(self) -> None:
         """The connection is of no more use to anybody."""
         with contextlib.suppress(Exception):
@@ -236,7 +233,7 @@ class Connections:
         if len(self._idle) < KEPT:
             self._idle.append(tx)
         else:
-            tx.close()
+            tx.drop()  # in SQLAlchemy's pool nobody would see that the server has ended it
 
     def close(self) -> None:
         while self._idle:
