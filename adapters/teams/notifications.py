@@ -159,7 +159,9 @@ class ChangeNotifications:
             return Hint(event=change, ignored="about another channel")
         if change not in CHANGES:
             return Hint(event=change or "?", ref=where.ref)
-        return Hint(event=change, ref=where.ref, deleted=change == "deleted", actor=self._actor(item))
+        return Hint(
+            event=change, ref=where.ref, deleted=change == "deleted", actor=self._actor(item), born=change == "created"
+        )
 
     def _actor(self, item: Mapping[str, Json]) -> Any:
         """Who sent the message, where the content came along (that is its author, not always who changed it)."""

@@ -121,6 +121,8 @@ class Hint:
     deleted: the vendor says that the object is gone.
     subscription: the vendor says that its webhook subscription needs care ("renew" or "recreate").
     alone: it is about the object's own fields; nothing was said under it.
+    born: it says only that the object was made, and this vendor's answer to a create shows the whole object: who has that
+    answer, or has read the object since, learns nothing from it.
     """
 
     event: str
@@ -132,6 +134,7 @@ class Hint:
     resync: bool = False
     subscription: str | None = None
     alone: bool = False
+    born: bool = False
 
 
 @dataclass(frozen=True, slots=True)

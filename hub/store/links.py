@@ -110,6 +110,12 @@ def get_stranger(tx: Tx, stranger_id: str) -> Stranger | None:
     return one(tx, Stranger, GET_STRANGER, id=stranger_id)
 
 
+def stranger_linked(tx: Tx, known: Stranger) -> None:
+    """It belongs to a link by now. Changes nothing if something was heard of it since it was read."""
+    same = (strangers.c.id == known.id, strangers.c.state == "waiting", strangers.c.due_at == known.due_at)
+    tx.execute(update(strangers).where(*same).values(state="linked", reason=None, due_at=None))
+
+
 def by_remote_id(tx: Tx, connection: str, kind: str, remote_id: str) -> Link | None:
     """For hints that name a comment without its parent: only where the id alone is unambiguous."""
     query = select(links).where(

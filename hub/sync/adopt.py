@@ -24,8 +24,10 @@ from hub.store.unit import Tx
 from hub.sync import health
 from hub.sync.case import Case, case_in, finish, new_case, send_wakes
 from hub.sync.hub import Hub
+from hub.sync.look import settled_at
 from hub.sync.observing import bind, merge_adopted, twin
 from hub.sync.planning import let_go_of_create
+from hub.sync.strangers import PERHAPS_OURS
 
 BEING_CREATED = "an object is being created for this incident there just now; look at that in a minute, and try again"
 
@@ -39,10 +41,17 @@ def consider(hub: Hub, stranger_id: str) -> None:
     with hub.store.reading() as tx:
         stranger = link_rows.get_stranger(tx, stranger_id)
         connection = connection_rows.get(tx, stranger.connection) if stranger else None
+        linked = link_rows.by_ref(tx, stranger.connection, stranger.ref) if stranger else None
     if stranger is None or connection is None or stranger.due_at is None or stranger.due_at > now:
         return
     if stranger.connection not in hub.adapters or connection.state == "disabled":
         _leave(hub, stranger, "ignored", "the connection is switched off")
+        return
+    if linked is not None:
+        with hub.store.unit() as tx:
+            if stranger.reason != PERHAPS_OURS:
+                _look(hub, tx, linked)
+            link_rows.stranger_linked(tx, stranger)
         return
     until = health.open_until(connection, now)
     if until is not None:
@@ -86,6 +95,13 @@ def _leave(hub: Hub, stranger: Stranger, state: str, reason: str) -> None:
             save(tx, fresh)
 
 
+def _look(hub: Hub, tx: Tx, link: Link) -> None:
+    """A stranger has become an object of ours meanwhile. What was heard of it may be newer than what made it ours, and nobody
+    will say it again."""
+    if link.state not in TOMBSTONES:
+        link_rows.hint(tx, link.id, max(hub.clock.now(), settled_at(hub, link) or hub.clock.now()))
+
+
 def _end(stranger: Stranger, state: str, reason: str | None) -> None:
     stranger.state, stranger.reason, stranger.due_at = state, reason, None
 
@@ -101,6 +117,7 @@ def _decide(hub: Hub, tx: Tx, stranger: Stranger, seen: Observation) -> Case | N
         return None
     linked = link_rows.by_ref(tx, name, stranger.ref)
     if linked is not None:
+        _look(hub, tx, linked)
         _end(stranger, "linked", None)
         return None
     if seen.mark is not None:

@@ -20,13 +20,14 @@ from hub.store import connections as connection_rows
 from hub.store import inbox as inbox_rows
 from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
-from hub.store.records import Inbox, Link, Stranger, save
+from hub.store.records import Inbox, Link, save
 from hub.store.unit import StoreUnavailable, Tx
 from hub.sync.case import open_case
 from hub.sync.commands import take_command
 from hub.sync.hub import Hub
 from hub.sync.look import settled_at
 from hub.sync.observing import gone
+from hub.sync.strangers import note_stranger
 
 log = logging.getLogger(__name__)
 
@@ -241,10 +242,13 @@ def home_of(tx: Tx, connection: str, ref: Ref) -> Link | None:
 
 def _mark(hub: Hub, tx: Tx, told: Sequence[tuple[str, Hint]]) -> list[tuple[str, str]]:
     """Marks what these hints name as to be looked at. To be done first in its transaction: see `links.hint_all`."""
-    now, homes, others, whole = hub.clock.now(), {}, [], set()
+    now, homes, whole = hub.clock.now(), {}, set()
+    others: dict[tuple[str, Ref], bool] = {}
     for connection, hint in told:
         ref = hint.ref
         if ref is None:
+            continue
+        if hint.born and _known(tx, connection, ref):
             continue
         link = home_of(tx, connection, ref)
         if link is not None:
@@ -252,29 +256,17 @@ def _mark(hub: Hub, tx: Tx, told: Sequence[tuple[str, Hint]]) -> list[tuple[str,
             if not hint.alone:
                 whole.add(link.id)
         elif ref.kind == INCIDENT:
-            others.append((connection, ref))
+            others[connection, ref] = others.get((connection, ref), True) and hint.born
         elif ref.parent is not None:
-            others.append((connection, Ref(INCIDENT, ref.parent)))
+            others[connection, Ref(INCIDENT, ref.parent)] = False
     link_rows.hint_all(tx, homes, homes.keys() - whole)
     wakes = [("look", home) for home, due in homes.items() if due <= now]
-    return wakes + [w for connection, ref in dict.fromkeys(others) for w in note_stranger(hub, tx, connection, ref)]
+    return wakes + [w for (name, ref), born in others.items() for w in note_stranger(hub, tx, name, ref, born=born)]
 
 
-def note_stranger(hub: Hub, tx: Tx, connection: str, ref: Ref) -> list[tuple[str, str]]:
-    """An object that nobody here knows: to be considered, once."""
-    now = hub.clock.now()
-    stranger = link_rows.stranger(tx, connection, ref)
-    if stranger is None:
-        stranger = Stranger(
-            id=hub.ids.new(), connection=connection, remote_kind=ref.kind, remote_id=ref.id,
-            remote_parent=ref.parent or "", first_seen=now, due_at=now,
-        )  # fmt: skip
-    elif stranger.state == "waiting":
-        stranger.due_at = now
-    else:
-        return []
-    save(tx, stranger)
-    return [("adopt", stranger.id)]
+def _known(tx: Tx, connection: str, ref: Ref) -> bool:
+    link = link_rows.by_ref(tx, connection, ref)
+    return link is not None and link.state == "live"
 
 
 def _apply(hub: Hub, row: Inbox, hints: Sequence[Hint]) -> None:
@@ -335,4 +327,4 @@ def _stumble(hub: Hub, row: Inbox, error: Exception) -> None:
         save(tx, row)
 
 
-__all__ = ["accept", "drain", "home_of", "note_stranger"]
+__all__ = ["accept", "drain", "home_of"]

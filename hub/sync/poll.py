@@ -14,7 +14,8 @@ from hub.store.records import TOMBSTONES, Link, save
 from hub.store.unit import Tx
 from hub.sync import health
 from hub.sync.hub import Hub
-from hub.sync.intake import home_of, note_stranger
+from hub.sync.intake import home_of
+from hub.sync.strangers import note_stranger
 
 PAGES = 20
 """Pages of one poll in one wake-up; the cursor remembers how far it came."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -301,3 +302,41 @@ def test_who_was_assigned_by_a_write_in_doubt_is_no_news_although_somebody_else_
     play.settle()
     assert play.fields()["assignees"] == ["bob"]
     assert play.thing("pd").fields["assignees"] == ["PU-bob"]
+
+
+def test_what_is_heard_of_a_card_before_we_know_that_it_is_ours_is_read_once_it_is() -> None:
+    """Posted and not answered, and somebody replies; no webhook comes, and Teams lets us neither look for the card nor read it.
+    A poll names it when it is still nobody's; then it is found by its mark, and the reply is heard all the same."""
+    play = begun("ours after all")
+    play.world.faults = replace(play.world.faults, webhook_loss=1.0)
+    play.fate("chat create incident", "lost_after")
+    another(play)
+    until(play, lambda: play.journal("outcome_unknown"))
+    play.world.ledger.said["on it"] = "chat"
+    play.server("chat").make(COMMENT, {"text": "on it"}, "cy", play.objects("chat")[-1].ref)
+    for _ in range(90):  # so long ago that no later poll names it again
+        play.world.tick(1)
+    play.world.fates += [("chat find", "throttled"), ("chat observe", "throttled")] * 9
+    until(play, lambda: rows(play.world, "SELECT id FROM strangers WHERE connection = 'chat'"))
+    play.world.fates = [("chat observe", "throttled")] * 9
+    until(play, lambda: play.link("chat", 2)["remote_id"])
+    play.world.fates.clear()
+    play.settle()
+    assert [c.fields["text"] for c in play.server("jira").of_kind(COMMENT)] == ["on it"]
+
+
+def test_what_a_person_did_to_a_new_ticket_before_we_first_read_it_is_kept_in_the_journal() -> None:
+    """Acknowledged in the incident, begun and put back in Jira, and all that before our first read. The ticket then shows where
+    tickets begin, so ours is written over it, and the journal says what stood there."""
+    play = begun("before the first read")
+
+    def meanwhile() -> None:
+        play.edit("2", status="acknowledged")
+        for word in ("In Progress", "To Do"):
+            play.server("jira").change(play.objects("jira")[-1], "status", word, "cy")
+
+    play.during("jira create incident", meanwhile, moment="after")
+    another(play)
+    play.end()
+    assert play.thing("jira", 2).fields["status"] == "In Progress"
+    assert [(line["cell"], line["value"]) for line in play.journal("first_shown")] == [("status", "To Do")]

@@ -313,3 +313,17 @@ def test_a_webhook_about_fields_alone_is_followed_by_a_look_at_them_alone_and_on
     play.work()
     assert any("jira observe" in line for line in play.world.trace[before:])
     assert "and a word about it" in [c.fields["text"] for c in play.server("pd").comments(play.thing("pd"))]
+
+
+def test_what_a_vendor_says_of_an_object_that_we_have_just_made_is_no_reason_to_read_it() -> None:
+    """Its answer to the create has shown the object whole. A later change is read as ever."""
+    play = begun("made by us")
+    fields = {"title": "another", "severity": "SEV2", "services": ["mail"]}
+    play.people.intend(fields)
+    play.ask(lambda hub: desk.open_incident(hub, fields, actor="bob"))
+    play.settle()
+    made = play.thing("pd", 2)
+    assert not [line for line in play.world.trace if line.endswith(f" {made.ref.id}") and "→" in line]
+    play.server("pd").change(made, "status", "acknowledged", "cy")
+    play.end()
+    assert play.fields(2)["status"] == "acknowledged"

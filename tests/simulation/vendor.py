@@ -316,7 +316,8 @@ class ModelVendor:
             ref = Ref(said["kind"], said["id"], said.get("parent"))
             command = Command(said["verb"], said.get("argument", ""), actor) if said["event"] == "command" else None
             alone = said["event"] == "changed" and ref.kind == INCIDENT
-            return (Hint(said["event"], ref, said["event"] == "deleted", actor, command, alone=alone),)
+            born = said["event"] == "created" and self.server.style.answers
+            return (Hint(said["event"], ref, said["event"] == "deleted", actor, command, alone=alone, born=born),)
         except (ValueError, KeyError, TypeError, AttributeError) as e:
             raise Unusable(f"body: {type(e).__name__}") from e
 

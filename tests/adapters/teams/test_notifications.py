@@ -35,14 +35,14 @@ def post(world: TeamsWorld, data: Any, **headers: str) -> Request:
 @pytest.mark.parametrize(
     ("name", "hints"),
     [
-        ("message-created", [Hint("created", ROOT)]),
-        ("message-created.slashes", [Hint("created", ROOT)]),
+        ("message-created", [Hint("created", ROOT, born=True)]),
+        ("message-created.slashes", [Hint("created", ROOT, born=True)]),
         ("message-updated", [Hint("updated", ROOT)]),
         ("message-deleted", [Hint("deleted", ROOT, deleted=True)]),
-        ("reply-created", [Hint("created", REPLY)]),
+        ("reply-created", [Hint("created", REPLY, born=True)]),
         ("reply-updated", [Hint("updated", REPLY)]),
         ("reply-deleted", [Hint("deleted", REPLY, deleted=True)]),
-        ("several", [Hint("updated", ROOT), Hint("created", REPLY)]),
+        ("several", [Hint("updated", ROOT), Hint("created", REPLY, born=True)]),
         ("message-created.other-channel", [Hint("created", ignored="about another channel")]),
         ("presence-updated", [Hint("updated", ignored="not about a message of a channel")]),
         ("lifecycle-missed", [Hint("missed", resync=True)]),

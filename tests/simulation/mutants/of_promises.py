@@ -81,7 +81,13 @@ OF_PROMISES = (
     Mutant(
         "what held a field first is not said", "promise 3", OBSERVING,
         'case.say("first_shown", link.connection, link=link.id, cell=name, value=given.remote[name], rule="birth")', "pass",
-        (LOST,), needs=("gap",),
+        (), test="tests/simulation/test_found.py::test_what_a_person_did_to_a_new_ticket_before_we_first_read_it_is_kept_in_the_journal",
+    ),
+    Mutant(
+        "what was heard of an object is forgotten when it becomes ours", "promise 3", "hub/sync/adopt.py",
+        "            if stranger.reason != PERHAPS_OURS:\n                _look(hub, tx, linked)\n", "",
+        (),
+        test="tests/simulation/test_found.py::test_what_is_heard_of_a_card_before_we_know_that_it_is_ours_is_read_once_it_is",
     ),
     Mutant(
         "what we hold ourselves never changes", "promise 3", MERGE,
