@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
@@ -161,18 +161,15 @@ def error_from(exc: Exception, *, write: bool) -> VendorError:
 
 
 def understood(answer: Any, form: type[V], *needs: str, write: bool = False) -> V:
-    """`answer`, if it is a JSON object with all of `needs` in it (form `dict`), or a list of JSON objects (form `list`).
+    """`answer`, if it is a JSON object with all of `needs` in it (form `dict`), or a list of such objects (form `list`).
 
     A vendor's answer that is not what its documents say (a log-in page, a proxy's words, half a document) must never be
     taken for an empty one, or for "not there". Raises RetryLater, or OutcomeUnknown for a write.
     """
-    fits = isinstance(answer, form)
-    if isinstance(answer, dict):
-        fits = fits and all(answer.get(name) is not None for name in needs)
-    if isinstance(answer, list):
-        fits = fits and all(isinstance(item, dict) for item in answer)
-    if fits:
-        return cast(V, answer)
+    items = answer if isinstance(answer, list) else [answer]
+    whole = all(isinstance(item, dict) and all(item.get(name) is not None for name in needs) for item in items)
+    if isinstance(answer, form) and whole:
+        return answer
     words = (
         f"the vendor's answer makes no sense: a {form.__name__} {'with ' + ', '.join(needs) if needs else ''} was due"
     )

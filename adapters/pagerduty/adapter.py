@@ -133,7 +133,7 @@ class PagerDuty:
     def _keyed(self, key: str) -> list[Payload]:
         """Every incident, open or not, with this incident key or alert key, oldest first."""
         query: Payload = {"incident_key": key, "date_range": "all", "sort_by": "created_at:asc"}
-        return list(self._client.pages("incidents", "incidents", **query))
+        return self._client.found(query)
 
     def _listed(self, incident: Payload, by_escalation: bool) -> Observation:
         return wire.observation(incident, by_escalation=by_escalation, alert_key=self._alert_key(incident))

@@ -43,7 +43,7 @@ class Client:
             rows = self.get(path, {**params, "page": number, size: PAGE_SIZE})
             if rows is None:
                 raise Refused("HTTP 404: the page does not exist, or the key may not see it")
-            yield from understood(rows, list)
+            yield from understood(rows, list, "id")
             if len(rows) < PAGE_SIZE:
                 return
 

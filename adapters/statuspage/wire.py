@@ -54,7 +54,7 @@ def when(text: Any) -> datetime | None:
 
 def updates_of(incident: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The incident's updates, oldest first; those of one moment in the vendor's own order (it lists the newest first)."""
-    updates = [u for u in as_list(incident.get("incident_updates")) if u.get("id")]
+    updates = [u for u in as_list(incident.get("incident_updates")) if isinstance(u.get("id"), str) and u["id"]]
     updates.reverse()
     epoch = datetime.min.replace(tzinfo=UTC)
     updates.sort(key=lambda u: when(u.get("created_at")) or epoch)
@@ -302,7 +302,7 @@ def delivery_id(payload: Any) -> str | None:
     """Statuspage numbers no deliveries: the newest update of the incident, or the component's, names what happened."""
     payload = as_map(payload)
     incident = as_map(payload.get("incident"))
-    updates = [u for u in updates_of(incident) if isinstance(u["id"], str)]
+    updates = updates_of(incident)
     if isinstance(incident.get("id"), str) and updates:
         newest = updates[-1]
         return fingerprint("incident", incident["id"], newest["id"], newest.get("updated_at"))

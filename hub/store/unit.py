@@ -29,11 +29,16 @@ JSON: dict[str, Any] = {"json_serializer": to_json, "json_deserializer": from_js
 BUSY_SECONDS = 4
 """How long a writer waits for the others. A webhook's sender waits 5 s."""
 
+PAUSE, LONGEST_PAUSE = 0.0002, 0.002
+"""Seconds between two looks whether another process has committed. A commit takes 1 ms; SQLite's own pauses grow to 100."""
+
 KEPT, MOST = 8, 16
 """Connections to a server: how many of a kind stay open, and how many there may be."""
 
 ALIVE = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 3}
 """Seconds, seconds, times: so that nothing on the way forgets an idle connection, and one that was cut is known to be."""
+
+IMMEDIATE = "BEGIN IMMEDIATE"
 
 PLAIN = {"check_same_thread": False, "cached_statements": 1024}
 """An update names only the columns that changed, so there are some hundreds of statements; all of them stay prepared."""
@@ -54,7 +59,7 @@ def _sqlite_settings(read_only: bool) -> Callable[[Any, Any], None]:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",  # an accepted webhook survives a power cut
-            f"busy_timeout={1000 * BUSY_SECONDS}",
+            f"busy_timeout={1000 * BUSY_SECONDS if read_only else 0}",  # writers wait in `Tx.begin`
             "foreign_keys=ON",
             *(("query_only=ON",) if read_only else ()),
         ):
@@ -104,7 +109,7 @@ def _connections(url: str) -> tuple[Connections, Connections]:
     writer, reader = (create_engine(url, connect_args={**PLAIN, "timeout": BUSY_SECONDS}, **JSON) for _ in range(2))
     event.listen(writer, "connect", _sqlite_settings(read_only=False))
     event.listen(reader, "connect", _sqlite_settings(read_only=True))
-    return Connections(writer, "BEGIN IMMEDIATE"), Connections(reader, "BEGIN")
+    return Connections(writer, IMMEDIATE), Connections(reader, "BEGIN")
 
 
 class Tx:
@@ -126,8 +131,23 @@ class Tx:
         """Every statement from here on sees one state."""
         if self.engine._has_events:
             self.told = tuple(self.engine.dispatch.before_cursor_execute)
-        if self._begin is not None:
+        if self._begin == IMMEDIATE:
+            self._wait_to_write()
+        elif self._begin is not None:
             self.cursor.execute(self._begin)
+
+    def _wait_to_write(self) -> None:
+        """Begins as soon as no other process is writing."""
+        waited, pause = 0.0, PAUSE
+        while True:
+            try:
+                self.cursor.execute(IMMEDIATE)
+                return
+            except self.errors as e:
+                if not getattr(e, "sqlite_errorname", "").startswith("SQLITE_BUSY") or waited >= BUSY_SECONDS:
+                    raise
+            select.select((), (), (), pause)
+            waited, pause = waited + pause, min(1.5 * pause, LONGEST_PAUSE)
 
     @property
     def pipelines(self) -> bool:
@@ -211,8 +231,8 @@ class Connections:
     A connection stays open for the next transaction, ready to use: SQLAlchemy's own pool, behind this, takes as long to hand
     one out as a statement takes.
 
-    SQLite lets one writer in at a time, and those that wait look again after pauses of up to 100 ms. The threads of one
-    process need no pauses: they queue for their `turn`."""
+    SQLite lets one writer in at a time, and those that wait look again after a pause. The threads of one process queue for
+    their `turn`."""
 
     def __init__(self, engine: Engine, begin: str | None) -> None:
         self.engine, self._begin = engine, begin

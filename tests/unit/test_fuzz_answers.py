@@ -70,7 +70,7 @@ CALLS: dict[str, Callable[[Any, Ref], Any]] = {
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("name", READABLE)
 def test_a_spoilt_answer_is_understood_or_one_of_the_four_errors(name: str, call: str) -> None:
-    @settings(max_examples=8, deadline=None, database=None, phases=[Phase.generate])
+    @settings(max_examples=25, deadline=None, database=None, phases=[Phase.generate])
     @given(data=st.data())
     def one(data: Any) -> None:
         world: Any = WORLDS[name]()
