@@ -20,6 +20,10 @@ from hub.sync.strangers import note_stranger
 PAGES = 20
 """Pages of one poll in one wake-up; the cursor remembers how far it came."""
 
+PACE = 0.2
+"""Seconds between the looks that one page of a poll asks for. A poll may name every open incident, mostly for what the hub
+itself has done there: all at once, they would keep what people do meanwhile waiting."""
+
 
 def poll(hub: Hub, name: str) -> None:
     """Polls one connection, if it is due."""
@@ -80,21 +84,20 @@ def _take(hub: Hub, name: str, changes: Changes, started: datetime, *, first: bo
 
 
 def _changed(hub: Hub, tx: Tx, name: str, changes: Changes, unseen: Sequence[str]) -> list[tuple[str, str]]:
-    """Marks what has changed, and these links, as to be looked at. To be done first in its transaction: see
-    `links.hint_all`."""
-    now, links, others = hub.clock.now(), list(unseen), []
-    due = dict.fromkeys(unseen, now)
+    """Marks what has changed, and these links, as to be looked at, one after another. To be done first in its transaction:
+    see `links.hint_all`."""
+    now, others = hub.clock.now(), []
+    due = {link_id: now + timedelta(seconds=PACE * n) for n, link_id in enumerate(unseen)}
     for item in changes.items:
         link = home_of(tx, name, item.ref)
         if link is None:
             others += [item.ref] if item.ref.kind == "incident" else []
-        elif link.state not in TOMBSTONES and not _as_known(hub, link, item):
-            links.append(link.id)
-            # one that is due already may be under way, and have read before the change
-            if link.look_due is None or link.look_due <= now:
-                due[link.id] = now
+        elif link.state in TOMBSTONES or _as_known(hub, link, item):
+            continue
+        elif link.look_due is None or link.look_due <= now:  # one that is due already may have read before the change
+            due.setdefault(link.id, now + timedelta(seconds=PACE * len(due)))
     link_rows.hint_all(tx, due)
-    wakes = [("look", id) for id in dict.fromkeys(links)]
+    wakes = [("look", link_id) for link_id, at in due.items() if at <= now]
     return wakes + [w for ref in dict.fromkeys(others) for w in note_stranger(hub, tx, name, ref)]
 
 
