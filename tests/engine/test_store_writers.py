@@ -1,0 +1,53 @@
+"""Several processes write one SQLite file, one at a time. What another process does is done here by a connection of its own."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hub.store.unit import BUSY_SECONDS, LONGEST_PAUSE, Store, StoreUnavailable
+
+
+def test_a_writer_goes_on_as_soon_as_another_process_has_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite lets one writer in; its own pauses between two looks would grow to 100 ms."""
+    store = Store(f"sqlite:///{tmp_path}/hub.db")
+    with store.unit() as tx:
+        tx.exec_driver_sql("CREATE TABLE t (n INTEGER)")
+    other = sqlite3.connect(tmp_path / "hub.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    pauses: list[float] = []
+
+    def pause(*waits: Any) -> None:
+        pauses.append(waits[-1])
+        if len(pauses) == 12:
+            other.execute("COMMIT")
+
+    monkeypatch.setattr("hub.store.unit.select", SimpleNamespace(select=pause))
+    with store.unit() as tx:
+        tx.exec_driver_sql("INSERT INTO t VALUES (1)")
+    assert len(pauses) == 12
+    assert max(pauses) <= LONGEST_PAUSE
+
+
+def test_a_writer_that_is_never_let_in_is_refused_after_some_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(f"sqlite:///{tmp_path}/hub.db")
+    with store.unit():
+        pass
+    other = sqlite3.connect(tmp_path / "hub.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    pauses: list[float] = []
+    monkeypatch.setattr("hub.store.unit.select", SimpleNamespace(select=lambda *waits: pauses.append(waits[-1])))
+    with pytest.raises(StoreUnavailable, match="locked"), store.unit():
+        pass
+    assert sum(pauses) == pytest.approx(BUSY_SECONDS, abs=LONGEST_PAUSE)
+    other.execute("COMMIT")
+    with store.unit():  # and the next one is served
+        pass
