@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 NAME = "no observed edit lost silently"
 
+BIRTH = 2
+"""The versions that an object has from its birth."""
+
 
 def check(world: World) -> None:
     """Every edit of every person at every linked object."""
@@ -40,7 +43,7 @@ def _field(world: World, server: Server, thing: Thing, name: str, incident: str)
         return
     history = [e for e in thing.history if e.field == name]
     for at, entry in enumerate(history):
-        if entry.by.startswith(HUB) or entry.by == VENDOR or entry.version <= 2:
+        if entry.by.startswith(HUB) or entry.by == VENDOR or entry.version <= BIRTH:
             continue  # not a person's edit, or part of the birth, which adoption and the first look cover
         for cell, before, after in _cells(name, relation, entry):
             end = _ended(cell, relation, after, history[at + 1 :])
@@ -95,14 +98,15 @@ def _ended(cell: str, relation: Relation, after: Json, later: list[Entry]) -> En
 def _back_again(
     world: World, server: Server, thing: Thing, cell: str, relation: Relation, entry: Entry, after: Json
 ) -> bool:
-    """Whether the edit only restored what the hub had seen last: then there is nothing to be seen."""
+    """Whether the edit only restored what the hub had seen last, or made it with: then there is nothing to be seen."""
     name, _, key = cell.partition("/")
     taken = world.ledger.believed[server.name, thing.ref.id]
     shown = max((v for v in world.ledger.saw[thing.ref] if v < entry.version and str(v) in taken), default=None)
     view = next((v for v in thing.views if v.version == shown), None)
-    if view is None:
+    ours = next((e for e in thing.history if e.field == name and e.by.startswith(HUB) and e.version <= BIRTH), None)
+    if view is None and ours is None:
         return False
-    theirs = view.fields.get(name)
+    theirs = view.fields.get(name) if view else ours.after if ours else None
     return bool((relation.cells(theirs).get(key) if isinstance(relation, ManyRelation) else theirs) == after)
 
 

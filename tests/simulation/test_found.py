@@ -340,3 +340,18 @@ def test_what_a_person_did_to_a_new_ticket_before_we_first_read_it_is_kept_in_th
     play.end()
     assert play.thing("jira", 2).fields["status"] == "In Progress"
     assert [(line["cell"], line["value"]) for line in play.journal("first_shown")] == [("status", "To Do")]
+
+
+def test_a_card_changed_and_changed_back_before_we_ever_read_it_shows_nothing() -> None:
+    """Our post was answered without the card, and no read came through: it is as we made it, so ours is written over it."""
+    play = begun("back again")
+
+    def meanwhile() -> None:
+        play.edit("2", status="monitoring")
+        for word in ("acknowledged", "triggered"):
+            play.server("chat").change(play.objects("chat")[-1], "status", word, "cy")
+
+    play.during("chat create incident", meanwhile, moment="after")
+    another(play)
+    play.end()
+    assert play.thing("chat", 2).fields["status"] == "monitoring"
