@@ -64,7 +64,8 @@ def look(hub: Hub, link_id: str) -> None:
         health.succeeded(case.tx, case.connections[link.connection], case.now)
         mine, row = case.links[link_id], case.outbox.get(link_id)
         doubtful = row is not None and (row.state, row.op) == ("unknown", "update") and mine.history is not None
-        if row is not None and doubtful and not case.paused and case.connections[mine.connection].state == "enabled":
+        delivers = not case.paused and case.connections[mine.connection].state == "enabled"
+        if row is not None and doubtful and delivers:
             # What we sent may have landed: `deliver` reads this object together with its history.
             if mine.state == "unreachable" and seen.state == "present":
                 shown_again(case, mine)
@@ -72,7 +73,7 @@ def look(hub: Hub, link_id: str) -> None:
                 case.wake("deliver", link_id)
             mine.look_due = max(row.due_at or case.now, case.now) + timedelta(seconds=adapter.capabilities.read_lag)
         else:
-            take(case, mine, seen, revs, started, ended, whole=not glances)
+            take(case, mine, seen, revs, started, ended, whole=not glances, settles=not doubtful)
     if link.kind == INCIDENT and seen.merged_into is not None:
         from hub.sync.merging import follow_merge
 

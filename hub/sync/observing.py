@@ -43,12 +43,13 @@ def fresh(case: Case, link: Link, rev: int, started: datetime) -> datetime | Non
 
 def take(
     case: Case, link: Link, seen: Observation, revs: Mapping[str, int], started: datetime, ended: datetime, *,
-    whole: bool = True,
+    whole: bool = True, settles: bool = True,
 ) -> bool:  # fmt: skip
     """Merges one observation of an object into the case. False if it was too old to be believed (it will be read again).
 
     revs: link id → revision before the read, for the link and its children. started, ended: of the read, hub time.
     whole: with what is said under it, if that can be read there. A look that is due for its sake stays due otherwise.
+    settles: whether a write of unknown outcome is known with it; not where the object's history tells more.
     """
     if link.state in TOMBSTONES:
         link.look_due = None
@@ -71,7 +72,7 @@ def take(
         take_children(case, link, seen, revs, started, ended)
         _reactions(case, link, seen)
     row = case.outbox.get(link.id)
-    if row is not None and row.state == "unknown" and row.op == "update":
+    if settles and row is not None and row.state == "unknown" and row.op == "update":
         row.state, row.due_at = "due", case.now  # planning keeps, renews or withdraws it
         case.say("outcome_read", link.connection, link=link.id, outbox=row.id)
     return True

@@ -355,3 +355,19 @@ def test_a_card_changed_and_changed_back_before_we_ever_read_it_shows_nothing() 
     another(play)
     play.end()
     assert play.thing("chat", 2).fields["status"] == "monitoring"
+
+
+def test_what_came_between_our_read_and_our_write_is_found_after_a_pause_too() -> None:
+    """Written, its history unreadable, and the hub paused just then: what a look shows meanwhile does not settle the write, so
+    the history is asked when the pause is over, and the person's priority is not lost without a word."""
+    play = begun("paused in doubt")
+    play.during("pd update pd-1", lambda: play.at("pd", severity=["", "high"]))
+    play.during("pd update pd-1", lambda: play.fate("pd history", "lost_before"), moment="after")
+    play.edit(severity="SEV4")
+    until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
+    play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
+    over = play.world.clock.now() + timedelta(seconds=150)  # what PagerDuty still has under way is then over
+    until(play, lambda: play.world.clock.now() >= over)
+    play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
+    play.end()
+    assert [line["values"] for line in play.journal("gap")] == [{"severity": ["", "high"]}]

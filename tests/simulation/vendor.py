@@ -120,9 +120,12 @@ class ModelVendor:
         if not self.capabilities.kinds[ref.kind].reads:
             self.world.violated("nothing undeclared is called", f"observe of {ref}")
 
+        hidden = False
+
         def act() -> Observation:
-            thing = self.server.things.get(ref)
-            if self._hidden(ref):
+            nonlocal hidden
+            thing, hidden = self.server.things.get(ref), self._hidden(ref)
+            if hidden:
                 return Observation(ref, "absent")
             shown = self.server.show(thing, self._lag(finding=False), children, steady=True) if thing else None
             if shown is None or (shown.state == "deleted" and self.server.style.hides_deleted):
@@ -130,7 +133,7 @@ class ModelVendor:
             return shown
 
         seen = self._call(f"{'observe' if children else 'glance'} {ref.id}", act)
-        if self.world.hidden.get(ref, self.world.clock.now()) <= self.world.clock.now():
+        if not hidden:
             self._saw(seen)  # what is not shown for want of a permission says nothing about the object
             self._edited_after(ref)
         return seen
