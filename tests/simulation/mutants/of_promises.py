@@ -90,6 +90,12 @@ OF_PROMISES = (
         test="tests/simulation/test_found.py::test_what_is_heard_of_a_card_before_we_know_that_it_is_ours_is_read_once_it_is",
     ),
     Mutant(
+        "a look during a pause settles a write in doubt", "promise 3", "hub/sync/look.py",
+        "settles=not doubtful", "settles=True",
+        (),
+        test="tests/simulation/test_found.py::test_what_came_between_our_read_and_our_write_is_found_after_a_pause_too",
+    ),
+    Mutant(
         "what we hold ourselves never changes", "promise 3", MERGE,
         "in_step = before != MISSING and relation.fits(ours, before)", "return []",
         (LOST, APART),
