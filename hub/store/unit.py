@@ -182,10 +182,9 @@ class Tx:
     def rollback(self) -> None:
         with contextlib.suppress(self.errors):
             self._answered()
-        if self.sa.in_transaction():
+        if self.sa.get_transaction() is not None:  # also one whose commit has failed, which is no longer active
             self.sa.rollback()
-        else:
-            self.driver.rollback()
+        self.driver.rollback()
 
     @property
     def usable(self) -> bool:
