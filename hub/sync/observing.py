@@ -314,6 +314,9 @@ def bind(case: Case, link: Link, seen: Observation, started: datetime, *, looked
             case.say("first_shown", link.connection, link=link.id, cell=name, value=seen.fields[name], rule="birth")
         _merge(case, link, seen, started, case.now)
     link.rev, link.seen_at, link.written_at = link.rev + 1, started, case.now
+    declared = case.hub.capabilities(link.connection)
+    if link.kind == INCIDENT and declared.kinds[INCIDENT].reads:  # what was said under it meanwhile is still to be read
+        link.look_due, link.look_whole = case.now + timedelta(seconds=declared.read_lag), True
     case.say("created", link.connection, link=link.id, id=link.remote_id, found_by="mark")
     if row is not None and sent > 1:  # the earlier one may have been there, and be gone again
         case.say("possible_double", link.connection, link=link.id, unknowns=row.unknowns)

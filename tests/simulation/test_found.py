@@ -371,3 +371,21 @@ def test_what_came_between_our_read_and_our_write_is_found_after_a_pause_too() -
     play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
     play.end()
     assert [line["values"] for line in play.journal("gap")] == [{"severity": ["", "high"]}]
+
+
+def test_what_was_said_under_a_card_before_it_was_found_is_heard() -> None:
+    """Posted and not answered, and somebody replies; no webhook comes. A poll names the card, whose mark makes it ours: what is
+    under it is read too."""
+    play = begun("said before it was found")
+    play.world.faults = replace(play.world.faults, webhook_loss=1.0)
+    play.fate("chat create incident", "lost_after")
+    another(play)
+    until(play, lambda: play.journal("outcome_unknown"))
+    play.world.ledger.said["on it"] = "chat"
+    play.server("chat").make(COMMENT, {"text": "on it"}, "cy", play.objects("chat")[-1].ref)
+    for _ in range(90):  # so long ago that no later poll names it again
+        play.world.tick(1)
+    play.world.fates += [("chat find", "throttled")] * 9
+    until(play, lambda: play.link("chat", 2)["remote_id"])
+    play.world.fates.clear()
+    play.end()
