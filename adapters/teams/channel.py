@@ -11,7 +11,7 @@ from adapters.http import understood
 from adapters.teams import wire
 from adapters.teams.graph import Answer, Graph
 from adapters.teams.settings import Settings
-from hub.domain.errors import Refused
+from hub.domain.errors import Refused, RetryLater
 from hub.domain.values import COMMENT, Json, Ref
 
 PAGE = 50
@@ -61,13 +61,17 @@ class Channel:
         return self.graph.get(self._place).read("id")
 
     def message(self, ref: Ref) -> dict[str, Json] | None:
-        """None when Graph does not show it."""
+        """None when Graph does not show it. Raises RetryLater for an answer about anything else: it must not be taken for a
+        message of somebody's that is no card of ours."""
         try:
-            return self.graph.get(lambda c: self._message(c, ref)).read("id")
+            found = self.graph.get(lambda c: self._message(c, ref)).read("id")
         except Refused as exc:
             if not_found(exc):
                 return None
             raise
+        if found["id"] != ref.id:
+            raise RetryLater("Graph's answer is not about the message that it was asked for")
+        return found
 
     def replies(self, root: str) -> tuple[list[dict[str, Json]], bool] | None:
         """(replies, whether these are all); None when the root is not shown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.teams.sandbox import JANE, ROBIN
-from hub.domain.errors import OutcomeUnknown, Refused, Unauthorised
+from hub.domain.errors import OutcomeUnknown, Refused, RetryLater, Unauthorised
 from hub.domain.values import COMMENT, INCIDENT, Desired, Mark, Ref, Update
 from tests.contract.worlds.teams import CARD, TeamsWorld
 
@@ -168,6 +168,18 @@ def test_a_message_without_an_id_is_not_taken_for_created(world: TeamsWorld, mon
     monkeypatch.setattr("adapters.teams.sandbox_graph.shown", lambda *a, **k: {"etag": "1"})
     with pytest.raises(OutcomeUnknown):
         world.adapter.create(world.sample(INCIDENT), mark(world, "abcdef1"))
+
+
+@pytest.mark.parametrize("id", [{}, 7, "1767603602001"])
+def test_an_answer_about_something_else_is_no_reading_and_no_refusal(
+    world: TeamsWorld, card: Ref, monkeypatch: pytest.MonkeyPatch, id: object
+) -> None:
+    """A proxy's nonsense with 200 must not end as "not a card of ours": that would be a dead letter."""
+    monkeypatch.setattr("adapters.teams.sandbox_graph.shown", lambda *a, **k: {"id": id, "etag": "1"})
+    with pytest.raises(RetryLater):
+        world.adapter.observe(card)
+    with pytest.raises(RetryLater):
+        world.adapter.update(card, Update({"status": "resolved"}, dict(CARD), "another version"))
 
 
 def test_reactions_ask_for_what_the_table_says(world: TeamsWorld, card: Ref) -> None:
