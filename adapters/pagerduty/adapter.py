@@ -132,8 +132,7 @@ class PagerDuty:
 
     def _keyed(self, key: str) -> list[Payload]:
         """Every incident, open or not, with this incident key or alert key, oldest first."""
-        query: Payload = {"incident_key": key, "date_range": "all", "sort_by": "created_at:asc"}
-        return self._client.found(query)
+        return self._client.incidents(incident_key=key, date_range="all", sort_by="created_at:asc")
 
     def _listed(self, incident: Payload, by_escalation: bool) -> Observation:
         return wire.observation(incident, by_escalation=by_escalation, alert_key=self._alert_key(incident))

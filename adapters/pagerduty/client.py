@@ -191,8 +191,8 @@ class Client:
         with self._readable(False):
             return _object(self._incident.fetch(quote(id, safe="")).json, False)
 
-    def found(self, query: Payload) -> list[Payload]:
-        """Incidents, as a listing shows them."""
+    def incidents(self, **query: Any) -> list[Payload]:
+        """As a listing shows them."""
         return [_object(i, False) for i in self.pages("incidents", "incidents", **query)]
 
     def create_incident(self, sender: str, data: Payload) -> Payload:

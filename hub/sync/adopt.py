@@ -24,7 +24,7 @@ from hub.store.unit import Tx
 from hub.sync import health
 from hub.sync.case import Case, case_in, finish, new_case, send_wakes
 from hub.sync.hub import Hub
-from hub.sync.look import settled_at
+from hub.sync.look import earliest
 from hub.sync.observing import bind, merge_adopted, twin
 from hub.sync.planning import let_go_of_create
 from hub.sync.strangers import PERHAPS_OURS
@@ -99,7 +99,7 @@ def _look(hub: Hub, tx: Tx, link: Link) -> None:
     """A stranger has become an object of ours meanwhile. What was heard of it may be newer than what made it ours, and nobody
     will say it again."""
     if link.state not in TOMBSTONES:
-        link_rows.hint(tx, link.id, max(hub.clock.now(), settled_at(hub, link) or hub.clock.now()))
+        link_rows.hint(tx, link.id, earliest(hub, link, hub.clock.now()))
 
 
 def _end(stranger: Stranger, state: str, reason: str | None) -> None:

@@ -25,7 +25,7 @@ from hub.store.unit import StoreUnavailable, Tx
 from hub.sync.case import open_case
 from hub.sync.commands import take_command
 from hub.sync.hub import Hub
-from hub.sync.look import settled_at
+from hub.sync.look import earliest
 from hub.sync.observing import gone
 from hub.sync.strangers import note_stranger
 
@@ -252,7 +252,7 @@ def _mark(hub: Hub, tx: Tx, told: Sequence[tuple[str, Hint]]) -> list[tuple[str,
             continue
         link = home_of(tx, connection, ref)
         if link is not None:
-            homes[link.id] = max(now, settled_at(hub, link) or now)
+            homes[link.id] = earliest(hub, link, now)
             if not hint.alone:
                 whole.add(link.id)
         elif ref.kind == INCIDENT:
@@ -265,6 +265,7 @@ def _mark(hub: Hub, tx: Tx, told: Sequence[tuple[str, Hint]]) -> list[tuple[str,
 
 
 def _known(tx: Tx, connection: str, ref: Ref) -> bool:
+    """Whether we have made this object, or read it since."""
     link = link_rows.by_ref(tx, connection, ref)
     return link is not None and link.state == "live"
 

@@ -38,7 +38,7 @@ def look(hub: Hub, link_id: str) -> None:
         _later(hub, link_id, None)
         return
     # What is read before then is not believed (`observing.fresh`); the end of the write brings the look forward.
-    early = max(flying or now, settled_at(hub, link) or now)
+    early = max(flying or now, earliest(hub, link, now))
     if early > now:
         _later(hub, link_id, (early - now).total_seconds())
         return
@@ -80,11 +80,11 @@ def look(hub: Hub, link_id: str) -> None:
         follow_merge(hub, link.connection, link.incident_id, seen.merged_into)
 
 
-def settled_at(hub: Hub, link: Link) -> datetime | None:
-    """From when on the vendor shows nothing older than our last write to this object; None if we never wrote."""
+def earliest(hub: Hub, link: Link, now: datetime) -> datetime:
+    """From when on a look is believed: now, or when the vendor shows nothing older than our last write to this object."""
     if link.written_at is None or link.connection not in hub.adapters:
-        return None
-    return link.written_at + timedelta(seconds=hub.capabilities(link.connection).read_lag)
+        return now
+    return max(now, link.written_at + timedelta(seconds=hub.capabilities(link.connection).read_lag))
 
 
 def _later(hub: Hub, link_id: str, seconds: float | None) -> None:

@@ -37,8 +37,13 @@ def fresh(case: Case, link: Link, rev: int, started: datetime) -> datetime | Non
     if link.written_at is not None and started < link.written_at + lag:
         return link.written_at + lag
     if link.rev != rev:
-        return case.now + lag
+        return lagged(case, link)
     return None
+
+
+def lagged(case: Case, link: Link) -> datetime:
+    """When the vendor shows nothing older than this moment."""
+    return case.now + timedelta(seconds=case.hub.capabilities(link.connection).read_lag)
 
 
 def take(
@@ -314,9 +319,11 @@ def bind(case: Case, link: Link, seen: Observation, started: datetime, *, looked
             case.say("first_shown", link.connection, link=link.id, cell=name, value=seen.fields[name], rule="birth")
         _merge(case, link, seen, started, case.now)
     link.rev, link.seen_at, link.written_at = link.rev + 1, started, case.now
-    declared = case.hub.capabilities(link.connection)
-    if link.kind == INCIDENT and declared.kinds[INCIDENT].reads:  # what was said under it meanwhile is still to be read
-        link.look_due, link.look_whole = case.now + timedelta(seconds=declared.read_lag), True
+    if link.kind == INCIDENT and case.hub.capabilities(link.connection).kinds[INCIDENT].reads:
+        link.look_due, link.look_whole = (
+            lagged(case, link),
+            True,
+        )  # what was said under it meanwhile is still to be read
     case.say("created", link.connection, link=link.id, id=link.remote_id, found_by="mark")
     if row is not None and sent > 1:  # the earlier one may have been there, and be gone again
         case.say("possible_double", link.connection, link=link.id, unknowns=row.unknowns)

@@ -22,7 +22,7 @@ from hub.sync import health
 from hub.sync.backlinks import refresh
 from hub.sync.case import Case, open_case
 from hub.sync.hub import Hub
-from hub.sync.observing import UNREACHABLE_AGAIN, bind, take, twin
+from hub.sync.observing import UNREACHABLE_AGAIN, bind, lagged, take, twin
 
 
 @contextlib.contextmanager
@@ -37,7 +37,7 @@ def _mine(hub: Hub, row: Outbox) -> Iterator[tuple[Case, Link, Outbox] | None]:
         yield case, link, mine
         if link.look_due is not None and mine.state != "unknown" and link.state in ("live", "frozen"):
             # A look that came while we wrote waits for the end of our lease: it need not any longer.
-            link.look_due = min(link.look_due, max(mine.due_at or case.now, _lagged(case, link)))
+            link.look_due = min(link.look_due, max(mine.due_at or case.now, lagged(case, link)))
 
 
 def _done(case: Case, mine: Outbox) -> None:
@@ -81,7 +81,7 @@ def settle_created(hub: Hub, row: Outbox, written: Written, ended: datetime) -> 
         if written.observation is not None:
             _take_answer(case, link, written.observation, ended)
         elif written.existed or doubtful:
-            link.look_due = _lagged(case, link)
+            link.look_due = lagged(case, link)
         if doubtful:
             case.say("possible_double", link.connection, link=link.id, unknowns=mine.unknowns)
             if _kind(case, link) is CreateSafety.FINDABLE:
@@ -119,22 +119,14 @@ def _revs(case: Case, link: Link) -> dict[str, int]:
     return {link.id: link.rev, **{k.id: k.rev for k in case.children(link)}}
 
 
-def _after(case: Case, link: Link) -> datetime:
-    """A write's own answer is newer than the write: the lag after a write does not apply to it."""
-    return case.now + timedelta(seconds=case.hub.capabilities(link.connection).read_lag)
-
-
 def _take_answer(case: Case, link: Link, answer: Observation, ended: datetime) -> None:
     """Merges a write's answer, without its comments and updates: others may have written those since it was made. A look that is
     due stays due, as it was."""
     due, whole = link.look_due, link.look_whole
     alone = replace(answer, children=(), children_complete=False)
-    take(case, link, alone, _revs(case, link), _after(case, link), ended, whole=False)
+    newer = lagged(case, link)  # the answer is newer than the write: the lag after a write does not apply to it
+    take(case, link, alone, _revs(case, link), newer, ended, whole=False)
     link.look_due, link.look_whole = link.look_due or due, whole
-
-
-def _lagged(case: Case, link: Link) -> datetime:
-    return case.now + timedelta(seconds=case.hub.capabilities(link.connection).read_lag)
 
 
 # --- updated --------------------------------------------------------------------------------------------------------

@@ -104,9 +104,12 @@ def _back_again(
     shown = max((v for v in world.ledger.saw[thing.ref] if v < entry.version and str(v) in taken), default=None)
     view = next((v for v in thing.views if v.version == shown), None)
     ours = next((e for e in thing.history if e.field == name and e.by.startswith(HUB) and e.version <= BIRTH), None)
-    if view is None and ours is None:
+    if view is not None:
+        theirs = view.fields.get(name)
+    elif ours is not None:
+        theirs = ours.after
+    else:
         return False
-    theirs = view.fields.get(name) if view else ours.after if ours else None
     return bool((relation.cells(theirs).get(key) if isinstance(relation, ManyRelation) else theirs) == after)
 
 

@@ -36,6 +36,19 @@ def another(play: Play, severity: str = "SEV2") -> None:
     play.ask(lambda hub: desk.open_incident(hub, fields, actor="bob"))
 
 
+def while_it_is_made(play: Play, connection: str, status: str, words: tuple[str, ...]) -> None:
+    """A second incident, whose status changes while its object is made, and a person changes the object's before our first read."""
+
+    def meanwhile() -> None:
+        play.edit("2", status=status)
+        for word in words:
+            play.server(connection).change(play.objects(connection)[-1], "status", word, "cy")
+
+    play.during(f"{connection} create incident", meanwhile, moment="after")
+    another(play)
+    play.end()
+
+
 def by_hand(play: Play, **more: Json) -> Thing:
     """A ticket that a person makes, and that nobody adopts."""
     fields = {"title": "by hand", "status": "To Do", "severity": "High", "services": ["JC-mail"], "tags": [], **more}
@@ -329,15 +342,7 @@ def test_what_a_person_did_to_a_new_ticket_before_we_first_read_it_is_kept_in_th
     """Acknowledged in the incident, begun and put back in Jira, and all that before our first read. The ticket then shows where
     tickets begin, so ours is written over it, and the journal says what stood there."""
     play = begun("before the first read")
-
-    def meanwhile() -> None:
-        play.edit("2", status="acknowledged")
-        for word in ("In Progress", "To Do"):
-            play.server("jira").change(play.objects("jira")[-1], "status", word, "cy")
-
-    play.during("jira create incident", meanwhile, moment="after")
-    another(play)
-    play.end()
+    while_it_is_made(play, "jira", "acknowledged", ("In Progress", "To Do"))
     assert play.thing("jira", 2).fields["status"] == "In Progress"
     assert [(line["cell"], line["value"]) for line in play.journal("first_shown")] == [("status", "To Do")]
 
@@ -345,15 +350,7 @@ def test_what_a_person_did_to_a_new_ticket_before_we_first_read_it_is_kept_in_th
 def test_a_card_changed_and_changed_back_before_we_ever_read_it_shows_nothing() -> None:
     """Our post was answered without the card, and no read came through: it is as we made it, so ours is written over it."""
     play = begun("back again")
-
-    def meanwhile() -> None:
-        play.edit("2", status="monitoring")
-        for word in ("acknowledged", "triggered"):
-            play.server("chat").change(play.objects("chat")[-1], "status", word, "cy")
-
-    play.during("chat create incident", meanwhile, moment="after")
-    another(play)
-    play.end()
+    while_it_is_made(play, "chat", "monitoring", ("acknowledged", "triggered"))
     assert play.thing("chat", 2).fields["status"] == "monitoring"
 
 

@@ -3,6 +3,7 @@ the seeds that once failed, by name."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from hub.domain.values import COMMENT, INCIDENT
 from hub.sync import desk
+from hub.sync.poll import PACE
 from tests.simulation.rest import rows
 from tests.simulation.script import Play
 from tests.simulation.styles import posts_only, teams
@@ -327,3 +329,42 @@ def test_what_a_vendor_says_of_an_object_that_we_have_just_made_is_no_reason_to_
     play.server("pd").change(made, "status", "acknowledged", "cy")
     play.end()
     assert play.fields(2)["status"] == "acknowledged"
+
+
+def test_what_is_said_of_an_object_while_we_still_settle_its_create_is_no_reason_to_read_it() -> None:
+    """The webhook is faster than our commit: the object is nobody's then, and ours a moment later."""
+    play = begun("faster than we")
+
+    def webhook() -> None:
+        play.world.tick(1)
+        while play.world.network.deliver_one() or play.world.work():
+            pass
+
+    play.during("pd create incident", webhook, moment="after")
+    fields = {"title": "another", "severity": "SEV2", "services": ["mail"]}
+    play.people.intend(fields)
+    play.ask(lambda hub: desk.open_incident(hub, fields, actor="bob"))
+    play.settle()
+    made = play.thing("pd", 2).ref.id
+    assert [s["state"] for s in rows(play.world, "SELECT state FROM strangers WHERE remote_id = ?", made)] == ["linked"]
+    assert not [line for line in play.world.trace if line.endswith((f"observe {made}", f"glance {made}"))]
+    play.end()
+
+
+def test_what_a_poll_names_is_looked_at_one_after_another() -> None:
+    """Many at once would keep waiting what people do meanwhile."""
+    play = begun("many at once")
+    for number in (2, 3, 4):
+        fields = {"title": f"number {number}", "severity": "SEV2", "services": ["mail"]}
+        play.people.intend(fields)
+        play.ask(lambda hub, fields=fields: desk.open_incident(hub, fields, actor="bob"))
+    play.settle()
+    play.world.faults = replace(play.world.faults, webhook_loss=1.0)
+    for number in (1, 2, 3, 4):
+        play.server("jira").change(play.thing("jira", number), "tags", {"add": ["vip"], "remove": []}, "cy")
+    before = len(play.world.trace)
+    play.settle()
+    looks = [float(line.split()[0]) for line in play.world.trace[before:] if "→ jira observe" in line][:4]
+    assert len(looks) == 4
+    assert all(later - sooner > 0.9 * PACE for sooner, later in itertools.pairwise(looks))
+    play.end()
