@@ -3,6 +3,7 @@ said that something may have changed."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hub.domain.errors import VendorError
@@ -15,7 +16,7 @@ from hub.store.records import TOMBSTONES, Link, save
 from hub.sync import health
 from hub.sync.case import open_case
 from hub.sync.hub import Hub
-from hub.sync.observing import shown_again, take
+from hub.sync.observing import history_tells, shown_again, take
 
 
 def look(hub: Hub, link_id: str) -> None:
@@ -73,6 +74,9 @@ def look(hub: Hub, link_id: str) -> None:
                 case.wake("deliver", link_id)
             mine.look_due = max(row.due_at or case.now, case.now) + timedelta(seconds=adapter.capabilities.read_lag)
         else:
+            if row is not None and doubtful:
+                waits = history_tells(case, mine, row.changes)
+                seen = replace(seen, fields={n: v for n, v in seen.fields.items() if n not in waits})
             take(case, mine, seen, revs, started, ended, whole=not glances, settles=not doubtful)
     if link.kind == INCIDENT and seen.merged_into is not None:
         from hub.sync.merging import follow_merge

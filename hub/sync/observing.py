@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from hub.domain.capability import Gap
 from hub.domain.incident import FIELDS
 from hub.domain.merge import Seen, merge
 from hub.domain.values import COMMENT, INCIDENT, UPDATE, Actor, Json, Observation
@@ -48,13 +49,14 @@ def lagged(case: Case, link: Link) -> datetime:
 
 def take(
     case: Case, link: Link, seen: Observation, revs: Mapping[str, int], started: datetime, ended: datetime, *,
-    whole: bool = True, settles: bool = True,
+    whole: bool = True, settles: bool = True, told: Collection[str] = (),
 ) -> bool:  # fmt: skip
     """Merges one observation of an object into the case. False if it was too old to be believed (it will be read again).
 
     revs: link id → revision before the read, for the link and its children. started, ended: of the read, hub time.
     whole: with what is said under it, if that can be read there. A look that is due for its sake stays due otherwise.
     settles: whether a write of unknown outcome is known with it; not where the object's history tells more.
+    told: fields of such a write of which the history has told what we ourselves did there: all else is others'.
     """
     if link.state in TOMBSTONES:
         link.look_due = None
@@ -72,7 +74,7 @@ def take(
         shown_again(case, link)
     link.url, link.version = seen.url or link.url, seen.version or link.version
     link.terminal = seen.terminal
-    _merge(case, link, seen, started, ended)
+    _merge(case, link, seen, started, ended, told)
     if link.kind == INCIDENT:  # also under a merged one: people go on talking there
         take_children(case, link, seen, revs, started, ended)
         _reactions(case, link, seen)
@@ -146,6 +148,13 @@ def _seen(
     )  # fmt: skip
 
 
+def history_tells(case: Case, link: Link, names: Collection[str]) -> frozenset[str]:
+    """Which of these fields are sets with a history: it alone tells our elements, in a write of unknown outcome, from the same
+    ones put there by somebody else."""
+    fields = case.hub.capabilities(link.connection).kinds[link.kind].fields
+    return frozenset(n for n in names if n in fields and fields[n].many == "set" and fields[n].gap is Gap.HISTORY)
+
+
 def _born(kind: str, name: str, theirs: Json, relations: Mapping[str, Relation]) -> Json:
     """What a field that our create did not set was born with, seen for the first time: a value that means our default is
     where the vendor's objects begin, and no edit. Anything else, somebody has made of it since."""
@@ -158,7 +167,9 @@ def _born(kind: str, name: str, theirs: Json, relations: Mapping[str, Relation])
         return theirs
 
 
-def _merge(case: Case, link: Link, seen: Observation, started: datetime, ended: datetime) -> None:
+def _merge(
+    case: Case, link: Link, seen: Observation, started: datetime, ended: datetime, told: Collection[str] = ()
+) -> None:
     """Merges the fields of one object into what it shows: the incident, or a comment or update."""
     item = case.items.get(str(link.item_id)) if link.item_id else None
     if link.secondary or (item is not None and item.kind != link.kind):
@@ -166,6 +177,7 @@ def _merge(case: Case, link: Link, seen: Observation, started: datetime, ended: 
         _shadow_only(case, link, seen)
         return
     given = _seen(case, link, seen.fields, seen.consequences, started, ended, seen.actor)
+    given = replace(given, own={name: values for name, values in given.own.items() if name not in told})
     if item is None and not link.shadow and link.written_at is None:
         given = replace(given, shadow={})  # tied by hand to an object that was there before: as in an adoption
     else:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from hub.domain.capability import CreateSafety
+from hub.domain.capability import CreateSafety, KindCapability
 from hub.domain.errors import OutcomeUnknown, Refused, RetryLater, Unauthorised, VendorError
 from hub.domain.incident import FIELDS
 from hub.domain.merge import Seen, merge
+from hub.domain.plan import request
 from hub.domain.values import INCIDENT, Change, Fields, Json, Observation, Written
 from hub.store import incidents as incident_rows
 from hub.store.records import TOMBSTONES, Link, Outbox
@@ -22,7 +23,7 @@ from hub.sync import health
 from hub.sync.backlinks import refresh
 from hub.sync.case import Case, open_case
 from hub.sync.hub import Hub
-from hub.sync.observing import UNREACHABLE_AGAIN, bind, lagged, take, twin
+from hub.sync.observing import UNREACHABLE_AGAIN, bind, history_tells, lagged, take, twin
 
 
 @contextlib.contextmanager
@@ -155,11 +156,13 @@ def settle_read(
         was, since = dict(now_link.shadow), now_link.seen_at or now_link.created_at
         revs = _read_revs(case, link)
         sent: dict[str, Json] = {**mine.changes, "status": mine.steps[0]} if mine.steps else dict(mine.changes)
-        landed = {n: v for n, v in sent.items() if doubtful and any(c.field == n and c.after == v for c in trail)}
+        kind = case.hub.capabilities(link.connection).kinds[link.kind]
+        landed = {n: v for n, v in sent.items() if doubtful and any(_ours(c, n, was.get(n), v, kind) for c in trail)}
         if landed and now_link.rev == link.rev:  # our write did take effect: what is shown now is judged against it
             now_link.shadow, now_link.rev = {**now_link.shadow, **landed}, now_link.rev + 1
             revs[link.id] = now_link.rev
-        if take(case, now_link, seen, revs, started, ended, whole=seen.children_complete):
+        told = history_tells(case, link, mine.changes) if position is not None else frozenset()
+        if take(case, now_link, seen, revs, started, ended, whole=seen.children_complete, told=told):
             if landed:
                 _gap(case, now_link, was, landed, trail, since, ended)
             if trail:  # judged once: the next write of unknown outcome must not be found in what came before it
@@ -241,6 +244,19 @@ def _go_on(case: Case, link: Link, mine: Outbox, rest: list[Json]) -> None:
     )  # fmt: skip
 
 
+def _ours(entry: Change, name: str, was: Json, sent: Json, kind: KindCapability) -> bool:
+    """Whether this entry of the vendor's history is what our write of this field makes of what stood there. was: what we had
+    seen there: of a set we send what to add to it and remove from it, and others may have added theirs meanwhile."""
+    if entry.field != name:
+        return False
+    if entry.after == sent:
+        return True
+    asked = request({name: sent}, {name: was}, kind)[name]
+    if kind.fields[name].many != "set" or not isinstance(asked, dict) or not isinstance(entry.after, list):
+        return False
+    return set(entry.after) == (set(entry.before or ()) | set(asked["add"])) - set(asked["remove"])
+
+
 def _gap(
     case: Case, link: Link, was: Fields, sent: Fields, trail: Sequence[Change], started: datetime, ended: datetime
 ) -> None:
@@ -252,7 +268,8 @@ def _gap(
         if was.get(name) == value and name in kind.fields and kind.fields[name].walks:
             continue  # this step was seen to be taken before: what leads up to it are our own earlier steps
         entries = [c for c in trail if c.field == name]
-        at = next((i for i in range(len(entries) - 1, -1, -1) if entries[i].after == value), 0)
+        last = range(len(entries) - 1, -1, -1)
+        at = next((i for i in last if _ours(entries[i], name, was.get(name), value, kind)), 0)
         # Ours may also be the entry of an earlier write whose outcome we did not learn: then nothing came before it.
         if at and entries[at].before == entries[at - 1].after and entries[at].before not in (was.get(name), value):
             foreign[name] = entries[at].before

@@ -317,6 +317,20 @@ def test_who_was_assigned_by_a_write_in_doubt_is_no_news_although_somebody_else_
     assert play.thing("pd").fields["assignees"] == ["PU-bob"]
 
 
+def test_whom_a_person_assigned_is_not_taken_for_our_own_write_in_doubt_that_never_came() -> None:
+    """We assign Ada and Bob in PagerDuty, and nobody knows whether that came; Ada is taken off here; then a person assigns her
+    there. The history shows only that person's entry: it is news, and the journal says what became of it."""
+    play = begun("assigned by another")
+    play.fate("pd update", "lost_before")
+    play.edit(assignees=["ada", "bob"])
+    until(play, lambda: play.journal("outcome_unknown"))
+    play.edit(assignees=["bob"])
+    play.at("pd", assignees=["PU-ada"])
+    play.end()
+    told = [line for line in play.journal("changed") + play.journal("overruled") if line["cell"] == "assignees/ada"]
+    assert [line["value"] for line in told][2:] == [True]
+
+
 def test_what_is_heard_of_a_card_before_we_know_that_it_is_ours_is_read_once_it_is() -> None:
     """Posted and not answered, and somebody replies; no webhook comes, and Teams lets us neither look for the card nor read it.
     A poll names it when it is still nobody's; then it is found by its mark, and the reply is heard all the same."""
