@@ -93,7 +93,7 @@ OF_PROMISES = (
         "a look during a pause settles a write in doubt", "promise 3", "hub/sync/look.py",
         "settles=not doubtful", "settles=True",
         (),
-        test="tests/simulation/test_found.py::test_what_came_between_our_read_and_our_write_is_found_after_a_pause_too",
+        test="tests/simulation/test_found_in_doubt.py::test_what_came_between_our_read_and_our_write_is_found_after_a_pause_too",
     ),
     Mutant(
         "what we hold ourselves never changes", "promise 3", MERGE,

@@ -1,0 +1,117 @@
+"""What seeds of the simulation once found about updates whose outcome was not known at first, as `test_found`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hub.domain.values import COMMENT
+from hub.sync import desk
+from tests.simulation.test_found import until
+from tests.simulation.test_scenarios import begun
+
+
+def test_what_the_history_has_shown_is_not_taken_for_the_next_write_of_unknown_outcome() -> None:
+    """A reopen in the gap, found in PagerDuty's history, is written everywhere, even if that write is lost once."""
+    play = begun("history, judged once")
+    play.edit(status="acknowledged")
+    play.settle()
+    play.during('pd update pd-1 {"status": "resolved"}', lambda: play.at("pd", status="triggered"))
+    play.during('pd update pd-1 {"status": "resolved"}', lambda: play.fate("pd history", "lost_before"), moment="after")
+    play.fate('pd update pd-1 {"status": "triggered"}', "lost_before")
+    play.at("chat", status="resolved")
+    play.end()
+    assert play.fields()["status"] == "triggered"
+    assert play.thing("pd").fields["status"] == "triggered"
+
+
+def test_a_conditional_write_that_came_too_late_is_no_dead_letter() -> None:
+    """The card has changed between our read and our write: it is read again, merged, and written, with nobody's help."""
+    play = begun("too late")
+    play.during("chat update", lambda: play.at("chat", severity="SEV4"))
+    play.edit(title="ours")
+    play.end()
+    assert (play.fields()["title"], play.fields()["severity"]) == ("ours", "SEV4")
+    assert play.thing("chat").fields["title"] == "ours"
+    assert not rows(play.world, "SELECT id FROM outbox WHERE state = 'dead'")
+
+
+def test_our_own_write_of_unknown_outcome_is_no_edit_although_the_object_was_not_shown_meanwhile() -> None:
+    """PagerDuty took our title without an answer, then hid the incident for a while: the title changed since stays."""
+    play = begun("in doubt and hidden")
+    play.fate("pd update", "lost_after")
+    play.edit(title="ours")
+    until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
+    thing, clock = play.thing("pd"), play.world.clock
+    play.world.hidden[thing.ref] = clock.now() + timedelta(seconds=200)
+    play.edit(title="newer")
+    until(play, lambda: play.link("pd")["state"] == "unreachable", webhooks=False)
+    play.world.hidden.clear()
+    play.ask(lambda hub: desk.look_again(hub, play.link("pd")["id"]))
+    play.settle()
+    assert set(play.shown("title").values()) == {"newer"}
+    assert not play.journal("overruled")
+
+
+def test_a_comment_whose_deletion_nobody_said_is_gone_although_a_write_to_it_is_in_doubt() -> None:
+    """Deleted in Jira, the webhook lost, with our edit of unknown outcome: not shown by its id, nor with its ticket."""
+    play = begun("deleted in doubt")
+    play.ask(lambda hub: desk.add_comment(hub, "1", "said", actor="ada"))
+    play.settle()
+    (comment,) = rows(play.world, "SELECT id FROM comments")
+    (copy,) = play.server("jira").of_kind(COMMENT)
+    play.fate("jira update", "lost_before")
+    play.ask(lambda hub: desk.edit_comment(hub, comment["id"], "rephrased", actor="bob"))
+    until(play, lambda: play.journal("outcome_unknown"))
+    play.server("jira").delete(copy, "cy")
+    play.world.network.flights.clear()
+    until(play, lambda: play.journal("unreachable"))
+    play.at("jira", title="newer")
+    play.settle()
+    assert play.journal("gone")
+    assert not [c for s in ("pd", "chat") for c in play.server(s).of_kind(COMMENT) if not c.fields["deleted"]]
+
+
+def test_who_was_assigned_by_a_write_in_doubt_is_no_news_although_somebody_else_was_assigned_too() -> None:
+    """We assign Ada in PagerDuty, Bob is assigned there, and Ada is taken off here before we know: she stays off."""
+    play = begun("assigned in doubt")
+
+    def meanwhile() -> None:
+        play.server("pd").change(play.thing("pd"), "assignees", ["PU-bob"], "cy")
+        play.fate("pd history", "lost_before")
+        play.edit(assignees=[])
+
+    play.during("pd update", meanwhile)
+    play.edit(assignees=["ada"])
+    play.settle()
+    assert play.fields()["assignees"] == ["bob"]
+    assert play.thing("pd").fields["assignees"] == ["PU-bob"]
+
+
+def test_whom_a_person_assigned_is_not_taken_for_our_own_write_in_doubt_that_never_came() -> None:
+    """We assign Ada and Bob in PagerDuty, and nobody knows whether that came; Ada is taken off here; then a person assigns her
+    there. The history shows only that person's entry: it is news, and the journal says what became of it."""
+    play = begun("assigned by another")
+    play.fate("pd update", "lost_before")
+    play.edit(assignees=["ada", "bob"])
+    until(play, lambda: play.journal("outcome_unknown"))
+    play.edit(assignees=["bob"])
+    play.at("pd", assignees=["PU-ada"])
+    play.end()
+    told = [line for line in play.journal("changed") + play.journal("overruled") if line["cell"] == "assignees/ada"]
+    assert [line["value"] for line in told][2:] == [True]
+
+
+def test_what_came_between_our_read_and_our_write_is_found_after_a_pause_too() -> None:
+    """Written, its history unreadable, and the hub paused just then: what a look shows meanwhile does not settle the write, so
+    the history is asked when the pause is over, and the person's priority is not lost without a word."""
+    play = begun("paused in doubt")
+    play.during("pd update pd-1", lambda: play.at("pd", severity=["", "high"]))
+    play.during("pd update pd-1", lambda: play.fate("pd history", "lost_before"), moment="after")
+    play.edit(severity="SEV4")
+    until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
+    play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
+    over = play.world.clock.now() + timedelta(seconds=150)  # what PagerDuty still has under way is then over
+    until(play, lambda: play.world.clock.now() >= over)
+    play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
+    play.end()
+    assert [line["values"] for line in play.journal("gap")] == [{"severity": ["", "high"]}]
