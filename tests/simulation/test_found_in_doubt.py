@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from hub.domain.values import COMMENT
 from hub.sync import desk
+from tests.simulation.rest import rows
 from tests.simulation.test_found import until
 from tests.simulation.test_scenarios import begun
 
