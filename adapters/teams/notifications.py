@@ -17,7 +17,7 @@ from typing import Any
 from adapters.teams import wire
 from adapters.teams.encrypted import KeySource, check_token, decrypt
 from hub.domain.errors import Forged, Unusable
-from hub.domain.values import Hint, Json, Reply, Request
+from hub.domain.values import INCIDENT, Hint, Json, Reply, Request
 from hub.ports import Secrets
 
 TOKEN_LIMIT = 4096
@@ -160,8 +160,9 @@ class ChangeNotifications:
         if change not in CHANGES:
             return Hint(event=change or "?", ref=where.ref)
         return Hint(
-            event=change, ref=where.ref, deleted=change == "deleted", actor=self._actor(item), born=change == "created"
-        )
+            event=change, ref=where.ref, deleted=change == "deleted", actor=self._actor(item), born=change == "created",
+            alone=change == "updated" and where.ref.kind == INCIDENT,  # what is said under it is announced by itself
+        )  # fmt: skip
 
     def _actor(self, item: Mapping[str, Json]) -> Any:
         """Who sent the message, where the content came along (that is its author, not always who changed it)."""

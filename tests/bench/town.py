@@ -154,6 +154,20 @@ class Town:
         """Opens incidents in PagerDuty; returns their ids there."""
         return [self.vendors.pagerduty.people_create(f"Checkout is broken, {n}", priority="P2") for n in range(count)]
 
+    def quiet(self, patience: float) -> float:
+        """Waits until nothing is left to read or to write; returns seconds."""
+        store = self.hub().store
+        left = text(
+            "SELECT (SELECT count(*) FROM links WHERE look_due IS NOT NULL) + (SELECT count(*) FROM inbox WHERE state = 'new')"
+            " + (SELECT count(*) FROM outbox WHERE state IN ('due', 'claimed', 'unknown'))"
+        )
+
+        def nothing() -> bool:
+            with store.reading() as tx:
+                return tx.scalar(left) == 0
+
+        return until(nothing, patience, "quiet")
+
     def settled(self, count: int, patience: float) -> float:
         """Waits until `count` incidents have a live link in each system, and nothing is left to write; returns seconds."""
         store, systems = self.hub().store, len(SYSTEMS) - (not self.public)

@@ -326,9 +326,12 @@ def test_what_a_vendor_says_of_an_object_that_we_have_just_made_is_no_reason_to_
     play.settle()
     made = play.thing("pd", 2)
     assert not [line for line in play.world.trace if line.endswith(f" {made.ref.id}") and "→" in line]
+    before = len(play.world.trace)
     play.server("pd").change(made, "status", "acknowledged", "cy")
     play.end()
     assert play.fields(2)["status"] == "acknowledged"
+    looks = [line for line in play.world.trace[before:] if line.endswith(f" {made.ref.id}") and "history" not in line]
+    assert all("→ pd glance" in line for line in looks), "nothing was said under it that would have to be read"
 
 
 def test_what_is_said_of_an_object_while_we_still_settle_its_create_is_no_reason_to_read_it() -> None:
