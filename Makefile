@@ -4,7 +4,7 @@
 #   make test                      every test that this machine can run; says what it skipped and why
 #   make faults [STORM=200]        breaks real processes, one fault after another; STORM: incidents under way (default 6)
 #   make races [RACES=12000]       two workers on PostgreSQL, statement by statement in many orders (LOCKSTEP_TEST_POSTGRES)
-#   make check [AUDIT=1]           style, types, import directions, what the documents claim; AUDIT=1: known vulnerabilities
+#   make check [AUDIT=1]           style, types, imports, known vulnerabilities, documents; AUDIT=1: no answer about one fails
 #   make sim SEEDS=500 | SEED=7    the seeded simulation; SEED replays one run
 #   make sim MUTANTS=1             breaks each trap and promise of the design in a copy; an invariant must notice [ONLY=x]
 #   make soak MINUTES=60           the simulation with fresh seeds, for so long
@@ -64,7 +64,7 @@ check: $(VENV)/.installed-test
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(PIP) check
-	@$(if $(AUDIT),$(PIP) install 'pip-audit~=2.10' && $(BIN)/pip-audit --skip-editable,echo "vulnerabilities are not looked for: AUDIT=1 does, and needs the internet")
+	@$(BIN)/python -m tests.audit $(if $(AUDIT),--required)
 	@$(BIN)/python -m pytest -q -m docs tests
 
 sim: $(VENV)/.installed-test

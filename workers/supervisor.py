@@ -17,9 +17,12 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import redis
+
+from workers.parent import die_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +128,7 @@ class EmbeddedRedis:
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches the supervisor alone; it stops Redis last
-            preexec_fn=die_with_parent,
+            preexec_fn=partial(die_with_parent, os.getpid()),
         )  # fmt: skip
         client = redis.Redis.from_url(self.url, socket_timeout=1.0)
         try:
@@ -174,12 +177,3 @@ class EmbeddedRedis:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def die_with_parent() -> None:
-    """In a new child (Linux): when the supervisor is killed, the child gets SIGTERM, so that none is orphaned."""
-    if sys.platform == "linux":
-        import ctypes
-        import signal
-
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

@@ -9,7 +9,7 @@ import threading
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from hub.store import leases
+from hub.store import leases, steps
 from hub.store.due import bring_back
 from hub.store.unit import StoreUnavailable, Tx
 
@@ -35,7 +35,6 @@ class Timer:
         self._hub = hub
         self._said = ""
         self._registered = False
-        self._stepped: tuple[float, float] | None = None
 
     def tick(self) -> int | None:
         """One look: takes or renews the lease, then sweeps. Returns how many wake-ups were sent, None without the lease.
@@ -53,8 +52,10 @@ class Timer:
                 self._registered = True
             with hub.store.unit() as tx:
                 now = hub.clock.now()
-                self._mind_the_clock(tx, now)
+                stepped = self._mind_the_clock(tx, now)
                 fence = leases.take(tx, LEASE, hub.owner, now, LEASE_SECONDS)
+                if fence is not None and not stepped:
+                    self._mind_the_stragglers(tx, now)
             if fence is None:
                 self._say("standing by: another timer sweeps")
                 return None
@@ -67,19 +68,25 @@ class Timer:
             log.exception("the sweep failed; once more in a second")
             return None
 
-    def _mind_the_clock(self, tx: Tx, now: datetime) -> None:
-        """Brings along what waits for a time that the clock has stepped back from; a little later also what was committed
-        meanwhile by those who had looked at the clock before."""
+    def _mind_the_clock(self, tx: Tx, now: datetime) -> bool:
+        """Whether the clock has stepped back. If so, what waits for a time before the step is brought along."""
         back = leases.stepped_back(tx, LEASE, self._hub.owner, now, LEASE_SECONDS)
         if back:
             log.warning("the clock has stepped back by %.0f s; everything that waits is brought along", back)
             bring_back(tx, now, back)
-            self._stepped = (back, self._hub.clock.monotonic() + STRAGGLERS)
-        elif self._stepped is not None:
-            back, until = self._stepped
-            bring_back(tx, now + timedelta(seconds=max(0.0, back - 2 * STRAGGLERS)), back)
-            if self._hub.clock.monotonic() > until:
-                self._stepped = None
+            steps.note(tx, steps.Step(now, back))
+        return bool(back)
+
+    def _mind_the_stragglers(self, tx: Tx, now: datetime) -> None:
+        """Brings along, after a step, what was committed meanwhile by those who had looked at the clock before it; whichever
+        timer noticed the step, and at least once after the last of them has committed."""
+        step = steps.last(tx)
+        if step is None:
+            return
+        if now < step.from_:  # else all of that is due by now
+            bring_back(tx, max(now, step.from_ - timedelta(seconds=2 * STRAGGLERS)), step.seconds)
+        if now - step.at > timedelta(seconds=STRAGGLERS):
+            steps.forget(tx)
 
     def run(self, stop: threading.Event) -> None:
         """Ticks until `stop` is set, then gives the lease back."""

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -21,7 +22,8 @@ from hub.clock import SystemClock
 from hub.ports import Clock, Ids
 from hub.settings import Settings
 from workers.bootstrap import migrated
-from workers.supervisor import EmbeddedRedis, binary, die_with_parent
+from workers.parent import die_with_parent
+from workers.supervisor import EmbeddedRedis, binary
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +111,7 @@ class Supervisor:
             env=self.environ,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches this process alone, which then stops the parts in order
-            preexec_fn=die_with_parent,
+            preexec_fn=partial(die_with_parent, os.getpid()),
         )
 
     def run(self, answers: Callable[[], bool], ready: Callable[[], None]) -> None:

@@ -173,10 +173,11 @@ def _writes(box: StatuspageSandbox, root: str) -> None:
 def _subscribers(box: StatuspageSandbox, root: str) -> None:
     @_route(box, f"{root}/subscribers", "GET")
     def subscribers() -> Response:
-        state = request.args.get("state", "active")
+        state, kind = request.args.get("state", "active"), request.args.get("type")
         rows = [
             s for s in box.subscribers.values()
             if state == "all" or bool(s.get("quarantined_at")) == (state == "quarantined")
+            if kind in (None, s["mode"])
         ]  # fmt: skip
         size, page = request.args.get("limit", MOST_ROWS, type=int), request.args.get("page", 0, type=int)
         return _answer(rows[page * size : (page + 1) * size])

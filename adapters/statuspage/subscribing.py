@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from adapters.http import understood
 from adapters.statuspage import wire
-from adapters.statuspage.client import Client
+from adapters.statuspage.client import MOST_PAGES, PAGE_SIZE, Client
 from adapters.statuspage.webhooks import PATH_TOKEN
 from adapters.statuspages import as_map
 from hub.domain.errors import OutcomeUnknown, Refused, Unauthorised, VendorError
@@ -20,14 +22,32 @@ FOREIGN_LOOK = 30
 
 
 def _subscribers(client: Client) -> list[dict[str, Any]]:
-    found = client.get("/subscribers", {"type": "webhook", "state": "all", "limit": 100})
-    return [] if found is None else understood(found, list)
+    """Every webhook subscriber of the page. (This list's first page has the number 0.)"""
+    found: list[dict[str, Any]] = []
+    for number in range(MOST_PAGES):
+        asked = {"type": "webhook", "state": "all", "limit": PAGE_SIZE, "page": number}
+        rows = understood(client.get("/subscribers", asked) or [], list)
+        found += rows
+        if len(rows) < PAGE_SIZE:
+            break
+    return found
+
+
+def _is_under(base: str, subscriber: Mapping[str, Any]) -> bool:
+    """Whether its notifications come to this door of ours, whatever token they bring."""
+    door, _, token = str(subscriber.get("endpoint") or "").rpartition("/")
+    return door == base and re.fullmatch(r"[^?#]+", token) is not None
+
+
+def _remove(client: Client, subscriber: Mapping[str, Any]) -> None:
+    client.write("DELETE", f"/subscribers/{quote(str(subscriber['id']), safe='')}", None)
 
 
 def subscribe(client: Client, url: str, email: str, secrets: Secrets, ids: Ids) -> Json:
     """Registers `url` plus our secret path segment as a webhook subscriber, or keeps the one that is there.
 
-    A quarantined subscriber (our endpoint failed too often) is removed and made anew. What is returned holds no secret:
+    A quarantined subscriber (our endpoint failed too often) is removed and made anew. One that we made with an older token is
+    removed when the new one is there: its notifications would be refused for ever. What is returned holds no secret:
     {"id", "expires_at": None, "url": the URL without the token}. Raises Refused when `webhook_email` is not set.
     """
     tokens = list(secrets.all(PATH_TOKEN))
@@ -38,19 +58,28 @@ def subscribe(client: Client, url: str, email: str, secrets: Secrets, ids: Ids) 
     for token in tokens:
         base = base.removesuffix(f"/{token}")
     endpoint = f"{base}/{tokens[0]}"
-    for known in _subscribers(client):
-        if known.get("endpoint") != endpoint:
-            continue
-        if not known.get("quarantined_at"):
-            return {"id": str(known["id"]), "expires_at": None, "url": base}
-        client.write("DELETE", f"/subscribers/{quote(str(known['id']), safe='')}", None)
+    ours = [known for known in _subscribers(client) if _is_under(base, known)]
+    same = [known for known in ours if known["endpoint"] == endpoint]
+    well = [known for known in same if not known.get("quarantined_at")]
+    kept = well[0] if well else _make(client, endpoint, email, instead_of=same)
+    for old in ours:
+        if old["endpoint"] != endpoint:
+            with contextlib.suppress(Refused):  # gone already, or not to be removed by us: ours is there
+                _remove(client, old)
+    return {"id": str(kept["id"]), "expires_at": None, "url": base}
+
+
+def _make(client: Client, endpoint: str, email: str, instead_of: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A new subscriber; there may be one only for each endpoint."""
     if not email:
         raise Refused("Statuspage wants an owner's address for a webhook: set webhook_email", field="webhook_email")
+    for known in instead_of:
+        _remove(client, known)
     body = {"subscriber": {"endpoint": endpoint, "email": email, "skip_confirmation_notification": True}}
-    made = client.write("POST", "/subscribers", body)
-    if not as_map(made).get("id"):
+    made = as_map(client.write("POST", "/subscribers", body))
+    if not made.get("id"):
         raise OutcomeUnknown("Statuspage's answer does not name the subscriber")
-    return {"id": str(made["id"]), "expires_at": None, "url": base}
+    return made
 
 
 def examine(client: Client, mapped: Sequence[str]) -> list[Finding]:

@@ -70,8 +70,13 @@ def _prepared() -> Settings:
 @click.option("--threads", type=click.IntRange(1), help="For each process.  [default: 1 with SQLite, else 4]")
 def web(host: str, port: int, processes: int, threads: int | None) -> None:
     """Runs the web (webhooks, API, health) on granian. Any other WSGI server can run `wsgi:app`."""
+    import os
+    from functools import partial
+
     from granian.constants import Interfaces
     from granian.server import Server
+
+    from workers.parent import load_web
 
     found = _prepared()
     # measured: with SQLite more threads than one only wait for each other's commits, for up to 400 ms
@@ -88,7 +93,7 @@ def web(host: str, port: int, processes: int, threads: int | None) -> None:
         log_enabled=True,
         log_level="warning",
         log_access=False,
-    ).serve()
+    ).serve(target_loader=partial(load_web, os.getpid()), wrap_loader=False)
 
 
 @click.command(cls=Command, example="lockstep worker --number 1")

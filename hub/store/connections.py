@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, text, update
 
 from hub.domain.values import Json
 from hub.store import records
+from hub.store.locking import lock
 from hub.store.ready import Ready
 from hub.store.records import Connection
 from hub.store.tables import connections, cursors, incidents, links, notebook, outbox, switches
@@ -115,17 +116,21 @@ def link_counts(tx: Tx, name: str) -> list[tuple[str, int]]:
 
 def plan_again(tx: Tx, name: str, now: datetime) -> None:
     """Every open incident is planned anew (a connection was enabled)."""
+    lock(tx, incidents, incidents.c.open)
     tx.execute(update(incidents).where(incidents.c.open).values(plan_due=now))
-    tx.execute(
-        update(outbox)
-        .where(outbox.c.connection == name, outbox.c.state == "due", outbox.c.due_at > now)
-        .values(due_at=now)
-    )
+    _due(tx, now, outbox.c.connection == name)
 
 
 def deliver_now(tx: Tx, now: datetime) -> None:
     """What waited for the end of a pause is due."""
-    tx.execute(update(outbox).where(outbox.c.state == "due", outbox.c.due_at > now).values(due_at=now))
+    _due(tx, now)
+
+
+def _due(tx: Tx, now: datetime, *which: ColumnElement[bool]) -> None:
+    """What waits to be delivered need wait no longer. which: of that."""
+    waiting = (outbox.c.state == "due", outbox.c.due_at > now, *which)
+    lock(tx, outbox, *waiting)
+    tx.execute(update(outbox).where(*waiting).values(due_at=now))
 
 
 def note_switch(tx: Tx, name: str, state: str, actor: str, now: datetime) -> None:

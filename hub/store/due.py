@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, String, bindparam, literal_column, select, union_all, update
+from sqlalchemy import BigInteger, String, bindparam, literal_column, or_, select, union_all, update
 
+from hub.store.locking import lock
 from hub.store.ready import Ready
 from hub.store.tables import connections, cursors, inbox, incidents, links, outbox, strangers, timers
 from hub.store.unit import Tx
@@ -55,19 +56,17 @@ def due(tx: Tx, now: datetime, since: datetime = EVER) -> list[tuple[str, str]]:
 
 
 STORED = (
-    *(when for _, _, when in SOURCES),
-    timers.c.due_at,
-    outbox.c.lease_until,
-    outbox.c.first_sent_at,
-    outbox.c.last_sent_at,
-    links.c.seen_at,
-    links.c.written_at,
-    links.c.behind_since,
-    links.c.created_at,
-    connections.c.open_until,
-    connections.c.activated_at,
+    (incidents, ("plan_due",)),
+    (links, ("look_due", "seen_at", "written_at", "behind_since", "created_at")),
+    (outbox, ("due_at", "lease_until", "first_sent_at", "last_sent_at")),
+    (strangers, ("due_at",)),
+    (inbox, ("due_at",)),
+    (timers, ("due_at",)),
+    (connections, ("subscription_due", "open_until", "activated_at")),
+    (cursors, ("due_at",)),
 )
-"""Every stored moment that decides when something happens, or is compared with the time of a read."""
+"""Every stored moment that decides when something happens, or is compared with the time of a read. Tables in the order in
+which a case locks its rows."""
 
 
 def bring_back(tx: Tx, after: datetime, seconds: float) -> int:
@@ -75,13 +74,15 @@ def bring_back(tx: Tx, after: datetime, seconds: float) -> int:
     only moments later than this. Returns how many were moved. What this makes due too early (it was set after the step) finds
     that out by itself."""
     moved = 0
-    for column in STORED:
-        later = update(column.table).where(column > after)
-        if tx.dialect.name == "sqlite":  # microseconds since 1970
-            back = column - literal_column(str(round(seconds * 1_000_000)), BigInteger)
-        else:
-            back = column - literal_column(f"make_interval(secs => {seconds:.6f})", column.type)
-        moved += tx.execute(later.values({column: back})).rowcount
+    for table, names in STORED:
+        columns = [table.c[name] for name in names]
+        lock(tx, table, or_(*(column > after for column in columns)))
+        for column in columns:
+            if tx.dialect.name == "sqlite":  # microseconds since 1970
+                back = column - literal_column(str(round(seconds * 1_000_000)), BigInteger)
+            else:
+                back = column - literal_column(f"make_interval(secs => {seconds:.6f})", column.type)
+            moved += tx.execute(update(table).where(column > after).values({column: back})).rowcount
     return moved
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Text, bindparam, cast, literal_column, or_, select, text, update
 
 from hub.domain.values import Ref
+from hub.store.locking import lock
 from hub.store.ready import Ready
 from hub.store.records import Link, Stranger, one, read
 from hub.store.tables import incidents, links, outbox, strangers
@@ -86,9 +87,8 @@ def hint_all(tx: Tx, dues: Mapping[str, datetime], fields: Collection[str] = ())
 
     All are locked first, in the order in which cases lock theirs, and touched once: two who lock the same rows in different
     orders wait for each other, and who touches a row twice waits for what the row refers to."""
-    if len(dues) > 1 and tx.dialect.name == "postgresql":
-        locked = select(links.c.id).where(links.c.id.in_(sorted(dues))).order_by(links.c.id)
-        tx.execute(locked.with_for_update(key_share=True))
+    if len(dues) > 1:
+        lock(tx, links, links.c.id.in_(sorted(dues)))
     for link_id in sorted(dues):
         hint(tx, link_id, dues[link_id], whole=link_id not in fields)
 
@@ -168,4 +168,5 @@ def stranger_page(tx: Tx, state: str | None, limit: int, before: str | None) -> 
 def hint_frozen(tx: Tx, when: datetime) -> None:
     """Every link with a field that is frozen on an unknown word is to be looked at again."""
     frozen = (links.c.state == "frozen") & links.c.remote_id.is_not(None)
+    lock(tx, links, frozen)
     tx.execute(update(links).where(frozen).values(look_due=when))

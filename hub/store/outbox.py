@@ -22,7 +22,10 @@ OPEN_FOR = Ready(
 )
 # locked: who decides what to do with an intention must know whether a worker has just claimed it. After the incident.
 OPEN_OF_INCIDENT = Ready(
-    select(outbox).where(outbox.c.link_id.in_(_OF_INCIDENT), _OPEN).with_for_update(key_share=True)
+    select(outbox)
+    .where(outbox.c.link_id.in_(_OF_INCIDENT), _OPEN)
+    .order_by(outbox.c.id)
+    .with_for_update(key_share=True)
 )
 FLYING = Ready(
     select(outbox.c.lease_until).where(

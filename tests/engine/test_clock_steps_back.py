@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from hub.clock import ManualClock
-from hub.store import leases
+from hub.store import leases, steps
 from hub.store.due import due
 from hub.store.incidents import provenance_in
 from hub.store.records import Connection, save
@@ -19,7 +19,7 @@ from hub.store.unit import Store
 from hub.sync import desk
 from hub.sync.case import open_case
 from tests.unit.web_hub import make_hub
-from workers.timer import LEASE, LEASE_SECONDS, Timer
+from workers.timer import LEASE, LEASE_SECONDS, STRAGGLERS, Timer
 
 BACK = -300.0
 
@@ -90,8 +90,54 @@ def test_what_was_dated_before_the_step_and_committed_after_it_is_brought_along(
     clock.advance(BACK)
     one.tick()
     _something_is_due(store, clock, -BACK)
-    clock.monotonic = lambda: 0.0  # type: ignore[method-assign]
     assert one.tick() == 2
+
+
+@pytest.mark.parametrize("seconds", [0.0, LEASE_SECONDS + 1, 60.0])
+def test_a_timer_that_dies_with_the_step_leaves_what_it_had_still_to_bring_along_to_the_next(
+    store: Store, timer: Callable[[str], tuple[Timer, Woken, ManualClock]], seconds: float
+) -> None:
+    """seconds: after which the next one has the lease."""
+    one, _, clock = timer("one")
+    one.tick()
+    clock.advance(BACK)
+    one.tick()
+    _something_is_due(store, clock, -BACK)
+    with store.unit() as tx:
+        leases.give_back(tx, LEASE, "one", clock.now())
+    clock.advance(seconds)
+    two, woken, _ = timer("two")
+    assert two.tick() == 2
+    assert len(woken.names) == 2
+
+
+def test_a_step_is_forgotten_when_nobody_can_have_looked_at_the_clock_before_it(
+    store: Store, timer: Callable[[str], tuple[Timer, Woken, ManualClock]]
+) -> None:
+    one, _, clock = timer("one")
+    one.tick()
+    clock.advance(BACK)
+    for _ in range(int(STRAGGLERS) + 2):
+        one.tick()
+        clock.advance(1)
+    with store.reading() as tx:
+        assert steps.last(tx) is None
+    _something_is_due(store, clock, -BACK)
+    assert one.tick() == 0, "a time that somebody chose after the step stays"
+
+
+def test_a_timer_that_only_stands_by_brings_nothing_along(
+    store: Store, timer: Callable[[str], tuple[Timer, Woken, ManualClock]]
+) -> None:
+    one, _, clock = timer("one")
+    two, _, _ = timer("two")
+    one.tick()
+    clock.advance(BACK)
+    one.tick()
+    _something_is_due(store, clock, -BACK)
+    assert two.tick() is None
+    with store.reading() as tx:
+        assert due(tx, clock.now()) == []
 
 
 def test_what_was_due_in_seven_seconds_is_due_in_seven_seconds(

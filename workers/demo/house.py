@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -17,6 +18,7 @@ import requests
 from adapters.teams.sandbox import ACCOUNT, APP, CHANNEL, ROBIN, TEAM, TENANT
 from hub.sync.hub import Hub
 from workers.demo.vendors import Vendors
+from workers.parent import die_with_parent
 
 CONFIG = """
 [hub]
@@ -149,6 +151,7 @@ class House:
         self.process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "hub.cli", "up", "--port", str(self.port), "--workers", "2"],
             env=self.environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            preexec_fn=partial(die_with_parent, os.getpid()),
         )  # fmt: skip
         try:
             self._wait_until_ready()

@@ -1,0 +1,21 @@
+"""Changes of many rows at once lock them in one order: incidents, links, intentions, then the rest, each by its key.
+
+Two transactions that lock the same rows in different orders wait for each other, until the database ends one of them. A bare
+update of many rows takes them in whatever order it comes upon them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Table, select
+
+from hub.store.unit import Tx
+
+
+def lock(tx: Tx, table: Table, *where: Any) -> None:
+    """Locks these rows in the order of their key (SQLite: the whole database already is). To be done before they are changed."""
+    if tx.dialect.name == "postgresql":
+        key = table.primary_key.columns
+        # key_share: who only refers to a row need not wait for it
+        tx.execute(select(*key).where(*where).order_by(*key).with_for_update(key_share=True))
