@@ -65,7 +65,7 @@ def take(
     if again is not None:
         link.look_due = again if link.look_due is None else min(max(link.look_due, again), again)
         return False
-    if link.look_due is not None and link.look_due <= started and (whole or not link.look_whole):
+    if (link.look_due is None or link.look_due <= started) and (whole or not link.look_whole):
         link.look_due, link.look_whole = None, False
     if seen.state != "present":
         _not_there(case, link, seen)
@@ -224,6 +224,8 @@ def merge_adopted(case: Case, link: Link, seen: Observation) -> None:
     given = replace(given, shadow={}, after=min(seen.created_at or case.now, case.now))
     _take_merged(case, link, None, given, seen, case.now)
     take_children(case, link, seen, {}, case.now, case.now)
+    if link.look_due is None and seen.children_complete:
+        link.look_whole = False
 
 
 def _shadow_only(case: Case, link: Link, seen: Observation) -> None:

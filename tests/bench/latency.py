@@ -2,7 +2,7 @@
 50 ms with their rate limits lifted, two workers.
 
 A change is a person's new priority in Jira; it must be written in PagerDuty, on the Teams card and on the status page.
-Changes come at an even pace, each on another incident, so that none waits for the one before it.
+Changes come at an even pace, each on another incident of another service, so that none waits for the one before it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ LAG = 3.0
 def measure(plan: Plan) -> list[Row]:
     rows = []
     for kind in kinds():
-        town = Town(delay=0.05)
+        count = plan.of(100, 40, 2)
+        town = Town(delay=0.05, services=count)
         with town.alive(kind):
             town.subscribed()
-            count = plan.of(100, 40, 2)
             town.open(count)
             town.settled(count, 600)
             time.sleep(LAG)

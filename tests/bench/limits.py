@@ -18,7 +18,7 @@ WINDOW = 62.0
 
 def measure(plan: Plan) -> list[Row]:
     count = plan.of(12, 8, 2)
-    town = Town(delay=DELAY, limits=True)
+    town = Town(delay=DELAY, limits=True, services=count)
     with town.alive():
         town.subscribed()
         town.open(count)

@@ -15,7 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,14 @@ PUBLIC = '[[policy.links]]\nconnection = "statuspage"\nservices = ["checkout"]\n
 @dataclass
 class Town:
     """house, vendors: as in the demo. delay: seconds until a stand-in answers. limits: whether it keeps its rate limits.
-    public: whether the status page belongs to it. writes: (system, method, path, moment of the answer) of every write that
+    public: whether the status page belongs to it. services: how many the incidents are spread over; of one service, each change
+    of its component on the page is seen at every open incident, and changes the others' cards. writes: (system, method, path, moment of the answer) of every write that
     was accepted; sent: (system, what it is about, moment) of every webhook; moments are monotonic seconds."""
 
     delay: float = 0.05
     limits: bool = False
     public: bool = True
+    services: int = 1
     writes: list[tuple[str, str, str, float]] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     refused: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -53,8 +55,18 @@ class Town:
         for name, box in self.vendors.all.items():
             box.rate_limited = self.limits
             self._slow(name, box)
+        self._more = [self._service(n) for n in range(1, self.services)]
         self._pool = ThreadPoolExecutor(16, "webhook")
         self._local = threading.local()
+
+    def _service(self, number: int) -> tuple[str, str]:
+        """(id in PagerDuty, component on the page) of one more service, which all vendors know."""
+        v, id, name = self.vendors, f"PSVC{number:03}", f"Service {number}"
+        v.pagerduty.services[id] = replace(
+            v.pagerduty.services["PCHECKO"], id=id, name=name, routing_key=f"{number:032x}"
+        )
+        v.jira.components += (name,)
+        return id, v.statuspage.add_component(name)
 
     def _slow(self, name: str, box: Sandbox) -> None:
         """Answers after the delay, and notes the writes. Outermost, so that no lock of the stand-in is held meanwhile."""
@@ -102,11 +114,21 @@ class Town:
         config = path.read_text(encoding="utf-8")
         path.write_text(
             (config if self.limits else LIFTED.sub(r"\g<0>\ncalls_per_minute = 1000000", config)).replace(
-                PUBLIC, PUBLIC.replace("true", "false") if self.public else ""
-            ),
+                PUBLIC, self._public() if self.public else ""
+            )
+            + "".join(self._mapped(n, *ids) for n, ids in enumerate(self._more, 1)),
             encoding="utf-8",
         )
         self.house.environ["LOCKSTEP_DATABASE_URL"] = url
+
+    def _public(self) -> str:
+        names = ", ".join(f'"{name}"' for name in ["checkout", *(f"service-{n}" for n in range(1, self.services))])
+        return PUBLIC.replace("true", "false").replace('"checkout"', names)
+
+    def _mapped(self, number: int, pagerduty: str, component: str) -> str:
+        name = f"Service {number}"
+        ids = f'pagerduty = "{pagerduty}", jira = "{name}", statuspage = "{component}"'
+        return f'\n[services.service-{number}]\nname = "{name}"\nids = {{ {ids} }}\n'
 
     def hub(self) -> Hub:
         """A hub of this process on the same database, to look."""
@@ -151,8 +173,9 @@ class Town:
     # --- what people do, and waiting ----------------------------------------------------------------------------
 
     def open(self, count: int) -> list[str]:
-        """Opens incidents in PagerDuty; returns their ids there."""
-        return [self.vendors.pagerduty.people_create(f"Checkout is broken, {n}", priority="P2") for n in range(count)]
+        """Opens incidents in PagerDuty, one service after another; returns their ids there."""
+        where, people = ["PCHECKO", *(id for id, _ in self._more)], self.vendors.pagerduty
+        return [people.people_create(f"Broken, {n}", where[n % len(where)], priority="P2") for n in range(count)]
 
     def quiet(self, patience: float) -> float:
         """Waits until nothing is left to read or to write; returns seconds."""

@@ -334,6 +334,30 @@ def test_what_a_vendor_says_of_an_object_that_we_have_just_made_is_no_reason_to_
     assert all("→ pd glance" in line for line in looks), "nothing was said under it that would have to be read"
 
 
+def test_what_was_read_whole_when_it_was_adopted_is_not_read_whole_again_for_a_change_of_its_fields() -> None:
+    """Its comments have been read. One that is made now is heard all the same, although its webhook says no more than that."""
+    play = begun("adopted and whole")
+    theirs = {
+        "title": "another",
+        "status": "triggered",
+        "severity": ["P2", "high"],
+        "services": "PS-mail",
+        "assignees": [],
+    }
+    other = play.server("pd").make(INCIDENT, theirs, "cy")
+    play.settle()
+    before = len(play.world.trace)
+    play.server("pd").change(other, "status", "acknowledged", "cy")
+    play.work()
+    looks = [line for line in play.world.trace[before:] if line.endswith(f" {other.ref.id}")]
+    assert looks
+    assert all("→ pd glance" in line for line in looks)
+    play.world.ledger.said["heard"] = "pd"
+    play.server("pd").make(COMMENT, {"text": "heard"}, "cy", other.ref)
+    play.end()
+    assert "heard" in [c.fields["text"] for c in play.server("jira").of_kind(COMMENT)]
+
+
 def test_what_is_said_of_an_object_while_we_still_settle_its_create_is_no_reason_to_read_it() -> None:
     """The webhook is faster than our commit: the object is nobody's then, and ours a moment later."""
     play = begun("faster than we")
