@@ -113,7 +113,7 @@ class Town:
         path = Path(self.house.environ["LOCKSTEP_CONFIG"])
         config = path.read_text(encoding="utf-8")
         path.write_text(
-            (config if self.limits else LIFTED.sub(r"\g<0>\ncalls_per_minute = 1000000", config)).replace(
+            (config if self.limits else LIFTED.sub(r"\g<0>\ncalls_per_minute = 1000000\ncalls_at_once = 12", config)).replace(
                 PUBLIC, self._public() if self.public else ""
             )
             + "".join(self._mapped(n, *ids) for n, ids in enumerate(self._more, 1)),
