@@ -253,7 +253,7 @@ class _Worker(SimpleWorker):
 
     def check_for_suspension(self, burst: bool) -> None:
         """Whether `rq suspend` was said."""
-        if burst or self._due("suspension"):
+        if self._due("suspension"):
             super().check_for_suspension(burst)
 
     def set_state(self, state: str, pipeline: Any = None) -> None:

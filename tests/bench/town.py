@@ -113,9 +113,9 @@ class Town:
         path = Path(self.house.environ["LOCKSTEP_CONFIG"])
         config = path.read_text(encoding="utf-8")
         path.write_text(
-            (config if self.limits else LIFTED.sub(r"\g<0>\ncalls_per_minute = 1000000\ncalls_at_once = 12", config)).replace(
-                PUBLIC, self._public() if self.public else ""
-            )
+            (
+                config if self.limits else LIFTED.sub(r"\g<0>\ncalls_per_minute = 1000000\ncalls_at_once = 12", config)
+            ).replace(PUBLIC, self._public() if self.public else "")
             + "".join(self._mapped(n, *ids) for n, ids in enumerate(self._more, 1)),
             encoding="utf-8",
         )

@@ -197,6 +197,39 @@ def test_a_redis_that_does_not_answer_is_not_alive(redis_url: str, tmp_path: Pat
 
 # ---------------------------------------------------------------- a worker in a process of its own
 
+
+def test_of_a_job_redis_hears_nothing_but_that_it_was_taken(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RQ's own care (states, registries, executions, heartbeats at every job) costs more than most duties do."""
+    monkeypatch.setattr(queue, "JOB", "operator.add")  # something that takes two words
+    wake, client = RqWake(redis_url, ManualClock()), redis.Redis.from_url(redis_url)
+
+    def commands(jobs: int) -> int:
+        for n in range(jobs):
+            wake.wake("look", f"{jobs}-{n}")
+        before = client.info("stats")["total_commands_processed"]
+        queue.work(redis_url, burst=True)
+        return int(client.info("stats")["total_commands_processed"]) - before
+
+    few, many = commands(10), commands(110)
+    assert (many - few) / 100 < 4, "it is popped and read; who does it begins and ends its name"
+    assert waiting(redis_url, VENDORS) == []
+    assert not client.keys("rq:*registry*"), "nothing has to be tidied up after it"
+
+
+def test_a_job_that_cannot_even_begin_is_said_and_the_worker_goes_on(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    wake = RqWake(redis_url, ManualClock())
+    monkeypatch.setattr(queue, "JOB", "operator.truediv")  # not of two words
+    wake.wake("look", "link1")
+    wake.wake("look", "link2")
+    queue.work(redis_url, burst=True)
+    assert [r.getMessage() for r in caplog.records if r.name == "workers.queue"] == [
+        "a job of lockstep-vendors could not be begun; the sweep brings its row again"
+    ] * 2
+    assert waiting(redis_url, VENDORS) == []
+
+
 WORKER = """
 import sys, threading
 sys.path.insert(0, {folder!r})
