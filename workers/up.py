@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25
 SHORTEST_REST, LONGEST_REST = 0.2, 10.0
 """Seconds before a part that died is started again; doubled at each death, forgotten after a minute of life."""
+WEB_SECONDS = 10.0
+"""How long the other parts wait at the start for the web to answer, which is the first of them: a vendor that is asked for its
+webhooks tries at once whether somebody is there."""
 GRACE_SECONDS = 30.0
 """What a part has to finish what it has in hand."""
 
@@ -115,16 +118,21 @@ class Supervisor:
         )
 
     def run(self, answers: Callable[[], bool], ready: Callable[[], None]) -> None:
-        """Starts everything, calls `ready` as soon as it `answers`, and keeps it running until `stop` is set; then stops
-        it in order."""
+        """Starts the first part and, as soon as it `answers`, all others, and calls `ready`; keeps them running until `stop`
+        is set; then stops them in order."""
         said = False
+        for part in self.parts[1:]:
+            part.due = self.clock.monotonic() + WEB_SECONDS
         try:
             self.look()
             while not self.stop.wait(LOOK_SECONDS):
-                self.look()
                 if not said and answers():
                     said = True
+                    for part in self.parts[1:]:
+                        part.due = 0.0
+                    self.look()
                     ready()
+                self.look()
         finally:
             self.end()
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,11 @@ from typing import Any
 
 import pytest
 
+from hub.clock import ManualClock
 from tests.conftest import absent
 from tests.engine.patience import until
 from workers.supervisor import binary
-from workers.up import plan
+from workers.up import Part, Supervisor, plan
 
 CONFIG = """
 [connections.jira-payments]
@@ -146,6 +148,33 @@ def test_when_it_is_killed_nothing_is_left_running(hub: Hub) -> None:
     hub.process.kill()
     hub.process.wait()
     until(lambda: not [pid for pid in everything if running(pid)], 45)
+
+
+def test_the_others_start_when_the_web_answers_or_has_taken_too_long() -> None:
+    """Whoever is asked to send webhooks tries at once whether somebody takes them."""
+    clock, stop, asleep = ManualClock(), threading.Event(), (sys.executable, "-c", "import time; time.sleep(60)")
+
+    def started(answers_after: int) -> list[int]:
+        """At each look: how many parts run."""
+        seen: list[int] = []
+        hub = Supervisor(
+            [Part(name, asleep) for name in ("web", "timer", "worker-0")], dict(os.environ), None, clock, stop
+        )
+
+        def answers() -> bool:
+            seen.append(sum(part.starts for part in hub.parts))
+            clock.advance(1)
+            if len(seen) > 15:
+                stop.set()
+            return len(seen) > answers_after
+
+        stop.clear()
+        hub.run(answers, lambda: (seen.append(sum(part.starts for part in hub.parts)), stop.set())[0])
+        return seen
+
+    assert started(answers_after=2) == [1, 1, 1, 3]
+    late = started(answers_after=99)
+    assert (late[0], late[-1]) == (1, 3), "a web that does not come up keeps nobody else waiting for long"
 
 
 def test_without_any_redis_one_poller_does_the_work(data_dir: Path) -> None:
