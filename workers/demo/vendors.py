@@ -12,9 +12,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import requests
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from waitress.server import create_server
+from waitress.wasyncore import close_all
 
 from adapters.jira.sandbox import JiraSandbox
 from adapters.pagerduty.sandbox import PagerDutySandbox
@@ -29,11 +31,11 @@ LONGEST_PAUSE = 2.0
 SOON = 0.05
 
 
-class _Quiet(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"
+AT_ONCE = 16
+"""Requests that one stand-in answers at once."""
 
-    def log(self, type: str, message: str, *args: object) -> None:
-        return None
+IDLE_SECONDS = 20
+"""A connection on which nothing has come for so long is closed, as real vendors do: a client that keeps it longer finds out."""
 
 
 def free_port() -> int:
@@ -49,7 +51,6 @@ class Vendors:
     clock: SystemClock = field(default_factory=SystemClock)
     ids: SystemIds = field(default_factory=SystemIds)
     ports: dict[str, int] = field(default_factory=dict)
-    servers: list[BaseWSGIServer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.ports = {name: free_port() for name in ("pagerduty", "jira", "statuspage", "teams")}
@@ -74,15 +75,22 @@ class Vendors:
 
     @contextmanager
     def served(self) -> Iterator[None]:
+        """Connections are kept between requests, as real vendors keep them."""
+        served: list[tuple[Any, dict[int, Any]]] = []
         for name, sandbox in self.all.items():
-            server = make_server("127.0.0.1", self.ports[name], sandbox.app, threaded=True, request_handler=_Quiet)
-            self.servers.append(server)
-            threading.Thread(target=server.serve_forever, name=f"stand-in {name}", daemon=True).start()
+            sockets: dict[int, Any] = {}
+            server = create_server(
+                sandbox.app, sockets, host="127.0.0.1", port=self.ports[name], threads=AT_ONCE, channel_timeout=IDLE_SECONDS,
+                cleanup_interval=5, clear_untrusted_proxy_headers=False,
+            )  # fmt: skip
+            served.append((server, sockets))
+            threading.Thread(target=server.run, name=f"stand-in {name}", daemon=True).start()
         try:
             yield
         finally:
-            for server in self.servers:
-                server.shutdown()
+            for server, sockets in served:
+                server.task_dispatcher.shutdown(timeout=1)
+                close_all(sockets, ignore_all=True)
 
 
 @dataclass
