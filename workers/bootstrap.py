@@ -42,12 +42,12 @@ def redis_url(settings: Settings) -> str:
     return url(settings.data_dir)
 
 
-def queue_wake(settings: Settings, clock: Clock) -> Wake:
-    """The wake-up port of a process that does not work itself, or works for the queue."""
-    from workers.queue import NoWake, RqWake
+def queue_wake(settings: Settings, clock: Clock, *, sweeps: bool = False) -> Wake:
+    """The wake-up port of a process that does not work itself, or works for the queue. sweeps: of the timer."""
+    from workers.queue import QUEUE_OF, SWEPT, NoWake, RqWake
 
     where = redis_url(settings)
-    return RqWake(where, clock) if where else NoWake()
+    return RqWake(where, clock, SWEPT if sweeps else QUEUE_OF) if where else NoWake()
 
 
 def slots(where: str, clock: Clock) -> Callable[[], int]:

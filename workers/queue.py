@@ -31,9 +31,10 @@ from typing import Any
 
 import redis
 from rq import Queue, SimpleWorker
-from rq.exceptions import StopRequested
+from rq.exceptions import NoSuchJobError, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.utils import import_attribute
 
 from hub.clock import SystemClock
 from hub.ports import Clock
@@ -55,6 +56,10 @@ QUEUE_OF: Mapping[str, str] = {
     "subscribe": POLLS,
 }
 """duty → queue. A duty that is not named here is the vendors'."""
+
+SWEPT: Mapping[str, str] = {**QUEUE_OF, "look": POLLS}
+"""For what the sweep wakes: a look that nobody has woken before is mostly at what our own writes have left there, and waits behind
+what people do."""
 
 JOB = "workers.sync.run"
 JOB_SECONDS = 120
@@ -119,8 +124,9 @@ def _doing(duty: str, name: str) -> str:
 class RqWake:
     """`hub.ports.Wake` over RQ. Never raises: a wake-up that Redis does not take is counted in `lost`, and said once."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, queue_of: Mapping[str, str] = QUEUE_OF) -> None:
         self._redis = connect(url)
+        self._queue_of = queue_of
         self._then = self._redis.register_script(THEN)
         self._clock = clock
         self._queues: dict[str, Queue] = {}
@@ -129,7 +135,7 @@ class RqWake:
         self.lost = 0
 
     def _queue(self, duty: str) -> Queue:
-        name = QUEUE_OF.get(duty, VENDORS)
+        name = self._queue_of.get(duty, VENDORS)
         if name not in self._queues:
             self._queues[name] = Queue(name, connection=self._redis, serializer=JSONSerializer)
         return self._queues[name]
@@ -215,6 +221,23 @@ class NoWake:
         return None
 
 
+def words(job: str) -> tuple[str, str]:
+    """(duty, name), out of a job's id."""
+    duty, _, name = job.rpartition("_")[0].partition("_")
+    return duty, name
+
+
+class _Name(Job):
+    """A job as our worker takes it. Its id says all that there is to know, so nothing else of it is read."""
+
+    @classmethod
+    def fetch(cls, id: str, connection: redis.Redis | None = None, serializer: Any = None) -> Job:
+        """Takes the job out of Redis. Raises NoSuchJobError where it has waited too long."""
+        if connection is None or not connection.delete(cls.key_for(id)):
+            raise NoSuchJobError(id)
+        return cls(id, connection, serializer)
+
+
 class _Worker(SimpleWorker):
     """An RQ worker that finishes the job in hand when it is asked to stop, and never misses being asked.
 
@@ -232,9 +255,9 @@ class _Worker(SimpleWorker):
         super().__init__(*args, **kwargs)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Its key in Redis expires by itself, soon."""
+        """Gives the name to a hand."""
         try:
-            job.func(*job.args)
+            import_attribute(JOB)(*words(job.id))
         except Exception:
             log.exception("a job of %s could not be begun; the sweep brings its row again", queue.name)
 
@@ -330,7 +353,9 @@ def work(
 
 def _worker(client: redis.Redis, number: int) -> _Worker:
     queues = [Queue(name, connection=client, serializer=JSONSerializer) for name in order(number)]
-    options: dict[str, Any] = {"maintenance_interval": 15, "worker_ttl": 30, "log_job_description": False}
+    options: dict[str, Any] = {
+        "maintenance_interval": 15, "worker_ttl": 30, "log_job_description": False, "job_class": _Name,
+    }  # fmt: skip
     return _Worker(queues, connection=client, serializer=JSONSerializer, **options)
 
 

@@ -126,14 +126,15 @@ def timer() -> None:
     """Looks once a second for what is due. Several may run; the one with the lease sweeps."""
     import threading
 
-    from workers.bootstrap import of_this_process
+    from hub.clock import SystemClock
+    from workers.bootstrap import build_hub, queue_wake
     from workers.timer import Timer
     from workers.up import stop_on_signals
 
-    _prepared()
+    found = _prepared()
     stop = threading.Event()
     stop_on_signals(stop)
-    Timer(of_this_process()).run(stop)
+    Timer(build_hub(found, wake=queue_wake(found, SystemClock(), sweeps=True))).run(stop)
 
 
 @click.command(cls=Command, example="lockstep migrate --check")

@@ -86,6 +86,19 @@ def test_each_class_of_duty_has_a_queue_of_its_own(redis_url: str) -> None:
     assert {d for d, _ in waiting(redis_url, POLLS)} == {"poll", "subscribe"}
 
 
+def test_a_look_that_only_the_sweep_has_found_waits_behind_what_people_do(redis_url: str) -> None:
+    """It is mostly at what our own writes left there. A write that is due waits behind nothing."""
+    swept, wake = RqWake(redis_url, ManualClock(), queue.SWEPT), RqWake(redis_url, ManualClock())
+    swept.wake("look", "link1")
+    swept.wake("deliver", "link2")
+    wake.wake("look", "link3")
+    assert wake.begin("look", "link0")
+    taken = [wake.then("look", "link0", more=True)]
+    while taken[-1] is not None:
+        taken.append(wake.then(*taken[-1], more=True))
+    assert taken == [("deliver", "link2"), ("look", "link3"), ("look", "link1"), None]
+
+
 def test_every_duty_of_the_engine_has_a_queue() -> None:
     from hub.sync.duties import DUTIES
 
