@@ -30,8 +30,8 @@ def measure(plan: Plan) -> list[Row]:
             town.open(count)
             town.settled(count, 600)
             time.sleep(LAG)
-            town.quiet(120)
             for rate in plan.of((100, 1_000), (100, 300), (60,)):
+                town.quiet(120)
                 rows += _at(rate, plan.of(60, 15, 2), town, kind, plan)
     return rows
 
