@@ -96,6 +96,18 @@ OF_PROMISES = (
         test="tests/simulation/test_found_in_doubt.py::test_what_came_between_our_read_and_our_write_is_found_after_a_pause_too",
     ),
     Mutant(
+        "whom another has put there is taken for ours, whatever the history tells", "promise 3", OBSERVING,
+        "if name not in told", "if True",
+        (),
+        test="tests/simulation/test_found_in_doubt.py::test_whom_a_person_assigned_is_not_taken_for_our_own_write_in_doubt_that_never_came",
+    ),
+    Mutant(
+        "our own part of a set is not known among others'", "promise 4", SETTLE,
+        'return set(entry.after) == (set(entry.before or ()) | set(asked["add"])) - set(asked["remove"])', "return False",
+        (),
+        test="tests/simulation/test_found_in_doubt.py::test_who_was_assigned_by_a_write_in_doubt_is_no_news_although_somebody_else_was_assigned_too",
+    ),
+    Mutant(
         "what we hold ourselves never changes", "promise 3", MERGE,
         "in_step = before != MISSING and relation.fits(ours, before)", "return []",
         (LOST, APART),
