@@ -6,8 +6,8 @@ Choices, from measurements (RQ 3.0, two cores):
   its start instead of 11 ms. What a process for each job would isolate is held otherwise: every vendor call has time-outs,
   and a worker that dies is started again while the leases in SQL bring its rows back.
 * A job gives its name to one of the worker's threads (`workers.hands`): duties wait for vendors nearly all of their time.
-* A thread whose duty is done takes over the names that wait behind it (`RqWake.then`), for a second: RQ's own care of a job
-  (registries, heartbeats, executions) costs more than most duties do.
+* A thread whose duty is done takes over the names that wait behind it (`RqWake.then`), for a second. RQ's own care of a job
+  (registries, heartbeats, executions), which costs more than most duties do, is left out (`_Worker`).
 * RQ's retries, scheduler and `unique` stay unused: its scheduler died with a Redis restart and stayed dead, `unique` held
   a name for as long as its result was kept. Due times, attempts and once-ness are rows in SQL.
 * Wake-ups for the same (duty, name) coalesce in one short-lived key, which goes when the job starts. A job that waited
@@ -63,7 +63,7 @@ what people do."""
 
 JOB = "workers.sync.run"
 JOB_SECONDS = 120
-"""A job that runs longer is interrupted. Above a vendor call's time-outs (13 s) and what one wake-up may drain."""
+"""What RQ is told that a job may take. Nothing interrupts a hand: each vendor call has time-outs (13 s)."""
 COALESCE_SECONDS = 10
 """How long a lost wake-up can hold back the next one for the same name."""
 DOING_SECONDS = 15
