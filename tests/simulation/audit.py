@@ -19,7 +19,7 @@ WATCHED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "links": (
         "id",
         ("incident_id", "connection", "kind", "slot", "item_id", "parent_id", "remote_kind", "remote_id", "remote_parent", "state",
-         "mark", "shadow", "rev", "version", "held", "frozen", "refused", "approved_hash"),
+         "mark", "shadow", "rev", "version", "held", "frozen", "refused", "approved_hash", "written_at"),
     ),
     "outbox": (
         "id",

@@ -170,7 +170,7 @@ class Ledger:
         for row in rows:
             if row.new is None:
                 continue
-            if row.table == "links" and row.new["remote_id"] and row.new["version"]:
+            if row.table == "links" and row.new["remote_id"] and row.new["version"] and not self._only_written(row):
                 self.believed[row.new["connection"], row.new["remote_id"]].add(row.new["version"])
             if row.table == "links" and row.new["remote_id"] and (row.old is None or not row.old["remote_id"]):
                 self.adopted[row.new["connection"], row.new["remote_id"]] = self.next_turn()
@@ -186,6 +186,12 @@ class Ledger:
                 self.was_unlinked.add(str(row.new["remote_id"]))
             elif row.table == "outbox":
                 self._outbox(row)
+
+    def _only_written(self, row: Row) -> bool:
+        """Whether this version of a link's object is that of our own write, whose answer did not show the object."""
+        assert row.new is not None
+        answers = self.world.servers[row.new["connection"]].style.answers
+        return row.old is not None and row.old["written_at"] != row.new["written_at"] and not answers
 
     def _outbox(self, row: Row) -> None:
         assert row.new is not None

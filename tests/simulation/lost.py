@@ -104,7 +104,14 @@ def _back_again(
     shown = max((v for v in world.ledger.saw[thing.ref] if v < entry.version and str(v) in taken), default=None)
     view = next((v for v in thing.views if v.version == shown), None)
     ours = next((e for e in thing.history if e.field == name and e.by.startswith(HUB) and e.version <= BIRTH), None)
-    if view is not None:
+    later = [
+        e
+        for e in thing.history
+        if e.field == name and e.by.startswith(HUB) and (shown or 0) < e.version < entry.version
+    ]
+    if later and not isinstance(relation, ManyRelation):  # what we wrote ourselves, and have not read since
+        theirs = later[-1].after
+    elif view is not None:
         theirs = view.fields.get(name)
     elif ours is not None:
         theirs = ours.after

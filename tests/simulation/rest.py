@@ -82,6 +82,8 @@ def one_object_per_link(world: World) -> None:
                 "one object per link", f"{link['remote_id']} is a double, and no line in the journal says so"
             )
     let_go = {(k["connection"], k["remote_id"]) for k in links.values() if k["state"] == "unlinked"}
+    # What stands at a word that nobody has mapped is not moved on from, until somebody does; its link says so.
+    let_go |= {(k["connection"], k["remote_id"]) for k in links.values() if "status" in k["frozen"]}
     for mark, things in world.ledger.made.items():
         link = links.get(mark)
         if link is None:

@@ -116,3 +116,21 @@ def test_what_came_between_our_read_and_our_write_is_found_after_a_pause_too() -
     play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
     play.end()
     assert [line["values"] for line in play.journal("gap")] == [{"severity": ["", "high"]}]
+
+
+def test_a_write_in_doubt_whose_link_was_let_go_of_is_no_edit_when_it_is_linked_again() -> None:
+    """It took effect, and nobody heard of it; here the severity goes back to what it was, and PagerDuty's incident is unlinked and linked:
+    what stands there is ours, so ours is written over it, and no tool is told that somebody changed it back."""
+    play = begun("let go of in doubt")
+    play.fate("pd update", "lost_after")
+    play.edit(severity="SEV4")
+    until(play, lambda: play.journal("outcome_unknown"))
+    play.edit(severity="SEV2")
+    link = play.link("pd")
+    play.ask(lambda hub: desk.unlink(hub, link["id"], actor="ada"))
+    until(play, lambda: rows(play.world, "SELECT id FROM outbox WHERE state = 'withdrawn' AND link_id = ?", link["id"]))
+    play.world.ledger.relinked.add(link["id"])
+    play.ask(lambda hub: desk.relink(hub, "1", "pd", "primary", link["remote_id"], actor="ada"))
+    play.end()
+    assert play.fields()["severity"] == "SEV2"
+    assert play.thing("pd").fields["severity"][0] == "P2"

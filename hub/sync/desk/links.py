@@ -122,6 +122,8 @@ def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, ac
         if not same:
             _forget(case, link)
         _relink_copies(case, link, same=same)
+        if same:
+            _doubt_again(case, link)
         link.state, link.reason, link.remote_kind, link.remote_id = "live", None, INCIDENT, name
         link.remote_parent, link.look_due, link.look_whole, link.rev = "", case.now, True, link.rev + 1
         case.say("relinked", HERE, link=link.id, id=name, actor=actor)
@@ -151,20 +153,22 @@ def _relink_copies(case: Case, link: Link, *, same: bool) -> None:
         posted = child.remote_id is not None or child.written_at is not None  # not every vendor gives an id
         if same and posted:
             child.state = "live"
+            _doubt_again(case, child)
             continue
         child.state, child.remote_kind, child.remote_id = "pending", None, None
         child.shadow, child.rev = {}, child.rev + 1
-        if same and child.id not in case.outbox:
+        if same:
             _doubt_again(case, child)
 
 
-def _doubt_again(case: Case, child: Link) -> None:
-    """A create whose outcome nobody had learnt when it was let go of may have taken effect: it is looked for by its mark
-    before anything is sent once more."""
-    row = outbox_rows.last_for(case.tx, child.id)
-    if row is not None and row.op == "create" and row.state == "withdrawn" and row.unknowns:
+def _doubt_again(case: Case, link: Link) -> None:
+    """A write whose outcome nobody had learnt when its link was let go of may have taken effect. A create is looked for by its
+    mark before anything is sent once more; of an update the object, and its history, tell: what we wrote there is no news."""
+    row = outbox_rows.last_for(case.tx, link.id) if link.id not in case.outbox else None
+    wanted = "create" if link.remote_id is None else "update"
+    if row is not None and row.op == wanted and row.state == "withdrawn" and row.unknowns:
         row.state, row.due_at, row.settled_at = "unknown", case.now, None
-        case.outbox[child.id] = row
+        case.outbox[link.id] = row
 
 
 def review_field(hub: Hub, link_id: str, field: str, decision: str, *, actor: str) -> dict[str, Json]:
