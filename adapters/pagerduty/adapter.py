@@ -67,7 +67,7 @@ class PagerDuty:
         self._probe = Probe(self._client, settings, spec)
         self._priorities: dict[str, str] = {}
         self._alert_keys: dict[str, str | None] = {}
-        self._by_escalation: dict[str, bool] = {}
+        self._by_escalation: dict[str, tuple[Json, bool]] = {}
 
     # What comes in.
 
@@ -81,8 +81,8 @@ class PagerDuty:
     # Reading.
 
     def observe(self, ref: Ref) -> Observation:
-        """An incident with all its notes (2 reads; 3 while its escalation policy has it), a note by its incident's list (there is no read of
-        one), nothing for a status update. A 404 is "absent"."""
+        """An incident with all its notes (2 reads; 3 when its escalation policy has just given it to somebody), a note by its
+        incident's list (there is no read of one), nothing for a status update. A 404 is "absent"."""
         try:
             if ref.kind == INCIDENT:
                 return self._incident(ref, self._client.notes)
@@ -94,7 +94,7 @@ class PagerDuty:
         return Observation(ref, state="absent")
 
     def glance(self, ref: Ref) -> Observation:
-        """An incident without its notes (1 read; 2 while its escalation policy has it)."""
+        """An incident without its notes (1 read; 2 when its escalation policy has just given it to somebody)."""
         try:
             return self._incident(ref, None)
         except Missing:
@@ -138,8 +138,17 @@ class PagerDuty:
         return wire.observation(incident, by_escalation=by_escalation, alert_key=self._alert_key(incident))
 
     def _escalated(self, incident: Payload) -> bool:
-        found = self._poll.escalated(incident)
-        _remember(self._by_escalation, incident["id"], found)
+        """Whether an escalation gave it to the people who have it. While the same people have it in the same way, that is what
+        was found when they got it: whatever else changes, its log need not be read again."""
+        who: Json = [
+            incident.get("assigned_via"),
+            incident.get("status") == wire.RESOLVED,
+            *sorted(wire.assignee_ids(incident)),
+        ]
+        known, found = self._by_escalation.get(incident["id"], (None, False))
+        if known != who:
+            found = self._poll.escalated(incident)
+        _remember(self._by_escalation, incident["id"], (who, found))
         return found
 
     def _alert_key(self, incident: Payload) -> str | None:
@@ -155,7 +164,8 @@ class PagerDuty:
 
     def _answered(self, incident: Payload) -> Written:
         """A write's answer. It does not show the log: whether an escalation assigned it is what the last read said."""
-        told = self._by_escalation.get(incident["id"], False) and incident.get("assigned_via") == "escalation_policy"
+        _, told = self._by_escalation.get(incident["id"], (None, False))
+        told = told and incident.get("assigned_via") == "escalation_policy"
         seen = self._listed(incident, told)
         return Written(seen.ref, url=seen.url, observation=seen)
 

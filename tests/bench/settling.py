@@ -115,8 +115,23 @@ def _work(what: str, redis: str, url: str) -> None:
 
         bootstrap._hubs[os.getpid()] = noop_hub(Store(url), RqWake(redis, SystemClock()), redis)
     began = time.perf_counter()
-    work(redis, 1, burst=True, finish=sync.finish)
+    if what == "hub":
+        work(redis, 1, burst=True, finish=sync.finish)
+    else:
+        _rq(redis)
     print(json.dumps(time.perf_counter() - began))
+
+
+def _rq(redis: str) -> None:
+    """RQ as it is: its own worker, with all that it does for a job."""
+    from rq import Queue, SimpleWorker
+    from rq.serializers import JSONSerializer
+
+    from workers.queue import connect, order
+
+    client = connect(redis)
+    queues = [Queue(name, connection=client, serializer=JSONSerializer) for name in order(1)]
+    SimpleWorker(queues, connection=client, serializer=JSONSerializer).work(burst=True, logging_level="WARNING")
 
 
 if __name__ == "__main__":

@@ -163,6 +163,28 @@ def test_an_escalations_assignees_are_no_edit_and_a_persons_are() -> None:
     assert world.adapter.observe(ref).consequences == frozenset()
 
 
+def test_the_log_is_read_again_only_when_others_have_the_incident() -> None:
+    world = PagerDutyWorld()
+    ref = Ref(INCIDENT, world.sandbox.people_create("By hand", priority="P2"))
+
+    def look() -> tuple[int, frozenset[str]]:
+        """(reads of the log, what is a consequence)"""
+        before, seen = len(world.sandbox.calls), world.adapter.glance(ref)
+        return sum("/log_entries" in path for _, path in world.sandbox.calls[before:]), seen.consequences
+
+    world.clock.advance(5)
+    world.sandbox.people_escalate(ref.id, 2)
+    assert look() == (1, {"assignees"})
+    world.clock.advance(5)
+    change(world, ref, severity=["P1", "high"])
+    assert look() == (0, {"assignees"})
+    world.clock.advance(5)
+    world.sandbox.people_escalate(ref.id, 1)
+    assert look() == (1, {"assignees"})
+    world.sandbox.people_assign(ref.id, ["PCYD003"])
+    assert look() == (0, frozenset())
+
+
 def test_an_open_incident_is_never_left_to_nobody() -> None:
     world = PagerDutyWorld()
     ref = made(world)
