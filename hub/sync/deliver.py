@@ -216,24 +216,23 @@ def _update(hub: Hub, claim: Claim) -> bool:
     if row.solo and len(changes) > 1:
         first = sorted(changes)[0]
         changes = {first: changes[first]}
-    history = isinstance(adapter, Historian) and any(
-        kind.fields[f].gap is Gap.HISTORY for f in changes if f in kind.fields
-    )
-    glances = link.kind == INCIDENT and not claim.expired and isinstance(adapter, Glances)
-    reading = kind.reads and (1 if glances else capabilities.read_calls)
-    hub.budget.admit(row.connection, capabilities, 1 + reading + history)
+    told = any(kind.fields[f].gap is Gap.HISTORY for f in changes if f in kind.fields)
+    history = adapter if told and isinstance(adapter, Historian) else None
+    glances = adapter if link.kind == INCIDENT and not claim.expired and isinstance(adapter, Glances) else None
+    reading = kind.reads and (1 if glances is not None else capabilities.read_calls)
+    hub.budget.admit(row.connection, capabilities, 1 + reading + (history is not None))
     position = link.history
-    if history and position is None and isinstance(adapter, Historian):
-        _, position = adapter.history(ref, None)
+    if history is not None and position is None:
+        _, position = history.history(ref, None)
         _begin_history(hub, row, position)
     expected = link.version
     if kind.reads:
         trail: Sequence[Change] = ()
-        if claim.expired and history and isinstance(adapter, Historian):
+        if claim.expired and history is not None:
             # If our write landed: what came between. Before the object is read: what it shows is then never older.
-            trail, position = adapter.history(ref, position)
+            trail, position = history.history(ref, position)
         started = hub.clock.now()
-        seen = adapter.glance(ref) if glances and isinstance(adapter, Glances) else adapter.observe(ref)
+        seen = glances.glance(ref) if glances is not None else adapter.observe(ref)
         if claim.expired or _differs(hub, link, seen):
             return settle_read(hub, row, link, seen, started, hub.clock.now(), trail, position)
         expected = seen.version or expected
@@ -257,9 +256,9 @@ def _update(hub: Hub, claim: Claim) -> bool:
     )
     ended = hub.clock.now()
     trail = ()
-    if history and isinstance(adapter, Historian):
+    if history is not None:
         try:
-            trail, position = adapter.history(ref, position)
+            trail, position = history.history(ref, position)
         except VendorError as e:
             # Written, but what came between our read and our write is not known yet: read again, and then the history.
             raise OutcomeUnknown(f"written, but its history could not be read: {e.words}") from e

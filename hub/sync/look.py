@@ -47,13 +47,13 @@ def look(hub: Hub, link_id: str) -> None:
     if until is not None:
         _later(hub, link_id, (until - now).total_seconds() + hub.ids.chance())
         return
-    glances = isinstance(adapter, Glances) and link.kind == INCIDENT and not link.look_whole
+    glances = adapter if link.kind == INCIDENT and not link.look_whole and isinstance(adapter, Glances) else None
     try:
         with hub.budget.slot(link.connection, adapter.capabilities):
-            calls = 1 if glances else adapter.capabilities.read_calls
+            calls = adapter.capabilities.read_calls if glances is None else 1
             hub.budget.admit(link.connection, adapter.capabilities, calls, patient=True)
             started = hub.clock.now()
-            seen = adapter.glance(ref) if glances and isinstance(adapter, Glances) else adapter.observe(ref)
+            seen = adapter.observe(ref) if glances is None else glances.glance(ref)
             ended = hub.clock.now()
     except VendorError as e:
         health.note_failure(hub, link.connection, e)
@@ -77,7 +77,7 @@ def look(hub: Hub, link_id: str) -> None:
             if row is not None and doubtful:
                 waits = history_tells(case, mine, row.changes)
                 seen = replace(seen, fields={n: v for n, v in seen.fields.items() if n not in waits})
-            take(case, mine, seen, revs, started, ended, whole=not glances, settles=not doubtful)
+            take(case, mine, seen, revs, started, ended, whole=glances is None, settles=not doubtful)
     if link.kind == INCIDENT and seen.merged_into is not None:
         from hub.sync.merging import follow_merge
 

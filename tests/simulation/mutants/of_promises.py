@@ -141,8 +141,8 @@ OF_PROMISES = (
     ),
     Mutant(
         "called inside a transaction", "promise 6", "hub/sync/look.py",
-        "            seen = adapter.glance(ref) if glances",
-        "            with hub.store.reading():\n                seen = adapter.glance(ref) if glances",
+        "            seen = adapter.observe(ref) if glances is None",
+        "            with hub.store.reading():\n                seen = adapter.observe(ref) if glances is None",
         ("no call inside a transaction",),
     ),
     Mutant(
