@@ -44,16 +44,25 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
+def _door() -> socket.socket:
+    """A port that is ours from now on: one that was only seen to be free may be somebody else's when it is needed."""
+    door = socket.socket()
+    door.bind(("127.0.0.1", 0))
+    return door
+
+
 @dataclass
 class Vendors:
-    """ports: where each is served. secrets: environment variables that the hub needs to talk to them."""
+    """ports: where each is served; doors: what holds them until then."""
 
     clock: SystemClock = field(default_factory=SystemClock)
     ids: SystemIds = field(default_factory=SystemIds)
     ports: dict[str, int] = field(default_factory=dict)
+    doors: dict[str, socket.socket] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.ports = {name: free_port() for name in ("pagerduty", "jira", "statuspage", "teams")}
+        self.doors = {name: _door() for name in ("pagerduty", "jira", "statuspage", "teams")}
+        self.ports = {name: int(door.getsockname()[1]) for name, door in self.doors.items()}
         self.pagerduty = PagerDutySandbox(self.clock, self.ids, base_url=self.url("pagerduty"))
         self.jira = JiraSandbox(self.clock, self.ids, base_url=self.url("jira"), search_lag=2.0)
         self.statuspage = StatuspageSandbox(self.clock, self.ids, base_url=self.url("statuspage") + "/v1")
@@ -80,7 +89,7 @@ class Vendors:
         for name, sandbox in self.all.items():
             sockets: dict[int, Any] = {}
             server = create_server(
-                sandbox.app, sockets, host="127.0.0.1", port=self.ports[name], threads=AT_ONCE, channel_timeout=IDLE_SECONDS,
+                sandbox.app, sockets, sockets=[self.doors[name]], threads=AT_ONCE, channel_timeout=IDLE_SECONDS,
                 cleanup_interval=5, clear_untrusted_proxy_headers=False,
             )  # fmt: skip
             served.append((server, sockets))
