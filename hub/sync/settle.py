@@ -272,8 +272,7 @@ def _gap(
         if was.get(name) == value and name in kind.fields and kind.fields[name].walks:
             continue  # this step was seen to be taken before: what leads up to it are our own earlier steps
         entries = [c for c in trail if c.field == name]
-        last = range(len(entries) - 1, -1, -1)
-        at = next((i for i in last if _ours(entries[i], name, was.get(name), value, kind)), 0)
+        at = next((i for i in range(len(entries) - 1, -1, -1) if entries[i].after == value), 0)
         # Ours may also be the entry of an earlier write whose outcome we did not learn: then nothing came before it.
         if at and entries[at].before == entries[at - 1].after and entries[at].before not in (was.get(name), value):
             foreign[name] = entries[at].before
