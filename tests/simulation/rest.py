@@ -78,12 +78,11 @@ def one_object_per_link(world: World) -> None:
     }
     for link in links.values():
         if link["slot"].startswith("twin") and link["id"] not in twins:
-            world.violated(
-                "one object per link", f"{link['remote_id']} is a double, and no line in the journal says so"
-            )
-    let_go = {(k["connection"], k["remote_id"]) for k in links.values() if k["state"] == "unlinked"}
-    # What stands at a word that nobody has mapped is not moved on from, until somebody does; its link says so.
-    let_go |= {(k["connection"], k["remote_id"]) for k in links.values() if "status" in k["frozen"]}
+            words = f"{link['remote_id']} is a double, and no line in the journal says so"
+            world.violated("one object per link", words)
+    # also what stands at a word that nobody has mapped: it is not moved on from, and its link says so
+    gone = [k for k in links.values() if k["state"] == "unlinked" or "status" in k["frozen"]]
+    let_go = {(k["connection"], k["remote_id"]) for k in gone}
     for mark, things in world.ledger.made.items():
         link = links.get(mark)
         if link is None:

@@ -88,8 +88,9 @@ class Vendors:
         served: list[tuple[Any, dict[int, Any]]] = []
         for name, sandbox in self.all.items():
             sockets: dict[int, Any] = {}
+            self.doors[name].close()
             server = create_server(
-                sandbox.app, sockets, sockets=[self.doors[name]], threads=AT_ONCE, channel_timeout=IDLE_SECONDS,
+                sandbox.app, sockets, host="127.0.0.1", port=self.ports[name], threads=AT_ONCE, channel_timeout=IDLE_SECONDS,
                 cleanup_interval=5, clear_untrusted_proxy_headers=False,
             )  # fmt: skip
             served.append((server, sockets))
