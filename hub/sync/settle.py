@@ -77,9 +77,8 @@ def settle_created(hub: Hub, row: Outbox, written: Written, ended: datetime) -> 
         case.say("created", link.connection, link=link.id, id=link.remote_id, existed=written.existed, url=link.url)
         doubtful = mine.unknowns > 0
         if not doubtful and not written.existed and link.look_due is None:
-            link.look_whole = (
-                False  # it was just made: what is said under it from now on is announced, or found by a poll
-            )
+            # It was just made: what is said under it from now on is announced, or found by a poll.
+            link.look_whole = False
         _done(case, mine)
         if link.kind == INCIDENT:
             refresh(case)
