@@ -96,6 +96,8 @@ def _changed(hub: Hub, tx: Tx, name: str, changes: Changes, unseen: Sequence[str
             continue
         elif link.look_due is None or link.look_due <= now:  # one that is due already may have read before the change
             due.setdefault(link.id, now + timedelta(seconds=PACE * len(due)))
+        elif not link.look_whole:  # one that is still to come keeps its time, and reads what was said there too
+            due.setdefault(link.id, link.look_due)
     link_rows.hint_all(tx, due)
     wakes = [("look", link_id) for link_id, at in due.items() if at <= now]
     return wakes + [w for ref in dict.fromkeys(others) for w in note_stranger(hub, tx, name, ref)]

@@ -292,3 +292,21 @@ def test_what_was_said_under_a_card_before_it_was_found_is_heard() -> None:
     until(play, lambda: play.link("chat", 2)["remote_id"])
     play.world.fates.clear()
     play.end()
+
+
+def test_what_was_said_is_heard_although_a_look_at_the_fields_alone_was_to_come_when_a_poll_told_of_it() -> None:
+    """PagerDuty throttles us, so that a look at an incident's fields waits; a note is made meanwhile, and its webhook is lost.
+    Only a poll names it: the look that is still to come reads the notes too."""
+    play = begun("said while a look was to come")
+    play.world.fates = [("pd glance", "throttled"), ("pd observe", "throttled")] * 99
+    play.at("pd", severity=["P4", "high"])
+    until(play, lambda: "throttled" in play.world.counts)
+    play.says("pd", "on it")
+    play.world.network.flights.clear()
+    for _ in range(200):  # so long that no later poll names it again
+        play.world.tick(1)
+        while play.world.work():
+            pass
+    play.world.fates.clear()
+    play.end()
+    assert [c.fields["text"] for c in play.server("jira").of_kind(COMMENT)] == ["on it"]
