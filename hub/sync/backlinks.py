@@ -12,6 +12,7 @@ from hub.store import links as link_rows
 from hub.store import timers
 from hub.store.records import TOMBSTONES
 from hub.sync import health
+from hub.sync.budget import READ_SHARE
 from hub.sync.case import Case
 from hub.sync.context import context_of
 from hub.sync.hub import Hub
@@ -43,7 +44,7 @@ def link_back(hub: Hub, link_id: str) -> None:
     if link is not None and link.ref is not None and link.state not in TOMBSTONES and isinstance(adapter, LinksBack):
         try:
             with hub.budget.slot(link.connection, adapter.capabilities):
-                hub.budget.admit(link.connection, adapter.capabilities, patient=True)
+                hub.budget.admit(link.connection, adapter.capabilities, share=READ_SHARE)
                 adapter.link_back(link.ref, context)
         except Refused:
             pass

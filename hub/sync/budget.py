@@ -32,8 +32,9 @@ LONGEST_NAP = 1.5
 """Seconds: who may call so soon waits where it is, in one of the connection's places. Going away and coming back costs two
 commits and a wake-up. Above the shortest window of any vendor's."""
 
-PATIENT_SHARE = 0.1
-"""Of a connection's budget, for reads that can wait, while writes do."""
+READ_SHARE, GLANCE_SHARE = 0.1, 0.05
+"""Of a connection's budget, for reads that can wait, while writes do; for those that read the fields alone, which mostly find what
+we have just written."""
 
 LINE = """
 local now = tonumber(redis.call('TIME')[1])
@@ -88,62 +89,51 @@ class Budget:
             self._redis = redis.Redis.from_url(url, **TIMEOUTS)
             self._shared = Window(self._redis)
 
-    def admit(self, connection: str, capabilities: Capabilities, calls: int = 1, *, patient: bool = False) -> None:
+    def admit(self, connection: str, capabilities: Capabilities, calls: int = 1, *, share: float | None = None) -> None:
         """Takes `calls` calls out of the budget, all or none. Raises RetryLater (throttled, with the delay).
 
-        patient: a read that no write depends on. While writes wait, such calls get `PATIENT_SHARE` of the budget: in a storm
+        share: for a read that no write depends on. While writes wait, such calls get this much of the budget: in a storm
         people are told first, and what comes back from the vendor (mostly our own writes' echo) is read afterwards."""
         if not self.enforce:
             return
         for rate in capabilities.rates:
-            book = self._book_patiently if patient else self._book
-            delay = book(connection, rate, min(calls, rate.count))
+            many = min(calls, rate.count)
+            delay = self._book(connection, rate, many) if share is None else self._fit(connection, rate, many, share)
             if delay is not None:
                 words = f"{connection}: own budget of {rate.count} calls in {rate.per:g} s is used up"
                 raise RetryLater(words, delay, throttled=True)
 
-    def _windows(self) -> Iterator[Window]:
-        """Where the counters are: shared, and after its failure this process's own."""
+    def _try(
+        self, name: str, rate: Rate, calls: int, ahead: float = 0.0, late: bool = False
+    ) -> tuple[bool, float, bool]:
+        """(whether it is booked, seconds to wait, whether the count is all workers'), of the window of that name."""
+        key, now = f"{self.prefix}:{name}", self.clock.now().timestamp()
         if self._shared is not None:
-            yield self._shared
-        yield self._local
+            with contextlib.suppress(Exception):  # Redis is away: go on with this process's own count
+                return *self._shared.book(key, rate, calls, now, ahead, late), True
+        return *self._local.book(key, rate, calls, now, ahead, late), False
 
-    def _book(
-        self, connection: str, rate: Rate, calls: int, *, line: str | None = None, nap: bool = True
-    ) -> float | None:
+    def _book(self, connection: str, rate: Rate, calls: int, line: str | None = None) -> float | None:
         """None if admitted, after the nap that it took; else seconds to stay away. line: where those who are refused wait, if
-        not with the connection's. nap: whether to wait for a moment that is near."""
-        key, ahead = f"{self.prefix}:window:{connection}:{rate.per:g}", LONGEST_NAP if nap and self.nap else 0.0
-        for window in self._windows():
-            try:
-                booked, wait = window.book(key, rate, calls, self.clock.now().timestamp(), ahead)
-                if not booked:
-                    return self._place_in_line(window is self._shared, line or connection, wait, rate, calls)
-            except Exception:  # noqa: S112 - Redis is away: go on with this process's own count
-                continue
-            if wait > 0 and self.nap is not None:
-                self.nap(wait)
-            return None
+        not with the connection's."""
+        ahead = LONGEST_NAP if self.nap else 0.0
+        booked, wait, shared = self._try(f"window:{connection}:{rate.per:g}", rate, calls, ahead)
+        if not booked:
+            return self._place_in_line(shared, line or connection, wait, rate, calls)
+        if wait > 0 and self.nap is not None:
+            self.nap(wait)
         return None
 
-    def _book_patiently(self, connection: str, rate: Rate, calls: int) -> float | None:
-        """As `_book`, with a line of its own. While others wait, in the connection's line or for a moment that is booked, it
-        has its share, which begins to grow with the first refusal."""
-        line = f"{connection}:patient"
-        if self._line_seconds(connection) <= 0 and self._book(connection, rate, calls, line=line, nap=False) is None:
+    def _fit(self, connection: str, rate: Rate, calls: int, share: float) -> float | None:
+        """As `_book`, for a read that can wait. While others wait, in the connection's line or for a moment that is booked, it
+        has its share, which begins to grow with the first refusal. Those who are refused wait in a line of their own, which
+        moves at the whole limit's pace: when the others have gone, nobody waits for a share any more."""
+        line, window = f"{connection}:patient", f"window:{connection}:{rate.per:g}"
+        if self._line_seconds(connection) <= 0 and self._try(window, rate, calls)[0]:
             return None
-        slow = Rate(1, calls * rate.per / rate.count / PATIENT_SHARE)
-        delay = self._share(line, slow)
-        return self._book(connection, rate, calls, line=line) if delay is None else delay
-
-    def _share(self, line: str, slow: Rate) -> float | None:
-        """None if it is the turn of a read that can wait, else seconds to stay away."""
-        key, now = f"{self.prefix}:share:{line}", self.clock.now().timestamp()
-        for window in self._windows():
-            with contextlib.suppress(Exception):
-                booked, wait = window.book(key, slow, 1, now, late=True)
-                return None if booked else self._place_in_line(window is self._shared, line, wait, slow, 1)
-        return None
+        slow = Rate(1, calls * rate.per / rate.count / share)
+        fits, _, shared = self._try(f"share:{line}", slow, 1, late=True)
+        return self._book(connection, rate, calls, line) if fits else self._place_in_line(shared, line, 0, rate, calls)
 
     def _line_seconds(self, connection: str) -> float:
         """When the last one in the connection's line will come back."""
@@ -153,19 +143,20 @@ class Budget:
         with self._lock:
             return self._line.get(connection, 0.0) - self.clock.monotonic()
 
-    def _place_in_line(self, shared: bool, connection: str, wait: float, rate: Rate, calls: int) -> float:
+    def _place_in_line(self, shared: bool, line: str, wait: float, rate: Rate, calls: int) -> float:
         """Seconds until the caller should come back: those who are refused come one after another, at the limit's own pace.
         If all came back together, each time all but one in vain, a thousand waiting rows would keep every worker busy."""
         pace, wait = calls * (rate.per + SLACK) / rate.count, max(wait, SHORTEST)
         if shared:
-            key = f"{self.prefix}:line:{connection}"
+            key = f"{self.prefix}:line:{line}"
             milliseconds = (round(1000 * seconds) for seconds in (wait, pace, LONGEST_LINE))
-            return int(self._redis.eval(LINE, 1, key, *milliseconds)) / 1000
+            with contextlib.suppress(Exception):  # Redis is away
+                return int(self._redis.eval(LINE, 1, key, *milliseconds)) / 1000
         now = self.clock.monotonic()
         with self._lock:
-            place = max(self._line.get(connection, now) + pace, now + wait)
-            self._line[connection] = min(place, now + LONGEST_LINE)
-            return self._line[connection] - now
+            place = max(self._line.get(line, now) + pace, now + wait)
+            self._line[line] = min(place, now + LONGEST_LINE)
+            return self._line[line] - now
 
     @contextlib.contextmanager
     def slot(self, connection: str, capabilities: Capabilities) -> Iterator[None]:
@@ -211,9 +202,6 @@ class Budget:
 
     def _full(self, connection: str, limit: int) -> RetryLater:
         """What is raised when every place is taken: come back behind those who came before."""
-        words, pace = f"{connection}: {limit} calls are already under way", Rate(limit, PAUSE)
-        try:
-            delay = self._place_in_line(self._redis is not None, f"{connection}:places", PAUSE, pace, 1)
-        except Exception:
-            delay = self._place_in_line(False, f"{connection}:places", PAUSE, pace, 1)
-        return RetryLater(words, delay, throttled=True)
+        pace = Rate(limit, PAUSE)
+        delay = self._place_in_line(self._redis is not None, f"{connection}:places", PAUSE, pace, 1)
+        return RetryLater(f"{connection}: {limit} calls are already under way", delay, throttled=True)

@@ -14,6 +14,7 @@ from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
 from hub.store.records import TOMBSTONES, Link, save
 from hub.sync import health
+from hub.sync.budget import GLANCE_SHARE, READ_SHARE
 from hub.sync.case import open_case
 from hub.sync.hub import Hub
 from hub.sync.observing import history_tells, shown_again, take
@@ -51,7 +52,8 @@ def look(hub: Hub, link_id: str) -> None:
     try:
         with hub.budget.slot(link.connection, adapter.capabilities):
             calls = adapter.capabilities.read_calls if glances is None else 1
-            hub.budget.admit(link.connection, adapter.capabilities, calls, patient=True)
+            share = READ_SHARE if glances is None else GLANCE_SHARE
+            hub.budget.admit(link.connection, adapter.capabilities, calls, share=share)
             started = hub.clock.now()
             seen = adapter.observe(ref) if glances is None else glances.glance(ref)
             ended = hub.clock.now()

@@ -14,7 +14,7 @@ from adapters.statuspage.capability import CAPABILITIES
 from hub.clock import ManualClock, SystemIds
 from hub.domain.capability import Rate
 from hub.domain.errors import RetryLater
-from hub.sync.budget import LONGEST_LINE, PATIENT_SHARE, PLACE, SLACK, Budget
+from hub.sync.budget import LONGEST_LINE, PLACE, READ_SHARE, SLACK, Budget
 
 pytestmark = pytest.mark.redis
 
@@ -111,16 +111,32 @@ def test_while_writes_wait_reads_that_can_wait_get_a_small_share(
 ) -> None:
     budget = worker(clock, redis_url if shared else None)
     rate, read = CAPABILITIES.rates[0], 0
-    budget.admit("page", CAPABILITIES, patient=True)  # nobody waits
+    budget.admit("page", CAPABILITIES, share=READ_SHARE)  # nobody waits
     use_up(budget)  # the last one was refused, and waits
     clock.advance(rate.per)
     for _ in range(5 * rate.count):
         with contextlib.suppress(RetryLater):
-            budget.admit("page", CAPABILITIES, patient=True)
+            budget.admit("page", CAPABILITIES, share=READ_SHARE)
             read += 1
         with contextlib.suppress(RetryLater):
             budget.admit("page", CAPABILITIES)
-    assert read <= 1 + PATIENT_SHARE * rate.count
+    assert read <= 1 + READ_SHARE * rate.count
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_reads_that_were_sent_away_come_back_at_the_whole_limits_pace(
+    shared: bool, clock: ManualClock, redis_url: str
+) -> None:
+    budget = worker(clock, redis_url if shared else None)
+    use_up(budget)
+    delays = []
+    for _ in range(5):
+        with pytest.raises(RetryLater) as refused:
+            budget.admit("page", CAPABILITIES, 3, share=READ_SHARE)
+        delays.append(refused.value.delay or 0.0)
+    rate = CAPABILITIES.rates[0]
+    gaps = [after - before for before, after in itertools.pairwise(delays)]
+    assert gaps == pytest.approx([3 * rate.per / rate.count] * 4, abs=0.2)
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -128,12 +144,12 @@ def test_reads_that_were_sent_away_do_not_hold_writes_up(shared: bool, clock: Ma
     budget = worker(clock, redis_url if shared else None)
     while True:
         try:
-            budget.admit("page", CAPABILITIES, patient=True)
+            budget.admit("page", CAPABILITIES, share=READ_SHARE)
         except RetryLater:
             break
     for _ in range(50):
         with pytest.raises(RetryLater):
-            budget.admit("page", CAPABILITIES, patient=True)
+            budget.admit("page", CAPABILITIES, share=READ_SHARE)
     with pytest.raises(RetryLater) as refused:
         budget.admit("page", CAPABILITIES)
     rate = CAPABILITIES.rates[0]
