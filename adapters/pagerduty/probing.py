@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from adapters.pagerduty.capability import Settings
-from adapters.pagerduty.client import Client
+from adapters.pagerduty.client import Client, Payload
 from adapters.pagerduty.people import find_user
 from adapters.pagerduty.subscription import PAGE, PATH, address, disabled
 from adapters.registry import Spec
@@ -100,11 +100,15 @@ class Probe:
                 "error", "There is no webhook secret: deliveries cannot be verified and are answered 401.",
                 "Let Lockstep make the subscription, or set the secret `webhook_secret`.",
             )  # fmt: skip
-        noted = self._spec.notebook.read(PAGE) or {}
-        base = self._spec.base_url
-        found = [
-            s for s in self._client.pages(PATH, PATH) if s.get("id") == noted.get("id") or (base and address(s).startswith(base))
-        ]  # fmt: skip
+        noted, hub = self._spec.notebook.read(PAGE) or {}, f"{self._spec.base_url.rstrip('/')}/in/"
+        here = [s for s in self._client.pages(PATH, PATH) if s.get("id") == noted.get("id") or self._leads(s, hub)]
+        found = [s for s in here if s.get("id") == noted.get("id") or address(s) == hub + self._spec.name]
+        for other in sorted({address(s).removeprefix(hub) for s in here if s not in found}):
+            yield Finding(
+                "warn", f"This account also sends its incidents to this hub's connection {other!r}: if both take the same "
+                "services, each incident is linked twice.",
+                f"Connect an account once, or give each its own `service_ids`; if {other!r} is gone, delete that subscription.",
+            )  # fmt: skip
         if not found:
             yield Finding(
                 "warn", "No webhook subscription of the account leads to this hub: changes are found by polling only.",
@@ -119,6 +123,9 @@ class Probe:
                 )  # fmt: skip
             else:
                 yield Finding("ok", f"The webhook subscription {subscription.get('id')} is enabled.")
+
+    def _leads(self, subscription: Payload, hub: str) -> bool:
+        return bool(self._spec.base_url) and address(subscription).startswith(hub)
 
     def _clock(self) -> Iterator[Finding]:
         skew = self._client.transport.skew

@@ -11,7 +11,7 @@ from hub.domain.values import INCIDENT, Mark, Update
 from tests.contract.world import MemorySecrets
 from tests.contract.worlds.pagerduty import HOOK, PagerDutyWorld
 
-OTHER = "https://hub.example.com/hooks/another"
+OTHER = "https://hub.example.com/in/another"
 
 
 def test_an_incident_made_by_an_event_appears_later_and_is_found_by_its_alerts_key() -> None:
@@ -136,6 +136,11 @@ ILLS: dict[str, tuple[Callable[[PagerDutyWorld], object], str, str]] = {
     "no subscription": (lambda w: w.sandbox.subscriptions.clear(), "warn", "polling only"),
     "disabled": (_disable, "error", "has disabled"),
     "no secret": (lambda w: w.secrets.values.pop("webhook_secret"), "error", "no webhook secret"),
+    "another connection": (
+        lambda w: w.sandbox.people_subscribe("https://hub.example.com/in/payments"),
+        "warn",
+        "this hub's connection 'payments'",
+    ),
     "another integration": (_jira, "warn", "own Jira integration"),
     "custom field": (lambda w: w.sandbox.custom_fields.clear(), "warn", "is not defined"),
 }

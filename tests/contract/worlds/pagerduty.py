@@ -15,7 +15,7 @@ from adapters.registry import Spec
 from hub.domain.values import COMMENT, INCIDENT, UPDATE, Desired, Json, Ref, Request
 from tests.contract.world import MemorySecrets, Parts, World
 
-HOOK = "https://hub.example.com/hooks/pagerduty"
+HOOK = "https://hub.example.com/in/pagerduty"
 PEOPLE = [["ada", "PADA001"], ["bob", "PBOB002"], ["cyd", "PCYD003"]]
 SERVICES = [["checkout", "PCHECKO"], ["search", "PSEARCH"]]
 TABLES = Path(__file__).resolve().parents[3] / "mappings" / "vocabularies" / "pagerduty.toml"
@@ -144,7 +144,7 @@ class PagerDutyWorld:
         sent, self.sandbox.outgoing[:] = list(self.sandbox.outgoing), []
         return [
             Request(
-                "POST", "/hooks/pagerduty", {}, {k.lower(): v for k, v in o.headers.items()}, o.body, self.clock.now()
+                "POST", "/in/pagerduty", {}, {k.lower(): v for k, v in o.headers.items()}, o.body, self.clock.now()
             )
             for o in sent
         ]
