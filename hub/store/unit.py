@@ -29,8 +29,8 @@ JSON: dict[str, Any] = {"json_serializer": to_json, "json_deserializer": from_js
 BUSY_SECONDS = 4
 """How long a writer waits for the others. A webhook's sender waits 5 s."""
 
-PAUSE, LONGEST_PAUSE = 0.0002, 0.002
-"""Seconds between two looks whether another process has committed. A commit takes 1 ms; SQLite's own pauses grow to 100."""
+PAUSE, LONGEST_PAUSE = 0.0001, 0.0005
+"""Seconds between two looks whether another process has committed. A commit takes 0.3 to 1 ms; SQLite's own pauses grow to 100."""
 
 KEPT, MOST = 8, 16
 """Connections to a server: how many of a kind stay open, and how many there may be."""

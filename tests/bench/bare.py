@@ -31,6 +31,17 @@ if engine.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def prepare(url: str) -> None:
+    """Makes the table, before several processes come at once: none of them waits for another's change to the journal's mode."""
+    made = create_engine(url)
+    with made.connect() as connection:
+        if made.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        received.metadata.create_all(connection)
+        connection.commit()
+    made.dispose()
+
+
 app = Flask(__name__)
 
 

@@ -13,11 +13,9 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from sqlalchemy import create_engine
-
 from hub.store.unit import Store
 from tests.bench import http_load
-from tests.bench.bare import received
+from tests.bench.bare import prepare
 from tests.bench.databases import SQLITE, fill, fresh, kinds
 from tests.bench.rows import Plan, Row, in_turns, quantile, ratio_at_least, ratio_at_most
 from tests.bench.servers import granian, process, redis_server
@@ -56,7 +54,7 @@ def _one(kind: str, redis: str, folder: Path, plan: Plan) -> list[Row]:
             "LOCKSTEP_PAGERDUTY_API_TOKEN": "none", "BENCH_SECRET": secret, "BENCH_DATABASE": bare_url,
         }  # fmt: skip
         environ = {name: value for name, value in environ.items() if value}
-        received.metadata.create_all(create_engine(bare_url))
+        prepare(bare_url)
         lockstep = [sys.executable, "-m", "hub.cli"]
         with process([*lockstep, "migrate"], environ) as migration:
             migration.wait()
