@@ -53,12 +53,13 @@ class EnvSecrets:
     """A connection's secrets from the environment (`hub.ports.Secrets`).
 
     While a signing secret is rotated, two are valid: put them on two lines of one variable or file, the newer first, or
-    into `..._1` (newer) and `..._2`. Read anew at each call, so that a file that is replaced is in force at once.
+    into `..._1` (newer) and `..._2`. Files are read anew at each call, so that one that is replaced is in force at once.
     """
 
     def __init__(self, connection: str, environ: Mapping[str, str]) -> None:
         self._connection = connection
         self._environ = environ
+        self._known: dict[str, Sequence[str]] = {}
 
     def __repr__(self) -> str:
         return f"EnvSecrets({self._connection!r})"
@@ -66,16 +67,22 @@ class EnvSecrets:
     def all(self, name: str) -> Sequence[str]:
         """Every value that is valid now, newest first; empty when there is none. Raises Unauthorised for an unreadable
         file."""
-        base, found = secret_variable(self._connection, name), []
-        numbered = sorted(
-            int(m[1]) for k in self._environ if (m := re.fullmatch(re.escape(base) + r"_(\d+)(?:_FILE)?", k))
-        )
+        found: list[str] = []
         try:
-            for each in (base, *(f"{base}_{n}" for n in numbered)):
+            for each in self._variables(name):
                 found += _values(variable(self._environ, each) or "")
         except Unreadable as e:
             raise Unauthorised(f"connection {self._connection}: {e}") from None
         return tuple(dict.fromkeys(found))
+
+    def _variables(self, name: str) -> Sequence[str]:
+        """Those that may hold it, the newest value's first. Looked for once: a process keeps its environment."""
+        if name not in self._known:
+            base = secret_variable(self._connection, name)
+            numbered = re.compile(re.escape(base) + r"_(\d+)(?:_FILE)?")
+            numbers = sorted(int(m[1]) for k in self._environ if (m := numbered.fullmatch(k)))
+            self._known[name] = (base, *(f"{base}_{n}" for n in numbers))
+        return self._known[name]
 
     def get(self, name: str) -> str:
         """The newest value. Raises Unauthorised that names the variable to set."""
