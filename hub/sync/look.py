@@ -17,7 +17,7 @@ from hub.sync import health
 from hub.sync.budget import GLANCE_SHARE, READ_SHARE
 from hub.sync.case import open_case
 from hub.sync.hub import Hub
-from hub.sync.observing import history_tells, shown_again, take
+from hub.sync.observing import shown_again, take, waits_for_history
 
 
 def look(hub: Hub, link_id: str) -> None:
@@ -77,7 +77,7 @@ def look(hub: Hub, link_id: str) -> None:
             mine.look_due = max(row.due_at or case.now, case.now) + timedelta(seconds=adapter.capabilities.read_lag)
         else:
             if row is not None and doubtful:
-                waits = history_tells(case, mine, row.changes)
+                waits = waits_for_history(case, mine, row, seen)
                 seen = replace(seen, fields={n: v for n, v in seen.fields.items() if n not in waits})
             take(case, mine, seen, revs, started, ended, whole=glances is None, settles=not doubtful)
     if link.kind == INCIDENT and seen.merged_into is not None:

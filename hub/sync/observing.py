@@ -13,7 +13,7 @@ from hub.domain.values import COMMENT, INCIDENT, UPDATE, Actor, Json, Observatio
 from hub.domain.vocabulary import Relation, UnknownWord
 from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
-from hub.store.records import TOMBSTONES, Item, Link
+from hub.store.records import TOMBSTONES, Item, Link, Outbox
 from hub.sync.case import Case
 
 UNREACHABLE_AGAIN = 300.0
@@ -123,17 +123,18 @@ def _who(case: Case, link: Link, actor: Actor | None) -> str | None:
     return case.hub.person(link.connection, actor.account) or actor.name or actor.email or actor.account
 
 
+def _own(row: Outbox) -> dict[str, list[Json]]:
+    """field → what it shows when this write has taken effect, whole or by one of its steps."""
+    return {name: [value, *(row.steps or ())] if name == "status" else [value] for name, value in row.changes.items()}
+
+
 def _seen(
     case: Case, link: Link, fields: Mapping[str, Json], consequences: frozenset[str], started: datetime, ended: datetime,
     actor: Actor | None,
 ) -> Seen:  # fmt: skip
     hub = case.hub
     row = case.outbox.get(link.id)
-    own: dict[str, list[Json]] = {}
-    if row is not None and row.state == "unknown":
-        own = {
-            name: [value, *(row.steps or ())] if name == "status" else [value] for name, value in row.changes.items()
-        }
+    own = _own(row) if row is not None and row.state == "unknown" else {}
     vendor = hub.config.connections[link.connection].vendor
     _, order = hub.config.rank(link.connection, "status")
     relations = hub.relations(link.connection, link.kind)
@@ -153,6 +154,15 @@ def history_tells(case: Case, link: Link, names: Collection[str]) -> frozenset[s
     ones put there by somebody else."""
     fields = case.hub.capabilities(link.connection).kinds[link.kind].fields
     return frozenset(n for n in names if n in fields and fields[n].many == "set" and fields[n].gap is Gap.HISTORY)
+
+
+def waits_for_history(case: Case, link: Link, row: Outbox, seen: Observation) -> frozenset[str]:
+    """What of an observation says nothing yet, while a write is in doubt whose history nobody has asked: such sets; and a field that
+    shows what we sent, since somebody may have been there before we were."""
+    fields = case.hub.capabilities(link.connection).kinds[link.kind].fields
+    ours = _own(row)
+    shown = {n for n in ours if n in fields and fields[n].gap is Gap.HISTORY and seen.fields.get(n) in ours[n]}
+    return history_tells(case, link, row.changes) | shown
 
 
 def _born(kind: str, name: str, theirs: Json, relations: Mapping[str, Relation]) -> Json:
@@ -215,7 +225,17 @@ def _take_merged(case: Case, link: Link, item: Item | None, given: Seen, seen: O
         link.refused = {name: value for name, value in link.refused.items() if name not in moved}  # try again there
         link.shadow, link.frozen, link.held, link.consequences = after.shadow, after.frozen, after.held, consequences
         link.rev, link.seen_at = link.rev + 1, started
+        _history_is_known(case, link, moved)
     case.absorb(item, merged)
+
+
+def _history_is_known(case: Case, link: Link, moved: Collection[str]) -> None:
+    """What others have done in these fields has been seen now. Their entries must not be taken for our next write's, if that is
+    in doubt: where the object's history stands is asked again before it."""
+    fields, row = case.hub.capabilities(link.connection).kinds[link.kind].fields, case.outbox.get(link.id)
+    in_doubt = row is not None and row.state == "unknown"
+    if not in_doubt and any(n in fields and fields[n].gap is Gap.HISTORY for n in moved):
+        link.history = None
 
 
 def merge_adopted(case: Case, link: Link, seen: Observation) -> None:

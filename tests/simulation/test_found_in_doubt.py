@@ -134,3 +134,34 @@ def test_a_write_in_doubt_whose_link_was_let_go_of_is_no_edit_when_it_is_linked_
     play.end()
     assert play.fields()["severity"] == "SEV2"
     assert play.thing("pd").fields["severity"][0] == "P2"
+
+
+def test_what_a_person_did_and_took_back_is_not_taken_for_our_own_write_in_doubt_that_never_came() -> None:
+    """Resolved and reopened in PagerDuty, both seen; then resolved here, and that write is lost: resolved it stays."""
+    play = begun("done before")
+    play.edit(status="acknowledged")
+    play.settle()
+    for status in ("resolved", "acknowledged"):
+        play.at("pd", status=status)
+        play.settle()
+    play.fate('pd update pd-1 {"status": "resolved"}', "lost_before")
+    play.edit(status="resolved")
+    play.end()
+    assert (play.fields()["status"], play.thing("pd").fields["status"]) == ("resolved", "resolved")
+    assert play.journal("outcome_unknown")
+
+
+def test_what_came_before_a_step_of_ours_is_found_although_a_look_in_a_pause_has_seen_the_step() -> None:
+    """Our step through Jira's workflow took effect over somebody's move; its history is unreadable, and the hub is paused then."""
+    play = begun("a step in doubt")
+    step = 'jira update jira-1 {"status": "In Progress"}'
+    play.during(step, lambda: play.at("jira", status="Blocked"))
+    play.during(step, lambda: play.fate("jira history", "throttled"), moment="after")
+    play.edit(status="resolved")
+    until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
+    play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
+    over = play.world.clock.now() + timedelta(seconds=150)
+    until(play, lambda: play.world.clock.now() >= over)
+    play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
+    play.end()
+    assert [line["values"] for line in play.journal("gap")] == [{"status": "Blocked"}]
