@@ -88,9 +88,12 @@ class Door:
             raise Problem(404, "there is no such connection")
         if method != "POST" and not (method == "GET" and isinstance(adapter, Replies)):
             raise Problem(405, "webhooks are sent with POST", headers={"Allow": "POST"})
-        request = read(environ, hub.config.connections[connection].settings.get("max_body_bytes", MAX_BODY), hub)
+        limit = hub.config.connections[connection].settings.get("max_body_bytes") or MAX_BODY
         try:
+            request = read(environ, limit, hub)
             return intake.accept(hub, connection, request)
+        except Problem:
+            raise
         except Forged:
             # why is in the intake's own line; the sender is told nothing that would help to forge
             _LOG.warning("forged webhook", connection=connection, remote=environ.get("REMOTE_ADDR"), request_id=name)

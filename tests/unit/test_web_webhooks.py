@@ -153,6 +153,16 @@ def test_whatever_is_our_fault_is_503_and_tells_nothing(error: Exception, monkey
     assert "Traceback" not in answer.text
 
 
+def test_a_fault_while_a_webhook_is_read_is_503_too() -> None:
+    hub = make_hub(max_body_bytes="1MB")
+    assert send(client(hub)).status_code == 503
+    assert rows(hub) == []
+
+
+def test_a_limit_that_is_not_set_is_the_usual_one() -> None:
+    assert send(client(make_hub(max_body_bytes=None))).status_code == 202
+
+
 def test_a_crash_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(BaseException):
         pass
