@@ -19,10 +19,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from hub.domain.authority import DEFAULT, Authority
-from hub.domain.policy import Config, ConnectionConfig, LinkRule, Policy, Public
-from hub.environment import EnvSecrets, Unreadable, prefix, secret_variable, variable
+from hub.domain.policy import INTERNAL, Config, ConnectionConfig, LinkRule, Policy, Public
+from hub.environment import EnvSecrets, prefix, secret_variable
 from hub.logs import clean
 from hub.shapes import Document
+from hub.surroundings import surroundings_of
 
 Vocabulary = Mapping[str, list[list[Any]]]
 """field → pairs [our word, their word]."""
@@ -42,7 +43,7 @@ class Settings:
 
     path: the file it was read from. redis_url: None = the embedded one (`workers.supervisor`), "" = none at all.
     trusted_proxies: how many reverse proxies of ours stand before the web.
-    vault_key: encrypts secrets that arrive at run time; None = there is no vault.
+    vault_key: encrypts secrets that arrive at run time; None = there is no vault. log_level: of our own loggers.
     vocabulary: connection → its own tables, `people` and `services` among them; the vendor's packaged tables are laid
     under them by `mappings.vocabulary`.
     """
@@ -53,6 +54,7 @@ class Settings:
     database_url: str
     redis_url: str | None
     trusted_proxies: int = 0
+    log_level: str = "INFO"
     vault_key: bytes | None = field(repr=False, default=None)
     vocabulary: Mapping[str, Vocabulary] = field(default_factory=dict)
     environ: Mapping[str, str] = field(repr=False, default_factory=dict)
@@ -84,6 +86,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         ) from None
     except tomllib.TOMLDecodeError as e:
         raise SettingsError([f"{path}: this is not TOML: {str(e)[:300]}; correct that line"]) from None
+    except ValueError:  # what Python refuses to read as a number
+        raise SettingsError([f"{path}: a number in it has too many digits; correct it"]) from None
     except RecursionError:
         raise _too_deep(path) from None
     try:
@@ -106,7 +110,7 @@ def _checked(raw: Mapping[str, Any], path: Path, environ: dict[str, str]) -> Set
         problems += [f"{path}: {p}" for p in _shape_problems(e)]
         raise SettingsError(problems) from None
     problems += [f"{path}: {p}" for p in _names(document)]
-    surroundings, wrong = _surroundings(document, path, environ)
+    surroundings, wrong = surroundings_of(document.hub, path, environ)
     problems += wrong
     if problems:
         raise SettingsError(problems)
@@ -193,6 +197,7 @@ _SECRET_KEY = re.compile(
 _SECRET_VALUE = re.compile(
     r"^(Bearer|Basic|Token) \S{8,}|-----BEGIN [A-Z ]*PRIVATE KEY|^ATATT3|^xox[abp]-|^whsec_|^eyJ[\w-]{10,}\.|://[^/\s:@]*:[^/\s@]+@|[?&](sig|token|key)=",
 )
+_WEB_USER = re.compile(r"https?://[^/\s@]*@", re.IGNORECASE)
 
 
 def _secrets_in(raw: Mapping[str, Any]) -> Iterator[str]:
@@ -204,7 +209,7 @@ def _secrets_in(raw: Mapping[str, Any]) -> Iterator[str]:
             if not isinstance(value, str) or not value:
                 continue
             if _SECRET_KEY.search(key) or _SECRET_VALUE.search(value):
-                yield f"{place([*location, key])}: this looks like a secret, and secrets do not stand in this file; {_instead(location, key)}"
+                yield f"{place([*location, key])}: this looks like a secret, and secrets do not stand in this file; {_instead(location, key, value)}"
 
 
 def _leaves(value: Any, location: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str, Any]]:
@@ -218,7 +223,9 @@ def _leaves(value: Any, location: tuple[str | int, ...]) -> Iterator[tuple[tuple
             yield location[:-1], str(location[-1]), inner
 
 
-def _instead(location: Sequence[str | int], key: str) -> str:
+def _instead(location: Sequence[str | int], key: str, value: str) -> str:
+    if location[0] == "connections" and _WEB_USER.match(value):
+        return "write the address without user and password; the adapter's README says which secrets it takes, and how"
     if location[0] == "connections" and len(location) > 1:
         name = secret_variable(str(location[1]), key)
         return f"remove it here and set {name}, or {name}_FILE to a file that holds it"
@@ -258,6 +265,8 @@ def _names(d: Document) -> Iterator[str]:
     for number, line in enumerate(d.authority, 1):
         if line.vendor not in vendors:
             yield f"[[authority]] no. {number}, vendor: no connection is of vendor {line.vendor!r}; correct it or remove the line"
+    for name in sorted(INTERNAL & d.connections.keys()):
+        yield f"[connections.{name}]: the hub itself goes by this name in the journal; give the connection another"
     prefixes: dict[str, str] = {}
     for name in d.connections:
         if (other := prefixes.setdefault(prefix(name), name)) != name:
@@ -323,31 +332,3 @@ def _vocabularies(d: Document) -> dict[str, Vocabulary]:
         }
         for name in d.connections
     }
-
-
-def _surroundings(d: Document, path: Path, environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """Data folder, database, Redis and vault key, the environment before the file; and what is wrong with them."""
-    problems: list[str] = []
-    found: dict[str, str | None] = {}
-    for name in ("LOCKSTEP_DATA", "LOCKSTEP_DATABASE_URL", "LOCKSTEP_REDIS_URL", "LOCKSTEP_VAULT_KEY"):
-        try:
-            found[name] = variable(environ, name)
-        except Unreadable as e:
-            problems.append(f"{e}; correct the path or the file's permissions")
-    data_dir = Path(found.get("LOCKSTEP_DATA") or path.parent / d.hub.data_dir).expanduser().absolute()
-    database = found.get("LOCKSTEP_DATABASE_URL") or d.hub.database or f"sqlite:///{data_dir / 'lockstep.db'}"
-    if not re.match(r"^(sqlite|postgresql(\+psycopg)?|postgres)://", database):
-        problems.append(f"{path}: [hub].database: it must begin with sqlite:/// or postgresql://; correct it")
-    redis = found.get("LOCKSTEP_REDIS_URL") or d.hub.redis
-    if redis not in ("embedded", "none") and not re.match(r"^(rediss?|unix)://", redis):
-        problems.append(f'{path}: [hub].redis: it must be "embedded", "none" or a redis:// address; correct it')
-    key, key_file = found.get("LOCKSTEP_VAULT_KEY"), data_dir / "vault.key"
-    if key is None and key_file.is_file() and os.access(key_file, os.R_OK):
-        key = key_file.read_text(encoding="ascii").strip()
-    return {
-        "data_dir": data_dir,
-        "database_url": database,
-        "redis_url": {"embedded": None, "none": ""}.get(redis, redis),
-        "trusted_proxies": d.hub.trusted_proxies,
-        "vault_key": key.encode() if key else None,
-    }, problems

@@ -3,12 +3,12 @@ the tables and builds the engine's own values."""
 
 from __future__ import annotations
 
-import re
 from string import Formatter
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from hub.addresses import web_problem
 from hub.domain.authority import MOVES, RULES
 from hub.domain.incident import FIELDS, IMPACTS, SEVERITIES
 from hub.domain.policy import Public
@@ -32,8 +32,8 @@ def _in(*words: str) -> AfterValidator:
 
 
 def _web_address(value: str) -> str:
-    if value and not re.match(r"^https?://[^/\s]+", value):
-        raise ValueError("it must begin with https:// (or http:// on a machine of your own)")
+    if value and (what := web_problem(value)):
+        raise ValueError(what)
     return value.rstrip("/")
 
 
@@ -86,6 +86,7 @@ class ConnectionTable(BaseModel):
     order: int | None = None
     calls_per_minute: Annotated[int, Field(ge=1)] | None = None
     calls_at_once: Annotated[int, Field(ge=1)] | None = None
+    max_body_bytes: Annotated[int, Field(strict=True, ge=1024, le=64 * 1024 * 1024)] | None = None
 
 
 class LinkTable(Shape):
@@ -145,7 +146,18 @@ class PersonTable(Shape):
     accounts: dict[str, str] = {}
 
 
-Pair = Annotated[list[Any], Field(min_length=2, max_length=2)]
+def _words(pair: list[Any]) -> list[Any]:
+    ours, theirs = pair
+    if isinstance(ours, list | dict) or not _is_word(theirs):
+        raise ValueError("a word is a text, a number, or true or false; theirs may be a list of such")
+    return pair
+
+
+def _is_word(value: Any) -> bool:
+    return all(map(_is_word, value)) if isinstance(value, list) else not isinstance(value, dict)
+
+
+Pair = Annotated[list[Any], Field(min_length=2, max_length=2), AfterValidator(_words)]
 
 
 class Document(Shape):

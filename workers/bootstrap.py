@@ -21,7 +21,7 @@ from hub.domain.errors import VendorError
 from hub.ports import Adapter, Clock, Ids, Secrets, Wake
 from hub.settings import Settings, SettingsError, load
 from hub.store.connections import StoreNotebook
-from hub.store.unit import Store
+from hub.store.unit import Store, StoreUnavailable
 from hub.store.vault import Vault, VaultLocked
 from hub.sync.budget import Budget
 from hub.sync.hub import Hub
@@ -134,7 +134,10 @@ def build_hub(
 ) -> Hub:
     """A hub from its settings; each port may be replaced. Talks to nobody. Raises SettingsError."""
     clock, ids, wire = clock or SystemClock(), ids or SystemIds(), wire or Wire()
-    store = store or Store(settings.database_url)
+    try:
+        store = store or Store(settings.database_url)
+    except StoreUnavailable as e:  # there is no place for its file
+        raise SettingsError([f"{settings.path}: {e}; correct LOCKSTEP_DATABASE_URL or LOCKSTEP_DATA"]) from None
     secrets = secrets_of(settings, store, clock, ids)
     return Hub(
         store=store,

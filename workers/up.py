@@ -41,10 +41,17 @@ class AlreadyUp(RuntimeError):
     """Another `lockstep up` uses this data folder."""
 
 
+class NoFolder(RuntimeError):
+    """The data folder cannot be made or written to."""
+
+
 def lock(data_dir: Path) -> IO[str]:
-    """Makes the data folder ours, as long as the returned file is open. Raises AlreadyUp."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = (data_dir / "up.lock").open("a")
+    """Makes the data folder ours, as long as the returned file is open. Raises AlreadyUp, NoFolder."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (data_dir / "up.lock").open("a")
+    except OSError as e:
+        raise NoFolder(f"the data folder {data_dir} cannot be used: {e.strerror}; set LOCKSTEP_DATA") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -13,14 +13,6 @@ if TYPE_CHECKING:
     from hub.settings import Settings
 
 
-def _logs(level: str = "INFO") -> None:
-    import os
-
-    from hub import logs
-
-    logs.configure(os.environ.get("LOCKSTEP_LOG_LEVEL", level).upper())
-
-
 @click.command(cls=Command, example="lockstep up --port 8080 --workers 2")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where the web listens.")
 @click.option("--port", default=8080, show_default=True)
@@ -51,11 +43,12 @@ def up(host: str, port: int, workers: int) -> None:
 
 def _prepared() -> Settings:
     """Logs and configuration. Refuses to start with a connection that cannot be built: ends with 2 and every problem."""
+    from hub import logs
     from hub.settings import SettingsError
     from workers.bootstrap import of_this_process
 
-    _logs()
     found = settings()
+    logs.configure(found.log_level)
     try:
         of_this_process()
     except SettingsError as e:

@@ -18,6 +18,9 @@ from hub.domain.values import Fields, Json
 POLICY = "policy"
 """The source of what house rules decide; anybody's word is stronger."""
 
+INTERNAL = frozenset({"hub", POLICY})
+"""Sources that are no connection, whose names no connection may have: a person or a command here, and the house rules."""
+
 WEAKEST = 99
 
 

@@ -20,10 +20,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from hub.store.unit import Store, StoreUnavailable
+from hub.store.faults import StoreUnavailable, make_room
+from hub.store.unit import Store
 
 FOLDER = Path(__file__).parent / "migrations"
 
@@ -48,7 +49,7 @@ def _engine(url: str) -> Engine:
     engine = create_engine(url.replace("postgres://", "postgresql://", 1), poolclass=NullPool)
     if engine.dialect.name == "sqlite":
         if engine.url.database:
-            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+            make_room(engine.url.database)
 
         @event.listens_for(engine, "connect")
         def settings(dbapi: Any, record: Any) -> None:
@@ -76,7 +77,9 @@ def _alone(url: str) -> Iterator[Connection]:
                 broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
                 if broken:
                     raise NotMigratable(f"after the upgrade a row of {broken[0]!r} would belong to nothing; undone")
-    except OperationalError as e:
+    except DatabaseError as e:
+        if type(e) not in (OperationalError, DatabaseError):  # SQLite's word for "no database" is the base class
+            raise
         raise StoreUnavailable(type(e.orig).__name__ + ": " + str(e.orig).splitlines()[0]) from e
     finally:
         engine.dispose()

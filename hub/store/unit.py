@@ -13,7 +13,6 @@ import select
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, Engine, NestedTransaction, ScalarResult, create_engine, event
@@ -21,6 +20,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
+from hub.store.faults import Collision as Collision
+from hub.store.faults import StoreUnavailable as StoreUnavailable
+from hub.store.faults import make_room
 from hub.store.tables import from_json, metadata, to_json
 
 JSON: dict[str, Any] = {"json_serializer": to_json, "json_deserializer": from_json}
@@ -42,14 +44,6 @@ IMMEDIATE = "BEGIN IMMEDIATE"
 
 PLAIN = {"check_same_thread": False, "cached_statements": 1024}
 """An update names only the columns that changed, so there are some hundreds of statements; all of them stay prepared."""
-
-
-class StoreUnavailable(Exception):
-    """The database cannot be reached or refuses to write now; nothing was changed."""
-
-
-class Collision(Exception):
-    """Another transaction took, at the same moment, what must be unique; nothing was changed; do it again."""
 
 
 def _sqlite_settings(read_only: bool) -> Callable[[Any, Any], None]:
@@ -104,8 +98,7 @@ def _connections(url: str) -> tuple[Connections, Connections]:
 
         both = Connections(engine, "BEGIN")
         return both, both
-    path = url.removeprefix("sqlite:///")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    make_room(url.removeprefix("sqlite:///"))
     writer, reader = (create_engine(url, connect_args={**PLAIN, "timeout": BUSY_SECONDS}, **JSON) for _ in range(2))
     event.listen(writer, "connect", _sqlite_settings(read_only=False))
     event.listen(reader, "connect", _sqlite_settings(read_only=True))
@@ -327,7 +320,8 @@ class Unit:
         words = next(iter(str(cause).splitlines()), "")
         if isinstance(cause, driver.IntegrityError):
             raise Collision(words) from error
-        if lost or isinstance(cause, driver.OperationalError):
+        # SQLite says only with the base class that a file is damaged, or no database at all
+        if lost or isinstance(cause, driver.OperationalError) or type(cause) is driver.DatabaseError:
             raise StoreUnavailable(type(cause).__name__ + ": " + words) from error
 
     def _rolled_back(self, error: BaseException) -> bool:

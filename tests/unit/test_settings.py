@@ -108,6 +108,18 @@ WRONG = {
     "a vocabulary of nobody": (MINIMAL + "[vocabulary.x]\nstatus = []", "[vocabulary.x]: there is no connection 'x'"),
     "people written twice": (MINIMAL + "[vocabulary.pd]\npeople = []", "[vocabulary.pd].people: this table is made from [people]"),
     "a pair that is none": (MINIMAL + "[vocabulary.pd]\nstatus = [['a']]", "[vocabulary.pd].status no. 1: "),
+    "a word that is a table": (
+        MINIMAL + "[vocabulary.pd]\nstatus = [['resolved', [1, {a = 2}]]]",
+        "[vocabulary.pd].status no. 1: a word is a text, a number",
+    ),
+    "a connection named as the hub itself": ("[connections.hub]\nvendor = 'jira'", "[connections.hub]: the hub itself goes by this name"),
+    "a connection named as the house rules": ("[connections.policy]\nvendor = 'jira'", "[connections.policy]: the hub itself goes by"),
+    "a limit that is no number": (
+        "[connections.x]\nvendor = 'jira'\nmax_body_bytes = '1MB'",
+        "[connections.x].max_body_bytes: input should be a valid integer; write a whole number, without quotes",
+    ),
+    "a limit below all webhooks": ("[connections.x]\nvendor = 'jira'\nmax_body_bytes = -1", "[connections.x].max_body_bytes: input should be"),
+    "a limit above all memory": ("[connections.x]\nvendor = 'jira'\nmax_body_bytes = 10000000000", "[connections.x].max_body_bytes: input"),
     "an authority of no vendor": (MINIMAL + "[[authority]]\nvendor = 'jra'", "[[authority]] no. 1, vendor: no connection is of vendor"),
     "a move that is none": (MINIMAL + "[[authority]]\ntake = ['up']", "[[authority]] no. 1, take: 'up' is not one of forward"),
     "a template with an unknown placeholder": (
@@ -137,7 +149,7 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
 
 SECRETS = {
     "token": "'abc'", "api_token": "'abc'", "webhook_secret": "'abc'", "password": "'abc'", "routing_key": "'abc'",
-    "client_secret": "'abc'", "url": "'https://user:hunter2@jira.example.com'", "anything": "'Bearer abcdefghijk'",
+    "client_secret": "'abc'", "anything": "'Bearer abcdefghijk'",
     "hook": "'https://prod.logic.azure.com/x?api-version=1&sig=abcdef'", "pem": "'-----BEGIN RSA PRIVATE KEY-----'",
 }  # fmt: skip
 
@@ -149,6 +161,15 @@ def test_a_secret_in_the_file_is_refused_with_the_variable_to_use_and_never_show
     (problem,) = refused(tmp_path, f"[connections.jira-payments]\nvendor = 'jira'\n{key} = {value}")
     assert f"LOCKSTEP_JIRA_PAYMENTS_{key.upper()}_FILE" in problem
     assert value.strip("'") not in problem
+
+
+def test_a_password_in_an_address_is_answered_with_what_can_be_done(tmp_path: Path) -> None:
+    url = "https://user:hunter2@jira.example.com"
+    (problem,) = refused(tmp_path, f"[connections.jira]\nvendor = 'jira'\nurl = '{url}'")
+    assert "[connections.jira].url: this looks like a secret" in problem
+    assert "without user and password" in problem
+    assert "LOCKSTEP_JIRA_URL" not in problem, "nothing reads it"
+    assert "hunter2" not in problem
 
 
 @pytest.mark.parametrize("key", ["project_key", "client_id", "token_url", "webhook_auth", "encryption_certificate_id"])

@@ -1,0 +1,71 @@
+"""The database's address: what is wrong with it, said without repeating it, for a password stands in it. Talks to nobody."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError, SAWarning
+
+from hub.addresses import UNKNOWN_OPTION, folder_problem, unreadable
+
+KINDS = r"(sqlite|postgresql(\+psycopg)?|postgres)://"
+
+
+HEADER = b"SQLite format 3\x00"
+
+
+def database_problem(text: str) -> str | None:
+    """What is wrong with the address of a database; None = nothing. The drivers read it here as they will when they call."""
+    if not re.match(KINDS, text):
+        return "it must begin with sqlite:/// or postgresql://"
+    if "\x00" in text:
+        return "there is a NUL character in it"
+    try:
+        url = make_url(re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", text))
+    except (ArgumentError, ValueError):
+        return unreadable("its host or port cannot be read")
+    return _file_problem(url) if url.drivername == "sqlite" else _server_problem(url)
+
+
+def _server_problem(url: URL) -> str | None:
+    if re.search(r"[@\s\[\]]", url.host or "") or "@" in (url.database or ""):
+        return unreadable("its password cannot be told from its host")
+    if url.port is not None and not 0 < url.port < 65536:
+        return "its port is not a number from 1 to 65535"
+    try:
+        _, options = url.get_dialect()().create_connect_args(url)
+        make_conninfo(**options)
+    except (ArgumentError, ValueError, TypeError, psycopg.Error):
+        return UNKNOWN_OPTION
+    return None
+
+
+def _file_problem(url: URL) -> str | None:
+    if url.host or url.username or url.password:
+        return "three slashes stand before the path: sqlite:///lockstep.db, and four before one that begins at the root"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", SAWarning)  # it would leave out an option that it does not know
+            url.get_dialect()().create_connect_args(url)
+    except (ArgumentError, SAWarning, ValueError, TypeError):
+        return UNKNOWN_OPTION
+    if not url.database or url.database == ":memory:":
+        return None
+    path = Path(url.database).absolute()
+    return folder_problem(path.parent) or (f"{path} is not a SQLite database" if _is_something_else(path) else None)
+
+
+def _is_something_else(path: Path) -> bool:
+    """Not for a file that may not be read here: config is also checked by accounts that do not run the hub."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(HEADER)) not in (b"", HEADER)
+    except (FileNotFoundError, PermissionError):
+        return False
+    except OSError:
+        return True
