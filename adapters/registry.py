@@ -1,19 +1,27 @@
 """Finds adapters by vendor name: the ones in this package, and third parties' through the entry-point group
-`lockstep.adapters`. An entry is a module (or object) with `PROTOCOL`, `NAME` and `build(spec: Spec) -> Adapter`; and `PLACE`, if
-two connections must not share one: the settings that together say where its objects are, the last of which is always there."""
+`lockstep.adapters`. An entry is a module (or object) with `PROTOCOL`, `NAME` and `build(spec: Spec) -> Adapter`; and, if it likes:
+
+* `PLACE`, if two connections must not share one: the settings that together say where its objects are, the last of which is
+  always there; `ANY_CASE`: those of them in which the vendor takes capitals and small letters for the same.
+* `SETTINGS`: every setting that it knows. Any other is then refused, as is a word table for a field that it has no words for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
 from adapters.http import Wire
+from hub.addresses import same, web_problem
 from hub.domain.capability import Rate
 from hub.ports import PROTOCOL, Adapter, Clock, Ids, Notebook, Secrets
+from hub.shapes import ConnectionTable
 
 BUILT_IN = ("pagerduty", "jira", "statuspage", "cachet", "teams")
 
@@ -74,11 +82,46 @@ def build(vendor: str, spec: Spec) -> Adapter:
 
 
 def place(vendor: str, settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Where a connection's objects are: setting → value. None where the settings alone do not tell (an account's token does)."""
-    keys = getattr(vendors()[vendor](), "PLACE", ())
+    """Where a connection's objects are: setting → value, in one spelling. None where the settings alone do not tell (an
+    account's token does)."""
+    module = vendors()[vendor]()
+    keys, any_case = getattr(module, "PLACE", ()), getattr(module, "ANY_CASE", ())
     if not keys or settings.get(keys[-1]) is None:
         return None
-    return {k: v.rstrip("/") if isinstance(v := settings.get(k), str) else v for k in keys}
+    found = {key: same(value) if isinstance(value := settings.get(key), str) else value for key in keys}
+    return {key: v.casefold() if key in any_case and isinstance(v, str) else v for key, v in found.items()}
+
+
+def unknown(vendor: str, given: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Which of the given settings neither the hub nor this vendor's adapter knows, and ", did you mean ...?" for each. None
+    where the adapter does not say what it knows, or is not there."""
+    known = _declared(vendor) or frozenset(given)
+    yield from _not_among(given, known | ConnectionTable.model_fields.keys())
+
+
+def unknown_tables(vendor: str, given: Iterable[str], packaged: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The same for the fields in a connection's vocabulary. packaged: those for which tables come with the product."""
+    if _declared(vendor):
+        yield from _not_among(given, {*packaged, "people", "services"})
+
+
+def wrong_addresses(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each setting that begins as a web address does and leads nowhere, and why."""
+    for key, value in settings.items():
+        if isinstance(value, str) and value.startswith(("https://", "http://")) and (why := web_problem(value)):
+            yield key, why
+
+
+def _declared(vendor: str) -> frozenset[str]:
+    found = vendors()
+    return frozenset(getattr(found[vendor](), "SETTINGS", ())) if vendor in found else frozenset()
+
+
+def _not_among(given: Iterable[str], known: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+    for key in given:
+        if key not in known:
+            close = get_close_matches(key, sorted(known), n=1)
+            yield key, f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _own_limits(adapter: Adapter, settings: Mapping[str, Any]) -> None:

@@ -63,7 +63,7 @@ def redis_problem(text: str) -> str | None:
         return 'it must be "embedded", "none" or a redis:// address'
     try:
         parts = _split(text)
-        if parts.fragment or "@" in parts.path + parts.query:
+        if parts.scheme != "unix" and (parts.fragment or "@" in parts.path + parts.query):
             return unreadable("its password cannot be told from the rest")
     except ValueError as e:
         return unreadable(str(e))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from adapters.http import Wire
-from adapters.registry import Spec, UnknownVendor, build, place
+from adapters.registry import Spec, UnknownVendor, build, place, unknown, unknown_tables, wrong_addresses
 from hub.clock import SystemClock, SystemIds, nap
 from hub.domain.errors import VendorError
 from hub.ports import Adapter, Clock, Ids, Secrets, Wake
@@ -25,7 +25,7 @@ from hub.store.unit import Store, StoreUnavailable
 from hub.store.vault import Vault, VaultLocked
 from hub.sync.budget import Budget
 from hub.sync.hub import Hub
-from mappings.vocabulary import BadTable, overlay
+from mappings.vocabulary import BadTable, overlay, packaged
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -87,6 +87,7 @@ def adapters_of(
     problems: list[str] = []
     places: dict[str, str] = {}
     for name, connection in settings.config.connections.items():
+        problems += _misspelt(settings, name)
         try:
             spec = Spec(
                 name=name,
@@ -107,6 +108,19 @@ def adapters_of(
     if problems:
         raise SettingsError(problems)
     return made
+
+
+def _misspelt(settings: Settings, name: str) -> Iterator[str]:
+    """What a connection says that nobody would read, and the addresses in it that lead nowhere."""
+    connection = settings.config.connections[name]
+    at, vendor = f"{settings.path}: [connections.{name}]", connection.vendor
+    for key, hint in unknown(vendor, connection.settings):
+        yield f"{at}.{key}: unknown key; there is no such key here; remove it or correct its name{hint}"
+    for key, why in wrong_addresses(connection.settings):
+        yield f"{at}.{key}: {why}; correct it"
+    for field, hint in unknown_tables(vendor, settings.vocabulary.get(name, {}), packaged(vendor)):
+        words = "this vendor has no words of its own for such a field; remove it or correct its name"
+        yield f"{settings.path}: [vocabulary.{name}].{field}: {words}{hint}"
 
 
 def _shared(settings: Settings, name: str, places: dict[str, str]) -> Iterator[str]:

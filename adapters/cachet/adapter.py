@@ -36,6 +36,7 @@ from hub.ports import Secrets
 PROTOCOL = 1
 NAME = "cachet"
 PLACE = ("url",)
+SETTINGS = frozenset({"url", "api_url", "impact_message", "notify"})
 
 
 def build(spec: Spec) -> CachetAdapter:

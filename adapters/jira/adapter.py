@@ -46,6 +46,8 @@ from hub.ports import Adapter, Secrets
 PROTOCOL = 1
 NAME = "jira"
 PLACE = ("url", "jql", "project")
+ANY_CASE = ("project",)
+SETTINGS = settings.SETTINGS
 
 _ID = re.compile(r"[0-9]{1,19}\Z", re.A)
 _PAGE = 100

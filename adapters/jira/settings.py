@@ -10,6 +10,12 @@ from adapters.jira import jql
 
 WEBHOOK_AUTH = ("signature", "jwt", "path")
 
+SETTINGS = frozenset({
+    "url", "deployment", "project", "issue_type", "email", "walks", "resolution", "screen_fields", "create_fields", "without",
+    "service_desk", "comment_mark", "webhook_auth", "jql", "oauth_client_id", "cloud_id",
+})  # fmt: skip
+"""All keys of the table that `read` looks at."""
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -42,6 +42,7 @@ from hub.ports import Adapter, Secrets
 
 PROTOCOL = 1
 NAME = "pagerduty"
+SETTINGS = frozenset(Settings.__dataclass_fields__)
 
 V = TypeVar("V")
 

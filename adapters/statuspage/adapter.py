@@ -36,6 +36,7 @@ from hub.ports import Secrets
 PROTOCOL = 1
 NAME = "statuspage"
 PLACE = ("page_id",)
+SETTINGS = frozenset({"page_id", "webhook_email", "notify", "notify_changes", "api_url"})
 
 CLOCK_SLACK = timedelta(hours=1)
 """How far the vendor's clock may be behind ours when the objects of a create are looked for."""

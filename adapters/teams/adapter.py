@@ -46,6 +46,7 @@ from hub.ports import Adapter, Secrets
 PROTOCOL = 1
 NAME = "teams"
 PLACE = ("route", "team", "channel")
+SETTINGS = frozenset(Settings.__dataclass_fields__)
 
 SKEW = timedelta(minutes=10)
 """How far Graph's clock may differ from ours when a mark is looked for."""

@@ -68,6 +68,15 @@ def test_an_address_that_cannot_be_used_is_one_sentence_with_its_place_and_witho
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["redis://:a%2Fb@h:1/0", "redis://:a@b@h/0", "rediss://u@[::1]/1?ssl_cert_reqs=none", "unix:///a@b/x.sock?db=0"],
+)
+def test_a_redis_that_its_client_can_read_is_left_alone(tmp_path: Path, address: str) -> None:
+    (tmp_path / "lockstep.toml").write_text("")
+    assert load(tmp_path / "lockstep.toml", {"LOCKSTEP_REDIS_URL": address}).redis_url == address
+
+
 @pytest.mark.parametrize("address", RIGHT)
 def test_an_address_that_the_driver_can_read_is_left_alone(tmp_path: Path, address: str) -> None:
     (tmp_path / "lockstep.toml").write_text("")

@@ -37,7 +37,7 @@ EXAMPLE["connections"] |= {
     "flow": {"vendor": "teams", "route": "workflow"},
     "dc": {
         "vendor": "jira", "url": "https://jira.example.com", "deployment": "dc", "project": "OPS", "issue_type": "Incident",
-        "resolutions": {"Done": "Done"}, "create_fields": {"customfield_1": "x"},
+        "resolution": {"Done": "Done"}, "create_fields": {"customfield_1": "x"},
     },
 }  # fmt: skip
 
@@ -183,6 +183,9 @@ def test_a_connection_that_stands_there_twice_is_refused_with_its_name(what: str
 
 SAME: dict[str, tuple[str, dict[str, Any]]] = {
     "a Jira project": ("dc", {"url": "https://jira.example.com/", "issue_type": "Bug"}),
+    "a Jira project in small letters": ("dc", {"url": "https://JIRA.Example.com", "project": "ops"}),
+    "a Jira with its port": ("dc", {"url": "https://jira.example.com:443"}),
+    "a Cachet with its port": ("page", {"url": "https://Status.Example.com:443/"}),
     "a channel": ("channel", {"account": "b"}),
     "a Cachet": ("page", {}),
 }
@@ -203,6 +206,7 @@ def test_two_connections_that_lead_to_the_same_place_are_refused_with_both_names
 def test_two_connections_of_one_vendor_to_different_places_are_fine() -> None:
     whole = copy.deepcopy(EXAMPLE)
     whole["connections"]["second"] = {**whole["connections"]["dc"], "project": "PAY"}
+    whole["connections"]["another-port"] = {**whole["connections"]["dc"], "url": "https://jira.example.com:8443"}
     whole["connections"]["third"] = {**whole["connections"]["dc"], "jql": "project = OPS AND type = Bug"}
     whole["connections"]["flow-2"] = {"vendor": "teams", "route": "workflow"}
     whole["connections"]["pd-2"] = {**whole["connections"]["pd"]}
