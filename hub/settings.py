@@ -224,8 +224,9 @@ def _leaves(value: Any, location: tuple[str | int, ...]) -> Iterator[tuple[tuple
 
 
 def _instead(location: Sequence[str | int], key: str, value: str) -> str:
-    if location[0] == "connections" and _WEB_USER.match(value):
-        return "write the address without user and password; the adapter's README says which secrets it takes, and how"
+    if _WEB_USER.match(value):
+        others = "; the adapter's README says which secrets it takes, and how" if location[0] == "connections" else ""
+        return f"write the address without user and password{others}"
     if location[0] == "connections" and len(location) > 1:
         name = secret_variable(str(location[1]), key)
         return f"remove it here and set {name}, or {name}_FILE to a file that holds it"

@@ -170,6 +170,8 @@ def test_a_password_in_an_address_is_answered_with_what_can_be_done(tmp_path: Pa
     assert "without user and password" in problem
     assert "LOCKSTEP_JIRA_URL" not in problem, "nothing reads it"
     assert "hunter2" not in problem
+    (problem,) = refused(tmp_path, f"[hub]\nbase_url = '{url}'")
+    assert problem.endswith("write the address without user and password")
 
 
 @pytest.mark.parametrize("key", ["project_key", "client_id", "token_url", "webhook_auth", "encryption_certificate_id"])
