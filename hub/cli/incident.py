@@ -129,7 +129,7 @@ def comment(ref: str, text: str, actor: str, as_json: bool) -> None:
 @incident.command(example='lockstep incident update INC-12 "A fix is being rolled out."')
 @click.argument("ref")
 @click.argument("text")
-@click.option("--audience", default="public", show_default=True)
+@click.option("--audience", default="public", show_default=True, help="public, or internal: never shown to customers.")
 @acting
 @as_json
 def update(ref: str, text: str, audience: str, actor: str, as_json: bool) -> None:

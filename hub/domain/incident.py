@@ -29,6 +29,10 @@ SEVERITIES = ("SEV1", "SEV2", "SEV3", "SEV4", "SEV5")
 IMPACTS = ("operational", "degraded", "partial_outage", "major_outage", "maintenance")
 """How a service looks to its customers."""
 
+PUBLIC = "public"
+AUDIENCES = (PUBLIC, "internal")
+"""Whom an update is written for. Customers read what is public; nothing else may reach them."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:

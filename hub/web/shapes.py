@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from hub.domain.incident import CLOSED, FIELDS, FieldSpec
+from hub.domain.incident import AUDIENCES, CLOSED, FIELDS, PUBLIC, FieldSpec
 from hub.domain.values import INCIDENT
 from hub.sync.desk.checks import COMMENT_LIMIT
 
@@ -45,6 +45,7 @@ def _kind(spec: FieldSpec) -> Any:
 
 _FIELDS: dict[str, Any] = {name: (_kind(spec), Field(default=None)) for name, spec in FIELDS[INCIDENT].items()}
 _OPEN: Any = Literal[tuple(word for word in FIELDS[INCIDENT]["status"].words if word not in CLOSED)]
+_AUDIENCE: Any = Literal[AUDIENCES]
 
 IncidentFields: Any = create_model(
     "IncidentFields",
@@ -86,10 +87,10 @@ class WriteComment(Strict):
 
 
 class DraftUpdate(Strict):
-    """audience: whom the text is written for."""
+    """audience: whom the text is written for. Only what is `public` reaches customers; the rest stays in internal tools."""
 
     text: Annotated[Words, Field(max_length=COMMENT_LIMIT)]
-    audience: Name = "public"
+    audience: _AUDIENCE = PUBLIC
 
 
 class Approve(Strict):

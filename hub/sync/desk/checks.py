@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hub.domain.incident import FIELDS, FieldSpec
@@ -39,6 +39,13 @@ def text(field: str, value: Json, limit: int, *, empty: bool = False) -> str:
         raise Invalid(field, f"is {len(value)} characters long; the limit is {limit}")
     if not empty and not value.strip():
         raise Invalid(field, "must not be empty")
+    return value
+
+
+def one_of(field: str, value: Json, known: Sequence[str]) -> str:
+    """One of the known words. Raises Invalid, which lists them."""
+    if not isinstance(value, str) or value not in known:
+        raise Invalid(field, f"{value!r} is not one of {', '.join(known)}")
     return value
 
 
@@ -79,9 +86,7 @@ def _element(name: str, value: Json) -> str:
 
 def _word(name: str, value: Json, spec: FieldSpec) -> str:
     word = text(name, value, spec.limit, empty=spec.default == "")
-    if spec.words and word not in spec.words:
-        raise Invalid(name, f"{word!r} is not one of {', '.join(spec.words)}")
-    return word
+    return one_of(name, word, spec.words) if spec.words else word
 
 
 def cursor(value: str | None) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from hub.domain.incident import AUDIENCES, PUBLIC
 from hub.domain.policy import content_hash
 from hub.domain.values import COMMENT, Json
 from hub.store import incidents as incident_rows
@@ -132,10 +133,10 @@ def edit_comment(hub: Hub, comment_id: str, text: str | None, *, actor: str) -> 
     return shapes.item(case.items[item.id])
 
 
-def draft_update(hub: Hub, ref: str, text: str, *, audience: str = "public", actor: str) -> dict[str, Json]:
-    """An update for an audience. It goes nowhere until it is approved; the answer has the hash to approve."""
+def draft_update(hub: Hub, ref: str, text: str, *, audience: str = PUBLIC, actor: str) -> dict[str, Json]:
+    """An update for an audience (`AUDIENCES`). It goes nowhere until it is approved; the answer has the hash to approve."""
     words = checks.text("text", text, checks.COMMENT_LIMIT)
-    kind = checks.text("audience", audience, 80)
+    kind = checks.one_of("audience", audience, AUDIENCES)
     with hub.store.reading() as tx:
         row = checks.incident(tx, ref)
     with opened(hub, row.id) as case:
