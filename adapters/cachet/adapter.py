@@ -54,7 +54,7 @@ class CachetAdapter:
             )
         self._mapped = [str(theirs) for _, theirs in spec.vocabulary.get(SERVICES, ())]
         for id in self._mapped:
-            if not id.isdecimal():
+            if not (id.isascii() and id.isdecimal()):
                 raise ValueError(
                     f"connection {spec.name}, field services: component {id!r} is not one of Cachet's numbers"
                 )

@@ -129,7 +129,7 @@ class GraphRoute(Incoming):
     def _posted(self, payload: Mapping[str, Json], root: str | None) -> dict[str, Json]:
         """Raises OutcomeUnknown when Graph took the message but does not say which it is: it is found by its mark."""
         message = self.channel.post(payload, root)
-        if not str(message.get("id") or "").isdigit():
+        if not wire.has_id(message):
             raise OutcomeUnknown("Graph took the message and gave no id")
         return message
 

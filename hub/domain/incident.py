@@ -37,20 +37,21 @@ AUDIENCES = (PUBLIC, "internal")
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
     """many: "" scalar, "set", "map". public: customers read it; never derived from an internal field. words: the closed
-    vocabulary, if it has one. limit: characters."""
+    vocabulary, if it has one. limit: characters. needed: never blank."""
 
     many: str = ""
     public: bool = False
     words: tuple[str, ...] = ()
     default: Json = None
     limit: int = 32_000
+    needed: bool = False
 
 
 FIELDS: Mapping[str, Mapping[str, FieldSpec]] = {
     INCIDENT: {
         "status": FieldSpec(words=STATUSES, default="triggered"),
         "severity": FieldSpec(words=SEVERITIES, default="SEV3"),
-        "title": FieldSpec(default="", limit=1_000),
+        "title": FieldSpec(default="", limit=1_000, needed=True),
         "description": FieldSpec(default=""),
         "services": FieldSpec(many="set", default=[]),
         "tags": FieldSpec(many="set", default=[]),
