@@ -21,7 +21,7 @@ def link() -> None:
 
 @link.command("list", example="lockstep link list --state held")
 @click.argument("ref", required=False)
-@click.option("--state", help="pending, live, held, frozen, unreachable, gone or unlinked.")
+@click.option("--state", type=click.Choice(["pending", "live", "held", "frozen", "unreachable", "gone", "unlinked"]))
 @limit
 @before
 @as_json
