@@ -84,6 +84,11 @@ class CachetAdapter:
         row = understood(document["data"], dict, "id")
         return wire.update_observation(ref.parent, ref.id, row.get("attributes") or {})
 
+    def no_id(self, id: str) -> str | None:
+        return (
+            None if id.isascii() and id.isdecimal() else f"{id[:40]!r} is no id of a Cachet incident: that is a number"
+        )
+
     def find(self, mark: Mark) -> Sequence[Observation]:
         if mark.kind == UPDATE:
             seen = self._incident(mark.parent.id) if mark.parent else None

@@ -87,6 +87,9 @@ class GraphRoute(Incoming):
             return Observation(ref=ref, state="absent")
         return self._remember(wire.observed(message, self.settings.account, *talk))
 
+    def no_id(self, id: str) -> str | None:
+        return None if wire.has_id({"id": id}) else f"{id[:40]!r} is no id of a message in Teams: that is a number"
+
     def glance(self, ref: Ref) -> Observation:
         """The root message alone, without its thread."""
         message = self.channel.message(ref)

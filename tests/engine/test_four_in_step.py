@@ -138,6 +138,16 @@ def test_changed_public_words_wait_for_an_approval_of_exactly_that_text(four: Qu
     assert seen(four, "statuspage").fields["public_title"] == "Card payments fail"
 
 
+@pytest.mark.parametrize("where", ["pagerduty", "jira", "teams", "statuspage"])
+def test_what_can_be_no_id_there_is_refused_before_anything_is_kept(four: Quartet, where: str) -> None:
+    """A slip of the pen is told in the adapter's words: no link is made, no vendor is called, no letter dies of it."""
+    before, kept = writes(four), desk.list_links(four.hub)
+    with pytest.raises(desk.Invalid, match=r"remote_id: '\.\./\.\./secret' is no id of an? "):
+        desk.relink(four.hub, incident(four)["number"], where, "other", "../../secret", actor="ada")
+    four.settle(60)
+    assert (writes(four), desk.list_links(four.hub), desk.list_dead(four.hub)["items"]) == (before, kept, [])
+
+
 @pytest.mark.parametrize(("audience", "customers"), [("public", 1), ("internal", 0)])
 def test_customers_read_an_update_that_was_written_for_them_and_no_other(
     four: Quartet, audience: str, customers: int

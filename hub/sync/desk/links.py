@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from hub.domain.incident import FIELDS
 from hub.domain.values import INCIDENT, Json, Ref
+from hub.ports import KnowsIds
 from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
@@ -105,6 +106,10 @@ def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, ac
     if connection not in hub.adapters:
         raise NotFound(f"there is no connection {connection!r}")
     name, place = checks.text("remote_id", remote_id, 300), checks.text("slot", slot, 60)
+    adapter = hub.adapters[connection]
+    fault = adapter.no_id(name) if isinstance(adapter, KnowsIds) else None
+    if fault is not None:
+        raise Invalid("remote_id", fault)
     with hub.store.reading() as tx:
         row = checks.incident(tx, ref)
         other = link_rows.by_ref(tx, connection, Ref(INCIDENT, name))
