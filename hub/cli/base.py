@@ -159,6 +159,10 @@ def visible(text: str) -> str:
     )  # fmt: skip
 
 
+CELL = 120
+"""Characters of a text in a table."""
+
+
 def say(text: str, *, err: bool = False) -> None:
     """Prints lines for a person."""
     click.echo("\n".join(visible(line) for line in text.split("\n")), err=err)
@@ -192,7 +196,7 @@ def more(answered: Mapping[str, Any]) -> None:
 def record(data: Any, indent: int = 0) -> None:
     """Prints one thing, field by field."""
     if not isinstance(data, Mapping):
-        say(" " * indent + _cell(data))
+        say(" " * indent + _text(data))
         return
     width = max((len(_cell(k)) for k in data), default=0)
     for key, value in data.items():
@@ -202,9 +206,9 @@ def record(data: Any, indent: int = 0) -> None:
         elif isinstance(value, list) and any(isinstance(v, Mapping) for v in value):
             say(f"{' ' * indent}{_cell(key)}")
             for one in value:
-                say(f"{' ' * (indent + 2)}- " + ", ".join(f"{k}: {_cell(v)}" for k, v in one.items() if v not in (None, "", [], {})))  # fmt: skip
+                say(f"{' ' * (indent + 2)}- " + ", ".join(f"{k}: {_text(v)}" for k, v in one.items() if v not in (None, "", [], {})))  # fmt: skip
         else:
-            say(f"{' ' * indent}{_cell(key).ljust(width)}  {_cell(value)}")
+            say(f"{' ' * indent}{_cell(key).ljust(width)}  {_text(value)}")
 
 
 def _inside(row: Mapping[str, Any], key: str) -> Any:
@@ -215,12 +219,18 @@ def _inside(row: Mapping[str, Any], key: str) -> Any:
 
 
 def _cell(value: Any) -> str:
+    """As it stands in a table: the beginning of a long text."""
+    return _text(value, CELL)
+
+
+def _text(value: Any, most: int | None = None) -> str:
+    """On one line. most: characters of each text; None: whole, for somebody who decides by it."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(_cell(v) for v in value)
+        return ", ".join(_text(v, most) for v in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{k}={_cell(v)}" for k, v in value.items())
-    return visible(" ".join(str(value).split())[:120])
+        return ", ".join(f"{k}={_text(v, most)}" for k, v in value.items())
+    return visible(" ".join(str(value).split())[:most])

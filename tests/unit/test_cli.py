@@ -241,6 +241,11 @@ def test_what_has_changed_meanwhile_is_a_conflict(run: Any) -> None:
     assert run(f"link approve {link['id']} --hash 0").exit_code == 4
 
 
+def test_a_text_that_somebody_decides_by_is_shown_whole(run: Any) -> None:
+    told(run("incident open --json --title x --description", "word " * 50 + "end"))
+    assert "word end" in run("incident show 1").output
+
+
 def test_a_configuration_that_is_wrong_ends_with_2_and_every_problem(here: Path) -> None:
     (here / "lockstep.toml").write_text("[hub]\na = 1\nb = 2\n")
     for line in ("incident list", "migrate", "config check", "worker --burst", "timer", "up", "web"):
