@@ -152,6 +152,15 @@ class Glances(Protocol):
 
 
 @runtime_checkable
+class KnowsIds(Protocol):
+    """Its ids have a form, so that a slip of the pen is told at once, and no call is made for it."""
+
+    def no_id(self, id: str) -> str | None:
+        """Why no incident there can have this id, in words for a person; None if one may. Pure."""
+        ...
+
+
+@runtime_checkable
 class Historian(Protocol):
     """The vendor has a change history: see `Gap.HISTORY`."""
 

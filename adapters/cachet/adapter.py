@@ -55,7 +55,7 @@ class CachetAdapter:
             )
         self._mapped = [str(theirs) for _, theirs in spec.vocabulary.get(SERVICES, ())]
         for id in self._mapped:
-            if not id.isdecimal():
+            if not (id.isascii() and id.isdecimal()):
                 raise ValueError(
                     f"connection {spec.name}, field services: component {id!r} is not one of Cachet's numbers"
                 )
@@ -84,6 +84,11 @@ class CachetAdapter:
             return Observation(ref, state="absent")
         row = understood(document["data"], dict, "id")
         return wire.update_observation(ref.parent, ref.id, row.get("attributes") or {})
+
+    def no_id(self, id: str) -> str | None:
+        return (
+            None if id.isascii() and id.isdecimal() else f"{id[:40]!r} is no id of a Cachet incident: that is a number"
+        )
 
     def find(self, mark: Mark) -> Sequence[Observation]:
         if mark.kind == UPDATE:

@@ -93,7 +93,7 @@ def _may(box: CachetSandbox, ability: str) -> None:
 
 def _incident(box: CachetSandbox, id: str) -> dict[str, Any]:
     """The incident, if the caller may see it: 404 otherwise, as for one that is not there."""
-    found = box.incidents.get(int(id)) if id.isdecimal() else None
+    found = box.incidents.get(int(id)) if id.isascii() and id.isdecimal() else None
     if found is None or not _visible(box, found):
         raise Rejected(404, f"No query results for model [Incident] {id}")
     return found

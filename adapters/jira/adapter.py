@@ -94,6 +94,9 @@ class Jira:
     def observe(self, ref: Ref) -> Observation:
         return self._comment(ref) if ref.kind == COMMENT else self._issue(ref, children=True)
 
+    def no_id(self, id: str) -> str | None:
+        return None if _ID.match(id) else f"{id[:40]!r} is no id of a Jira issue: that is a number (PAY-77 is a key)"
+
     def glance(self, ref: Ref) -> Observation:
         return self._issue(ref, children=False)
 

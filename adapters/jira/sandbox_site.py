@@ -35,7 +35,11 @@ def add(box: JiraSandbox) -> None:
     @app.before_request
     def guard() -> Response | None:
         parts = request.path.split("/")
-        g.version = int(parts[3]) if request.path.startswith("/rest/api/") and parts[3].isdigit() else 2
+        g.version = (
+            int(parts[3])
+            if request.path.startswith("/rest/api/") and parts[3].isascii() and parts[3].isdecimal()
+            else 2
+        )
         if request.path == "/oauth/token":
             return None
         if g.version == 3 and not box.cloud:

@@ -94,6 +94,9 @@ class PagerDuty:
             pass
         return Observation(ref, state="absent")
 
+    def no_id(self, id: str) -> str | None:
+        return None if id.isascii() and id.isalnum() else f"{id[:40]!r} is no id of a PagerDuty incident"
+
     def glance(self, ref: Ref) -> Observation:
         """An incident without its notes (1 read; 2 when its escalation policy has just given it to somebody)."""
         try:

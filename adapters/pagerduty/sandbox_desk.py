@@ -65,7 +65,7 @@ class Desk:
 
     def incident(self, id: str) -> Incident:
         found = self.box.incidents.get(id)
-        if found is None and id.isdigit():
+        if found is None and id.isascii() and id.isdecimal():
             found = next((i for i in self.box.incidents.values() if i.number == int(id)), None)
         if found is None or found.id in self.box.hidden:
             raise Problem(404, 2100, "Not Found")

@@ -92,6 +92,9 @@ class StatuspageAdapter:
                 return wire.update_observation(str(incident["id"]), update, marks.get(ref.id))
         return Observation(ref, state="absent")
 
+    def no_id(self, id: str) -> str | None:
+        return None if wire.ID.match(id) else f"{id[:40]!r} is no id of a Statuspage incident"
+
     def find(self, mark: Mark) -> Sequence[Observation]:
         if mark.kind == UPDATE:
             incident = self._incident(mark.parent.id) if mark.parent else None

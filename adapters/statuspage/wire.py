@@ -44,7 +44,7 @@ KEPT_MARKS = 20
 TWINS = timedelta(seconds=120)
 """Longer than a request can take effect after it was sent, shorter than it takes people to repeat themselves."""
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
 def when(text: Any) -> datetime | None:
@@ -276,7 +276,7 @@ def publication(incident: Mapping[str, Any], fields: Fields, mark: Mark, notify:
 
 
 def _identifier(value: Any, what: str) -> str:
-    if not isinstance(value, str) or not _ID.match(value):
+    if not isinstance(value, str) or not ID.match(value):
         raise Unusable(f"{what} is missing or no identifier")
     return value
 

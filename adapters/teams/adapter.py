@@ -88,6 +88,9 @@ class GraphRoute(Incoming):
             return Observation(ref=ref, state="absent")
         return self._remember(wire.observed(message, self.settings.account, *talk))
 
+    def no_id(self, id: str) -> str | None:
+        return None if wire.has_id({"id": id}) else f"{id[:40]!r} is no id of a message in Teams: that is a number"
+
     def glance(self, ref: Ref) -> Observation:
         """The root message alone, without its thread."""
         message = self.channel.message(ref)
@@ -130,7 +133,7 @@ class GraphRoute(Incoming):
     def _posted(self, payload: Mapping[str, Json], root: str | None) -> dict[str, Json]:
         """Raises OutcomeUnknown when Graph took the message but does not say which it is: it is found by its mark."""
         message = self.channel.post(payload, root)
-        if not str(message.get("id") or "").isdigit():
+        if not wire.has_id(message):
             raise OutcomeUnknown("Graph took the message and gave no id")
         return message
 

@@ -35,7 +35,7 @@ class Page:
 
 
 def _objects(value: Json) -> list[dict[str, Json]]:
-    return [m for m in understood(value, list) if str(m.get("id") or "").isdigit()]
+    return [m for m in understood(value, list) if wire.has_id(m)]
 
 
 class Channel:

@@ -67,7 +67,7 @@ class Poll:
 
     @staticmethod
     def _replies(message: Mapping[str, Json]) -> list[dict[str, Json]]:
-        return [r for r in message.get("replies") or () if isinstance(r, dict) and str(r.get("id") or "").isdigit()]
+        return [r for r in message.get("replies") or () if isinstance(r, dict) and wire.has_id(r)]
 
     def _chain(self, message: Mapping[str, Json], seen: datetime | None, first: bool) -> Iterator[Changed]:
         """Our cards only: nothing else in a channel is ever kept in step. A deleted one has lost its card."""

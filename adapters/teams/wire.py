@@ -145,9 +145,15 @@ def _type(message: Mapping[str, Any]) -> str:
     return "command" if calls else "incident"
 
 
+def has_id(message: Mapping[str, Any]) -> bool:
+    """Whether Graph has said which message this is: its ids are moments, in digits."""
+    id = str(message.get("id") or "")
+    return id.isascii() and id.isdecimal()
+
+
 def in_order(replies: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """What people and apps have said, oldest first; without the system's own messages."""
-    said = [r for r in replies if str(r.get("id") or "").isdigit() and r.get("messageType", "message") == "message"]
+    said = [r for r in replies if has_id(r) and r.get("messageType", "message") == "message"]
     return sorted(said, key=lambda r: int(r["id"]))
 
 

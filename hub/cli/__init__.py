@@ -6,13 +6,16 @@ runs.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
 from hub import __version__
-from hub.cli.base import Command, Group
+from hub.cli.base import FAILED, Command, Group, say
 
 COMMANDS = {
     "up": "hub.cli.running",
@@ -61,4 +64,15 @@ def cli() -> None:
 
 def main() -> None:
     """The console script `lockstep`."""
-    sys.exit(cli(prog_name="lockstep"))
+    try:
+        sys.exit(cli(prog_name="lockstep"))
+    except OSError as e:
+        _end_without_output(e)
+
+
+def _end_without_output(error: OSError) -> NoReturn:
+    """A full disk behind `>`, for one. What is left in the buffer would fail once more at Python's own end."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    say(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), err=True)
+    sys.exit(FAILED)

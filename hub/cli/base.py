@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -40,7 +41,7 @@ class Ended(click.ClickException):
         return self.code
 
     def show(self, file: Any = None) -> None:
-        click.echo(self.message, err=True)
+        say(self.message, err=True)
 
 
 class Command(click.Command):
@@ -50,12 +51,26 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self.example = example
 
+    def invoke(self, ctx: click.Context) -> Any:
+        for param in self.get_params(ctx):
+            for word in _words_of(ctx.params.get(str(param.name))):
+                if any("\ud800" <= c <= "\udfff" for c in word):  # how Python shows a byte that is no UTF-8
+                    raise Ended(MISUSED, f"{param.get_error_hint(ctx)}: {word!a} is not UTF-8")
+        return super().invoke(ctx)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Example"):
             for line in self.example.splitlines():
                 formatter.write(f"{'':>{formatter.current_indent}}{line.strip()}\n")
         with formatter.section("Exit codes"):
             formatter.write_text(EXIT_CODES)
+
+
+def _words_of(value: Any) -> Iterator[str]:
+    """The texts in the value of a parameter, which may be given several times."""
+    for word in value if isinstance(value, tuple) else (value,):
+        if isinstance(word, str):
+            yield word
 
 
 class Group(click.Group):
@@ -127,6 +142,32 @@ def _words(error: Exception) -> str:
     return str(error.args[0]) if error.args else type(error).__name__
 
 
+UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's categories of what a terminal obeys, or hides, instead of showing it."""
+
+JOINERS = "\u200c\u200d"
+"""Hidden too, but parts of words (Persian) and of pictures."""
+
+
+def visible(text: str) -> str:
+    """Text from outside, as it may reach a terminal: what would move the cursor, ring the bell, or turn or hide the words
+    beside it is written out, as in `\\x1b` and `\\u202e`."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        ascii(c)[1:-1] if unicodedata.category(c) in UNSEEN and c not in JOINERS else c for c in text
+    )  # fmt: skip
+
+
+CELL = 120
+"""Characters of a text in a table."""
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Prints lines for a person."""
+    click.echo("\n".join(visible(line) for line in text.split("\n")), err=err)
+
+
 def answer(data: Any, as_json: bool, show: Callable[[Any], None] | None = None) -> None:
     """Prints the answer: as JSON, or by `show` (default: `record`)."""
     if as_json:
@@ -138,36 +179,36 @@ def answer(data: Any, as_json: bool, show: Callable[[Any], None] | None = None) 
 def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], empty: str = "nothing") -> None:
     """Prints rows under titles. columns: key → title; `a.b` looks inside."""
     if not rows:
-        click.echo(empty)
+        say(empty)
         return
     lines = [[_cell(_inside(row, key)) for key in columns] for row in rows]
     widths = [max(len(t), *(len(line[n]) for line in lines)) for n, t in enumerate(columns.values())]
     for line in (list(columns.values()), *lines):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def more(answered: Mapping[str, Any]) -> None:
     """Says how to get what did not fit."""
     if answered.get("next"):
-        click.echo(f"(more: --before {answered['next']})")
+        say(f"(more: --before {answered['next']})")
 
 
 def record(data: Any, indent: int = 0) -> None:
     """Prints one thing, field by field."""
     if not isinstance(data, Mapping):
-        click.echo(" " * indent + _cell(data))
+        say(" " * indent + _text(data))
         return
-    width = max((len(str(k)) for k in data), default=0)
+    width = max((len(_cell(k)) for k in data), default=0)
     for key, value in data.items():
         if isinstance(value, Mapping) and value:
-            click.echo(f"{' ' * indent}{key}")
+            say(f"{' ' * indent}{_cell(key)}")
             record(value, indent + 2)
         elif isinstance(value, list) and any(isinstance(v, Mapping) for v in value):
-            click.echo(f"{' ' * indent}{key}")
+            say(f"{' ' * indent}{_cell(key)}")
             for one in value:
-                click.echo(f"{' ' * (indent + 2)}- " + ", ".join(f"{k}: {_cell(v)}" for k, v in one.items() if v not in (None, "", [], {})))  # fmt: skip
+                say(f"{' ' * (indent + 2)}- " + ", ".join(f"{k}: {_text(v)}" for k, v in one.items() if v not in (None, "", [], {})))  # fmt: skip
         else:
-            click.echo(f"{' ' * indent}{str(key).ljust(width)}  {_cell(value)}")
+            say(f"{' ' * indent}{_cell(key).ljust(width)}  {_text(value)}")
 
 
 def _inside(row: Mapping[str, Any], key: str) -> Any:
@@ -178,12 +219,18 @@ def _inside(row: Mapping[str, Any], key: str) -> Any:
 
 
 def _cell(value: Any) -> str:
+    """As it stands in a table: the beginning of a long text."""
+    return _text(value, CELL)
+
+
+def _text(value: Any, most: int | None = None) -> str:
+    """On one line. most: characters of each text; None: whole, for somebody who decides by it."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(_cell(v) for v in value)
+        return ", ".join(_text(v, most) for v in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{k}={_cell(v)}" for k, v in value.items())
-    return " ".join(str(value).split())[:120]
+        return ", ".join(f"{k}={_text(v, most)}" for k, v in value.items())
+    return visible(" ".join(str(value).split())[:most])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hub.cli.base import FAILED, Command, Ended, Group, acting, answer, as_json, asked, table
+from hub.cli.base import FAILED, Command, Ended, Group, acting, answer, as_json, asked, say, table
 
 COLUMNS = {
     "name": "connection", "vendor": "vendor", "state": "state", "well": "well", "reason": "why not",
@@ -81,7 +81,7 @@ def subscribe(name: str) -> None:
             duties.run(hub, "subscribe", name)
         except VendorError as e:
             raise Ended(FAILED, f"{name}: {e.words}") from None
-    click.echo(f"{name}: looked after; `lockstep doctor` shows what the vendor says")
+    say(f"{name}: looked after; `lockstep doctor` shows what the vendor says")
 
 
 @click.command(cls=Command, example="lockstep pause")
@@ -105,4 +105,4 @@ def _pause(paused: bool, actor: str, as_json: bool) -> None:
 
     with asked() as hub:
         now = desk.set_pause(hub, paused, actor=actor)
-    answer(now, as_json, lambda d: click.echo("paused: nothing is written" if d["paused"] else "running"))
+    answer(now, as_json, lambda d: say("paused: nothing is written" if d["paused"] else "running"))

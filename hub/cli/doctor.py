@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hub.cli.base import FAILED, Command, as_json
+from hub.cli.base import FAILED, Command, as_json, visible
 
 if TYPE_CHECKING:
     from hub.settings import Settings
@@ -49,9 +49,9 @@ def doctor(parts: tuple[str, ...], as_json: bool) -> None:
     else:
         for line in lines:
             colour = {"ok": "green", "warn": "yellow"}.get(line.level, "red")
-            click.echo(f"{click.style(f'{line.level:5}', fg=colour)}  {line.part}: {line.what}")
+            click.echo(f"{click.style(f'{line.level:5}', fg=colour)}  {visible(f'{line.part}: {line.what}')}")
             if line.remedy:
-                click.echo(f"       → {line.remedy}")
+                click.echo(f"       → {visible(line.remedy)}")
     raise SystemExit(FAILED if wrong else 0)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hub.cli.base import MISUSED, Ended, Group, acting, answer, as_json, asked, before, limit, more, record, table
+from hub.cli.base import MISUSED, Ended, Group, acting, answer, as_json, asked, before, limit, more, record, say, table
 
 COLUMNS = {"number": "incident", "status": "status", "severity": "severity", "title": "title", "updated_at": "changed"}
 
@@ -129,7 +129,7 @@ def comment(ref: str, text: str, actor: str, as_json: bool) -> None:
 @incident.command(example='lockstep incident update INC-12 "A fix is being rolled out."')
 @click.argument("ref")
 @click.argument("text")
-@click.option("--audience", default="public", show_default=True)
+@click.option("--audience", default="public", show_default=True, help="public, or internal: never shown to customers.")
 @acting
 @as_json
 def update(ref: str, text: str, audience: str, actor: str, as_json: bool) -> None:
@@ -185,9 +185,7 @@ def journal(ref: str, as_json: bool) -> None:
 
 def _journal(found: dict[str, Any]) -> None:
     for line in found["items"]:
-        click.echo(
-            f"{line.get('seq', '')!s:>4}  {line.get('at', '')}  {line.get('kind', '')}  {line.get('source') or ''}"
-        )
+        say(f"{line.get('seq', '')!s:>4}  {line.get('at', '')}  {line.get('kind', '')}  {line.get('source') or ''}")
         if line.get("data"):
             record(line["data"], indent=6)
-    click.echo("the chain is unbroken" if found["verified"] else "THE CHAIN IS BROKEN")
+    say("the chain is unbroken" if found["verified"] else "THE CHAIN IS BROKEN")

@@ -21,7 +21,7 @@ def link() -> None:
 
 @link.command("list", example="lockstep link list --state held")
 @click.argument("ref", required=False)
-@click.option("--state", help="pending, live, held, frozen, unreachable, gone or unlinked.")
+@click.option("--state", type=click.Choice(["pending", "live", "held", "frozen", "unreachable", "gone", "unlinked"]))
 @limit
 @before
 @as_json
@@ -87,7 +87,7 @@ def unlink(link_id: str, actor: str, as_json: bool) -> None:
     answer(ended, as_json)
 
 
-@link.command(example="lockstep link relink INC-12 jira-payments primary PAY-77")
+@link.command(example="lockstep link relink INC-12 jira-payments primary 10077")
 @click.argument("ref")
 @click.argument("connection")
 @click.argument("slot")
@@ -95,7 +95,7 @@ def unlink(link_id: str, actor: str, as_json: bool) -> None:
 @acting
 @as_json
 def relink(ref: str, connection: str, slot: str, remote_id: str, actor: str, as_json: bool) -> None:
-    """Ties an object that exists there (REMOTE_ID) to an incident."""
+    """Ties an object that exists there to an incident. REMOTE_ID: as the vendor's API names it (in Jira no key: the number)."""
     from hub.sync import desk
 
     with asked() as hub:

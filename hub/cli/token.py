@@ -26,7 +26,7 @@ def token() -> None:
 @token.command(example="lockstep token create dashboard --scope read --days 90")
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, default=("read",), show_default=True, help="read, write or admin; each includes those before it.")  # fmt: skip
-@click.option("--days", type=click.IntRange(1), default=90, show_default=True)
+@click.option("--days", type=click.IntRange(1, 36_500), default=90, show_default=True)
 @click.option("--forever", is_flag=True, help="Valid until it is revoked.")
 @as_json
 def create(name: str, scopes: tuple[str, ...], days: int, forever: bool, as_json: bool) -> None:

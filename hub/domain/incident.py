@@ -29,24 +29,29 @@ SEVERITIES = ("SEV1", "SEV2", "SEV3", "SEV4", "SEV5")
 IMPACTS = ("operational", "degraded", "partial_outage", "major_outage", "maintenance")
 """How a service looks to its customers."""
 
+PUBLIC = "public"
+AUDIENCES = (PUBLIC, "internal")
+"""Whom an update is written for. Customers read what is public; nothing else may reach them."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
     """many: "" scalar, "set", "map". public: customers read it; never derived from an internal field. words: the closed
-    vocabulary, if it has one. limit: characters."""
+    vocabulary, if it has one. limit: characters. needed: never blank."""
 
     many: str = ""
     public: bool = False
     words: tuple[str, ...] = ()
     default: Json = None
     limit: int = 32_000
+    needed: bool = False
 
 
 FIELDS: Mapping[str, Mapping[str, FieldSpec]] = {
     INCIDENT: {
         "status": FieldSpec(words=STATUSES, default="triggered"),
         "severity": FieldSpec(words=SEVERITIES, default="SEV3"),
-        "title": FieldSpec(default="", limit=1_000),
+        "title": FieldSpec(default="", limit=1_000, needed=True),
         "description": FieldSpec(default=""),
         "services": FieldSpec(many="set", default=[]),
         "tags": FieldSpec(many="set", default=[]),

@@ -61,6 +61,12 @@ def get(tx: Tx, incident_id: str) -> Incident | None:
     return one(tx, Incident, GET, id=incident_id)
 
 
+def number_in(words: str) -> int | None:
+    """ "INC-12", "inc-12" or "12" → 12; None if it is none. (To Python "²" is a digit, and "①" another.)"""
+    digits = words.upper().removeprefix("INC-").strip()
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else None
+
+
 def by_number(tx: Tx, number: int) -> Incident | None:
     row = tx.execute(select(incidents).where(incidents.c.number == number)).first()
     return read(Incident, row) if row is not None else None

@@ -24,6 +24,9 @@ SCOPES = ("read", "write", "admin")
 
 LIFETIME = timedelta(days=90)
 
+LONGEST_DAYS = 36_500
+"""What should live longer than that lives for ever (`lifetime=None`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -59,6 +62,8 @@ def create(
         raise ValueError("a token needs a name of 1 to 80 printable characters")
     if lifetime is not None and lifetime <= timedelta(0):
         raise ValueError("a token's lifetime must be positive")
+    if lifetime is not None and lifetime > timedelta(days=LONGEST_DAYS):
+        raise ValueError(f"a token's lifetime ends after at most {LONGEST_DAYS} days")
     id, token, now = ids.new(), PREFIX + ids.token(32), clock.now()
     row = {
         "id": id,

@@ -135,9 +135,9 @@ class OwnRows:
         with self.hub.store.reading() as tx:
             link = link_rows.by_ref(tx, self.connection, ref) if ref else None
             incident = incident_rows.get(tx, link.incident_id) if link else None
-            digits = hint.upper().removeprefix("INC-").strip()
-            if incident is None and digits.isdigit() and len(digits) < 10:
-                incident = incident_rows.by_number(tx, int(digits))
+            number = incident_rows.number_in(hint)
+            if incident is None and number is not None:
+                incident = incident_rows.by_number(tx, number)
             if incident is None:
                 return None
             links = incident_rows.links_of(tx, incident.id).values()

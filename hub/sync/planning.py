@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hub.domain.incident import CLOSED, Provenance
+from hub.domain.capability import Capabilities
+from hub.domain.incident import CLOSED, PUBLIC, Provenance
 from hub.domain.plan import Planned, Shown, birth, plan
 from hub.domain.policy import POLICY, content_hash, wanted_links
 from hub.domain.values import COMMENT, INCIDENT, Fields, Json
@@ -82,7 +83,8 @@ def _draft_public_words(case: Case) -> None:
 
 
 def _copies(case: Case) -> None:
-    """A link for each comment and update in each system that shows the incident and can show them."""
+    """A link for each comment and update in each system that shows the incident, can show them, and is read by those for whom
+    they were written."""
     if not case.hub.config.policy.comments:
         return
     homes = [
@@ -99,7 +101,10 @@ def _copies(case: Case) -> None:
                 continue
             if case.connections[home.connection].state != "enabled":
                 continue
-            kinds = case.hub.capabilities(home.connection).kinds
+            there = case.hub.capabilities(home.connection)
+            if not _meant_for(item, there):
+                continue
+            kinds = there.kinds
             kind = next((k for k in (item.kind, COMMENT) if k in kinds and kinds[k].create is not None), None)
             if kind is not None:
                 case.new_link(home.connection, kind, item.id, item_id=item.id, parent_id=home.id)
@@ -111,6 +116,11 @@ def _may_be_copied(item: Item) -> bool:
     if isinstance(item, Comment):
         return not item.restricted
     return isinstance(item, UpdateItem) and item.state == "approved"
+
+
+def _meant_for(item: Item, there: Capabilities) -> bool:
+    """Customers read an update that was written for them, and nothing else. What is public may stand in our own tools too."""
+    return not there.public or (isinstance(item, UpdateItem) and item.audience == PUBLIC)
 
 
 # --- one link -------------------------------------------------------------------------------------------------------

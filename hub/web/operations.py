@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from hub.store.unit import Collision
 from hub.sync import desk
 from hub.sync.hub import Hub
-from hub.web import bodies
+from hub.web import bodies, wording
 from hub.web.access import Access
 from hub.web.problems import Problem, unavailable
 
@@ -168,14 +168,5 @@ def _checked(model: type[BaseModel], value: Any, where: str) -> BaseModel:
     try:
         return model.model_validate(value)
     except ValidationError as e:
-        first = e.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join([where, *(ascii(str(part)[:60])[1:-1] for part in first["loc"] if part != "[key]")])
-        raise Problem(422, _words(first["type"], first["msg"]), place) from None
-
-
-def _words(kind: str, words: str) -> str:
-    if kind == "extra_forbidden":
-        return "there is no such field here"
-    if kind == "missing":
-        return "is missing"
-    return words.removeprefix("Value error, ")
+        first = e.errors(include_url=False, include_input=False)[0]
+        raise Problem(422, wording.words(first), wording.place(where, first)) from None

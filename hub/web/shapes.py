@@ -7,20 +7,37 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from hub.domain.incident import CLOSED, FIELDS, FieldSpec
+from hub.domain.incident import AUDIENCES, CLOSED, FIELDS, PUBLIC, FieldSpec
 from hub.domain.values import INCIDENT
 from hub.sync.desk.checks import COMMENT_LIMIT
 
-Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+TEXT = r"^[^\x00]*$"
+WORDS = r"^[^\x00]*[^\s\x00][^\x00]*$"
+REF = r"^([Ii][Nn][Cc]-)?[0-9]{1,9}$|^[0-9a-v]{26}$"
+SETTLEMENT = REF + "|^new$|^ignore$"
+HASH = r"^[0-9a-f]{64}$"
+BEFORE = "^[0-9A-Za-z]+$"
+
+PATTERNS: dict[str, str] = {
+    TEXT: "contains a NUL character",
+    WORDS: "must not be blank",
+    REF: "names no incident: write its number (12, INC-12) or its id",
+    SETTLEMENT: "must be an incident (its number, INC-12, or its id), new or ignore",
+    HASH: "is no hash: 64 of the characters 0-9 and a-f, as `content_hash` was shown",
+    BEFORE: "must be the `next` of the page before",
+}
+"""Pattern → what is said of a text that does not fit it."""
+
+Text = Annotated[str, Field(pattern=TEXT)]
 """Any text without NUL, which no database keeps."""
 
-Words = Annotated[str, Field(pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
+Words = Annotated[str, Field(pattern=WORDS)]
 """A text that says something."""
 
-Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, Field(min_length=1, max_length=80, pattern=TEXT)]
 Word = Annotated[Words, Field(max_length=200)]
-Ref = Annotated[str, Field(pattern=r"^([Ii][Nn][Cc]-)?[0-9]{1,9}$|^[0-9a-v]{26}$")]
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Ref = Annotated[str, Field(pattern=REF)]
+Hash = Annotated[str, Field(pattern=HASH)]
 
 MANY = 200
 """Words in a set, or in a map."""
@@ -40,11 +57,12 @@ def _kind(spec: FieldSpec) -> Any:
         return Annotated[dict[Word, word], Field(max_length=MANY)]
     if spec.default is None:
         return Annotated[Words, Field(max_length=spec.limit)] | None
-    return word if spec.words else Annotated[Text, Field(max_length=spec.limit)]
+    return word if spec.words else Annotated[Words if spec.needed else Text, Field(max_length=spec.limit)]
 
 
 _FIELDS: dict[str, Any] = {name: (_kind(spec), Field(default=None)) for name, spec in FIELDS[INCIDENT].items()}
 _OPEN: Any = Literal[tuple(word for word in FIELDS[INCIDENT]["status"].words if word not in CLOSED)]
+_AUDIENCE: Any = Literal[AUDIENCES]
 
 IncidentFields: Any = create_model(
     "IncidentFields",
@@ -86,10 +104,10 @@ class WriteComment(Strict):
 
 
 class DraftUpdate(Strict):
-    """audience: whom the text is written for."""
+    """audience: whom the text is written for. Only what is `public` reaches customers; the rest stays in internal tools."""
 
     text: Annotated[Words, Field(max_length=COMMENT_LIMIT)]
-    audience: Name = "public"
+    audience: _AUDIENCE = PUBLIC
 
 
 class Approve(Strict):
@@ -116,7 +134,7 @@ class Review(Strict):
 class Settle(Strict):
     """incident: what the object that a person made at a vendor belongs to; "new" opens one, "ignore" leaves it alone."""
 
-    incident: Ref | Literal["new", "ignore"]
+    incident: Annotated[str, Field(pattern=SETTLEMENT)]
 
 
 class SetConnection(Strict):
@@ -131,7 +149,7 @@ class SetPause(Strict):
     paused: bool
 
 
-Before = Annotated[str, Field(min_length=1, max_length=40, pattern="^[0-9A-Za-z]+$")]
+Before = Annotated[str, Field(min_length=1, max_length=40, pattern=BEFORE)]
 
 
 class Paging(Strict):

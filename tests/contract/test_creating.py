@@ -8,8 +8,9 @@ import pytest
 
 from hub.domain.capability import CreateSafety
 from hub.domain.errors import OutcomeUnknown
-from hub.domain.values import Desired, Mark, Observation, Written
-from tests.contract.cases import WORLDS, each_kind, findable
+from hub.domain.values import INCIDENT, Desired, Mark, Observation, Written
+from hub.ports import KnowsIds
+from tests.contract.cases import WORLDS, each_kind, each_world, findable
 from tests.contract.line import Line, late, later, lost
 from tests.contract.steps import differing, fresh_mark, look, make, post, wait, words
 from tests.contract.world import World
@@ -38,6 +39,16 @@ def _creating_exchange(world: World, kind: str) -> int:
 def _found(world: World, mark: Mark) -> list[Observation]:
     wait(world)
     return [o for o in world.adapter.find(mark) if o.state == "present"]
+
+
+@each_world(lambda c: c.kinds[INCIDENT].reads)
+def test_a_path_is_no_id_and_what_was_created_has_one(world: World) -> None:
+    """A person who mistypes an id is told; nobody is told so of an id that there is."""
+    assert isinstance(world.adapter, KnowsIds)
+    ref, _, _ = make(world, INCIDENT)
+    assert world.adapter.no_id(ref.id) is None
+    for wrong in ("../../secret", "", " ", "1/2", "1?x", f"{ref.id}\n", "\N{SUPERSCRIPT ONE}"):
+        assert "is no id of" in (world.adapter.no_id(wrong) or "")
 
 
 @each_kind(lambda name, kind: findable(kind))

@@ -138,6 +138,31 @@ def test_changed_public_words_wait_for_an_approval_of_exactly_that_text(four: Qu
     assert seen(four, "statuspage").fields["public_title"] == "Card payments fail"
 
 
+@pytest.mark.parametrize("where", ["pagerduty", "jira", "teams", "statuspage"])
+def test_what_can_be_no_id_there_is_refused_before_anything_is_kept(four: Quartet, where: str) -> None:
+    """A slip of the pen is told in the adapter's words: no link is made, no vendor is called, no letter dies of it."""
+    before, kept = writes(four), desk.list_links(four.hub)
+    with pytest.raises(desk.Invalid, match=r"remote_id: '\.\./\.\./secret' is no id of an? "):
+        desk.relink(four.hub, incident(four)["number"], where, "other", "../../secret", actor="ada")
+    four.settle(60)
+    assert (writes(four), desk.list_links(four.hub), desk.list_dead(four.hub)["items"]) == (before, kept, [])
+
+
+@pytest.mark.parametrize(("audience", "customers"), [("public", 1), ("internal", 0)])
+def test_customers_read_an_update_that_was_written_for_them_and_no_other(
+    four: Quartet, audience: str, customers: int
+) -> None:
+    """An approved update stands in our own tools; on the public page only if its audience is the public."""
+    words = "The vault's key was in the log"
+    draft = desk.draft_update(four.hub, incident(four)["number"], words, audience=audience, actor="ada")
+    desk.approve_update(four.hub, draft["id"], draft["content_hash"], actor="cleo")
+    four.settle(60)
+    page = four.statuspage.sandbox.incidents[remote(four)["statuspage"]]
+    assert str(page).count(words) == customers
+    assert words in str(texts(four, "jira"))
+    assert words in str(texts(four, "teams"))
+
+
 def test_without_a_change_nothing_is_written_and_nobody_is_called_but_by_the_poll(four: Quartet) -> None:
     """A quiet hour costs no row but the cursors', no journal line, and no vendor call but the polls."""
     four.settle(120)

@@ -141,6 +141,22 @@ def test_lists_are_tables_for_people_and_json_for_programs(run: Any) -> None:
     assert "observe" in run("connections list").stdout
 
 
+HOSTILE = "x\x1b[31m\x07\x9b\u202eevil\u200b \u6f22\u5b57"
+
+
+def test_what_a_terminal_would_obey_is_shown_to_people_and_exact_for_programs(run: Any) -> None:
+    """No title from outside rings the bell, moves the cursor or turns the words around it; JSON has every character."""
+    told(run("incident open --json --as ada --title", HOSTILE))
+    told(run("incident set INC-1 --json", f"roles={HOSTILE}:{HOSTILE}"))
+    told(run("incident comment INC-1 --json", HOSTILE))
+    for line in ("incident list", "incident show 1", "incident journal 1"):
+        shown = run(line).stdout
+        assert r"x\x1b[31m\x07\x9b\u202eevil\u200b" in shown
+        assert "\u6f22\u5b57" in shown
+        assert not set("\x1b\x07\x9b\u202e\u200b") & set(shown), line
+    assert told(run("incident show 1 --json"))["fields"]["title"] == HOSTILE
+
+
 def test_a_connection_is_switched(run: Any) -> None:
     for word, state in (("enable", "enabled"), ("disable", "disabled"), ("observe", "observe")):
         assert told(run(f"connections {word} jira-payments --json"))["state"] == state
@@ -171,24 +187,63 @@ ENDS = {
     "token create x --scope root": 2,
     "incident set 1 status=nonsense": 2,
     "incident set 1 nothing": 2,
+    "incident set 1 title=": 2,
+    "incident show \N{SUPERSCRIPT ONE}": 3,
+    "incident comment \N{SUPERSCRIPT ONE} x": 3,
+    "incident merge \N{SUPERSCRIPT ONE} 1": 3,
+    "incident update 1 x --audience pubic": 2,
+    "link list \N{SUPERSCRIPT ONE}": 3,
+    "link list --state bogus": 2,
+    "strangers settle x \N{SUPERSCRIPT ONE}": 3,
+    "token create x --days 9999999": 2,
+    "token create x --days 999999999999": 2,
+    "incident show \udcff": 2,
+    "incident open --title x --as \udcff": 2,
+    "incident set 1 title=\udcff": 2,
+    "link show \udcff": 2,
+    "inbox show \udcff": 2,
+    "dead discard \udcff": 2,
+    "strangers settle \udcff new": 2,
+    "token revoke \udcff": 2,
+    "connections enable \udcff": 2,
     "incident list --nonsense": 2,
     "connections subscribe jira-payments": 1,
 }
 
 
-@pytest.mark.parametrize(("line", "code"), ENDS.items(), ids=ENDS)
+@pytest.mark.parametrize(("line", "code"), ENDS.items(), ids=map(ascii, ENDS))
 def test_the_exit_code_says_how_it_ended_and_stderr_says_why(run: Any, line: str, code: int) -> None:
     told(run("incident open --json --title", "x"))
     result = run(line)
     assert result.exit_code == code, result.output
     assert result.stderr
+    assert isinstance(result.exception, SystemExit)
     assert not result.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize("line", ["config example", "--help"])
+def test_an_answer_that_cannot_be_written_is_a_failure_in_one_sentence(line: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "hub.cli", *line.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "No space left on device\n")
 
 
 def test_what_has_changed_meanwhile_is_a_conflict(run: Any) -> None:
     told(run("incident open --json --title", "x"))
     (link,) = told(run("link list --json"))["items"]
     assert run(f"link approve {link['id']} --hash 0").exit_code == 4
+
+
+def test_a_text_that_somebody_decides_by_is_shown_whole(run: Any) -> None:
+    told(run("incident open --json --title x --description", "word " * 50 + "end"))
+    assert "word end" in run("incident show 1").output
 
 
 def test_a_configuration_that_is_wrong_ends_with_2_and_every_problem(here: Path) -> None:

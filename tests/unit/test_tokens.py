@@ -92,6 +92,7 @@ def test_what_is_no_token_of_ours_is_nobody(store: Store, clock: ManualClock, to
         ("a\x00b", ["read"], None, "printable"),
         ("x" * 81, ["read"], None, "1 to 80"),
         ("x", ["read"], timedelta(0), "positive"),
+        ("x", ["read"], timedelta(days=9_999_999), "at most 36500 days"),
     ],
 )
 def test_a_senseless_token_is_refused_in_words(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hub.sync import desk
 from hub.web.api import OPERATIONS
 from hub.web.app import create_app
 from hub.web.operations import MAX_BODY, Operation
+from hub.web.shapes import PATTERNS
 from tests.unit.web_contract import Checked
 from tests.unit.web_hub import bearer, make_hub
 
@@ -186,6 +188,45 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], place: str, monkeypatch:
     assert answer.json is not None
     assert answer.json["field"] == place
     assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "words"),
+    [
+        ("/incidents", [], "must be an object"),
+        ("/incidents", {"fields": 7}, "must be an object"),
+        ("/incidents", {"fields": {"title": " "}}, "must not be blank"),
+        ("/incidents", {"fields": {"title": 7}}, "must be a text"),
+        ("/incidents", {"fields": {"title": "x" * 1_001}}, "is too long: at most 1000 characters"),
+        ("/incidents", {"fields": {"title": "x", "status": "resolved"}}, "use one of: triggered, acknowledged, identified, monitoring"),
+        ("/incidents", {"fields": {"title": "x", "tags": "x"}}, "must be a list"),
+        ("/incidents/1/merge", {"into": "two"}, "names no incident: write its number (12, INC-12) or its id"),
+        ("/incidents/1/updates", {"text": "x", "audience": "pubic"}, "use one of: public, internal"),
+        ("/strangers/" + "0" * 26 + "/settlement", {"incident": "two"}, "must be an incident (its number, INC-12, or its id), new or ignore"),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_in_words_for_people(path: str, sent: Any, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong is said without a regular expression and without the name of a class, and nothing is done."""
+    calls, hub = everything({}, monkeypatch), make_hub()
+    answer = Checked(hub)("POST", path, headers=bearer(hub), json=sent)
+    assert answer.json is not None
+    assert (answer.status_code, answer.json["detail"]) == (422, words)
+    assert calls == []
+
+
+def patterns(schema: Any) -> Iterator[str]:
+    """Every pattern in a schema."""
+    for key, value in schema.items() if isinstance(schema, dict) else enumerate(schema):
+        if key == "pattern" and isinstance(value, str):
+            yield value
+        elif isinstance(value, (dict, list)):
+            yield from patterns(value)
+
+
+@every_operation
+def test_whatever_pattern_a_text_does_not_fit_there_are_words_for_it(operation: Operation) -> None:
+    models = [model.model_json_schema() for model in (operation.body, operation.query) if model]
+    assert set(patterns(models)) <= set(PATTERNS)
 
 
 def test_only_the_fields_that_were_sent_are_changed(monkeypatch: pytest.MonkeyPatch) -> None:

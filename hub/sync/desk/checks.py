@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hub.domain.incident import FIELDS, FieldSpec
@@ -18,27 +19,42 @@ COMMENT_LIMIT = 30_000
 
 def incident(tx: Tx, ref: str) -> Incident:
     """By id, by "INC-12" or by "12". Raises NotFound."""
-    digits = str(ref).upper().removeprefix("INC-")
-    found = None
-    if digits.isdigit() and len(digits) < 10:
-        found = incident_rows.by_number(tx, int(digits))
-    if found is None and "\x00" not in str(ref):
+    number = incident_rows.number_in(str(ref))
+    found = incident_rows.by_number(tx, number) if number is not None else None
+    if found is None and storable(str(ref)):
         found = incident_rows.get(tx, str(ref)[:40])
     if found is None:
         raise NotFound(f"there is no incident {ref!r}")
     return found
 
 
+def storable(words: str) -> bool:
+    """Whether a database can keep this, or be asked for it: without NUL bytes and lone surrogates."""
+    return "\x00" not in words and not any("\ud800" <= c <= "\udfff" for c in words)
+
+
 def text(field: str, value: Json, limit: int, *, empty: bool = False) -> str:
     """A text within its limit, without NUL bytes or lone surrogates. Raises Invalid."""
     if not isinstance(value, str):
         raise Invalid(field, f"must be a text, not {type(value).__name__}")
-    if "\x00" in value or any("\ud800" <= c <= "\udfff" for c in value):
+    if not storable(value):
         raise Invalid(field, "contains characters that cannot be stored (NUL or half a character)")
     if len(value) > limit:
         raise Invalid(field, f"is {len(value)} characters long; the limit is {limit}")
-    if not empty and not value.strip():
+    if not empty and not _says_something(value):
         raise Invalid(field, "must not be empty")
+    return value
+
+
+def _says_something(words: str) -> bool:
+    """Whether there is anything to see: a zero-width space alone is as blank as a space."""
+    return any(not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf") for c in words)
+
+
+def one_of(field: str, value: Json, known: Sequence[str]) -> str:
+    """One of the known words. Raises Invalid, which lists them."""
+    if not isinstance(value, str) or value not in known:
+        raise Invalid(field, f"{value!r} is not one of {', '.join(known)}")
     return value
 
 
@@ -78,10 +94,8 @@ def _element(name: str, value: Json) -> str:
 
 
 def _word(name: str, value: Json, spec: FieldSpec) -> str:
-    word = text(name, value, spec.limit, empty=spec.default == "")
-    if spec.words and word not in spec.words:
-        raise Invalid(name, f"{word!r} is not one of {', '.join(spec.words)}")
-    return word
+    word = text(name, value, spec.limit, empty=spec.default == "" and not spec.needed)
+    return one_of(name, word, spec.words) if spec.words else word
 
 
 def cursor(value: str | None) -> str | None:

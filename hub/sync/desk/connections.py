@@ -6,7 +6,7 @@ from hub.domain.values import Json
 from hub.store import connections as connection_rows
 from hub.store.records import save
 from hub.sync import health
-from hub.sync.desk import shapes
+from hub.sync.desk import checks, shapes
 from hub.sync.desk.errors import Invalid, NotFound
 from hub.sync.hub import Hub
 
@@ -47,7 +47,7 @@ def set_connection(hub: Hub, name: str, state: str, *, actor: str) -> dict[str, 
         raise Invalid("state", f"must be one of {', '.join(STATES)}")
     now = hub.clock.now()
     with hub.store.unit() as tx:
-        row = connection_rows.get(tx, name)
+        row = connection_rows.get(tx, name) if checks.storable(name) else None
         if row is None:
             raise NotFound(f"there is no connection {name!r}")
         row.state = state

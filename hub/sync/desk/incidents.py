@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from hub.domain.incident import AUDIENCES, PUBLIC
 from hub.domain.policy import content_hash
 from hub.domain.values import COMMENT, Json
 from hub.store import incidents as incident_rows
@@ -73,7 +74,7 @@ def show_journal(hub: Hub, ref: str) -> dict[str, Json]:
 def open_incident(hub: Hub, fields: Mapping[str, Any], *, actor: str, dedup_key: str | None = None) -> dict[str, Json]:
     """A new incident. With a dedup key that an open incident has: that one, unchanged."""
     given = checks.fields(fields)
-    if not str(given.get("title") or "").strip():
+    if "title" not in given:
         raise Invalid("title", "must not be empty")
     if given.get("status") in ("resolved", "cancelled"):
         raise Invalid("status", "an incident cannot begin at its end")
@@ -124,7 +125,7 @@ def edit_comment(hub: Hub, comment_id: str, text: str | None, *, actor: str) -> 
     """A new text, or None to delete it everywhere."""
     words = None if text is None else checks.text("text", text, checks.COMMENT_LIMIT)
     with hub.store.reading() as tx:
-        item = incident_rows.item(tx, comment_id)
+        item = incident_rows.item(tx, comment_id) if checks.storable(comment_id) else None
     if item is None or item.kind != COMMENT:
         raise NotFound(f"there is no comment {comment_id!r}")
     with opened(hub, item.incident_id) as case:
@@ -132,10 +133,10 @@ def edit_comment(hub: Hub, comment_id: str, text: str | None, *, actor: str) -> 
     return shapes.item(case.items[item.id])
 
 
-def draft_update(hub: Hub, ref: str, text: str, *, audience: str = "public", actor: str) -> dict[str, Json]:
-    """An update for an audience. It goes nowhere until it is approved; the answer has the hash to approve."""
+def draft_update(hub: Hub, ref: str, text: str, *, audience: str = PUBLIC, actor: str) -> dict[str, Json]:
+    """An update for an audience (`AUDIENCES`). It goes nowhere until it is approved; the answer has the hash to approve."""
     words = checks.text("text", text, checks.COMMENT_LIMIT)
-    kind = checks.text("audience", audience, 80)
+    kind = checks.one_of("audience", audience, AUDIENCES)
     with hub.store.reading() as tx:
         row = checks.incident(tx, ref)
     with opened(hub, row.id) as case:
@@ -147,7 +148,7 @@ def draft_update(hub: Hub, ref: str, text: str, *, audience: str = "public", act
 def approve_update(hub: Hub, update_id: str, digest: str, *, actor: str) -> dict[str, Json]:
     """Publishes a drafted update. digest: the hash of the text that was read; a text changed since is not approved."""
     with hub.store.reading() as tx:
-        item = incident_rows.item(tx, update_id)
+        item = incident_rows.item(tx, update_id) if checks.storable(update_id) else None
     if not isinstance(item, UpdateItem):
         raise NotFound(f"there is no update {update_id!r}")
     with opened(hub, item.incident_id) as case:

@@ -11,10 +11,13 @@ from hub.store.records import Inbox, Outbox, save
 from hub.sync.adopt import link_to, open_for
 from hub.sync.case import finish, open_case, send_wakes
 from hub.sync.desk import checks, shapes
-from hub.sync.desk.errors import Conflict, Invalid, NotFound
+from hub.sync.desk.errors import Conflict, NotFound
 from hub.sync.hub import Hub
 
 HERE = "hub"
+
+INBOX_STATES = ("new", "done", "ignored", "dead")
+STRANGER_STATES = ("waiting", "linked", "opened", "proposed", "ignored")
 
 
 # --- writes that the vendor refused ---------------------------------------------------------------------------------
@@ -30,7 +33,7 @@ def list_dead(hub: Hub, limit: int = 50, before: str | None = None) -> dict[str,
 
 def _dead(hub: Hub, outbox_id: str) -> Outbox:
     with hub.store.reading() as tx:
-        row = outbox_rows.get(tx, outbox_id) if "\x00" not in outbox_id else None
+        row = outbox_rows.get(tx, outbox_id) if checks.storable(outbox_id) else None
     if row is None:
         raise NotFound(f"there is no letter {outbox_id!r}")
     if row.state != "dead":
@@ -71,8 +74,8 @@ def discard(hub: Hub, outbox_id: str, *, actor: str) -> dict[str, Json]:
 
 def list_inbox(hub: Hub, state: str | None = None, limit: int = 50, before: str | None = None) -> dict[str, Json]:
     """Newest first."""
-    if state is not None and state not in ("new", "done", "ignored", "dead"):
-        raise Invalid("state", "must be one of new, done, ignored, dead")
+    if state is not None:
+        checks.one_of("state", state, INBOX_STATES)
     size = checks.page_size(limit)
     with hub.store.reading() as tx:
         rows = inbox_rows.page(tx, state=state, limit=size, before=checks.cursor(before))
@@ -81,7 +84,7 @@ def list_inbox(hub: Hub, state: str | None = None, limit: int = 50, before: str 
 
 def _inbox(hub: Hub, inbox_id: str) -> Inbox:
     with hub.store.reading() as tx:
-        row = inbox_rows.get(tx, inbox_id) if "\x00" not in inbox_id else None
+        row = inbox_rows.get(tx, inbox_id) if checks.storable(inbox_id) else None
     if row is None:
         raise NotFound(f"there is no webhook {inbox_id!r}")
     return row
@@ -110,6 +113,8 @@ def replay_inbox(hub: Hub, inbox_id: str) -> dict[str, Json]:
 
 def list_strangers(hub: Hub, state: str | None = None, limit: int = 50, before: str | None = None) -> dict[str, Json]:
     """Remote objects that are nobody's yet, newest first."""
+    if state is not None:
+        checks.one_of("state", state, STRANGER_STATES)
     size = checks.page_size(limit)
     with hub.store.reading() as tx:
         rows = link_rows.stranger_page(tx, state, size, checks.cursor(before))
@@ -119,7 +124,7 @@ def list_strangers(hub: Hub, state: str | None = None, limit: int = 50, before: 
 def settle_stranger(hub: Hub, stranger_id: str, choice: str, *, actor: str) -> dict[str, Json]:
     """choice: an incident ("INC-12"), "new", or "ignore"."""
     with hub.store.reading() as tx:
-        stranger = link_rows.get_stranger(tx, stranger_id) if "\x00" not in stranger_id else None
+        stranger = link_rows.get_stranger(tx, stranger_id) if checks.storable(stranger_id) else None
         target = checks.incident(tx, choice) if choice not in ("new", "ignore") else None
     if stranger is None:
         raise NotFound(f"there is no stranger {stranger_id!r}")

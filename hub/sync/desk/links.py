@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from hub.domain.incident import FIELDS
 from hub.domain.values import INCIDENT, Json, Ref
+from hub.ports import KnowsIds
 from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
@@ -20,6 +21,8 @@ from hub.sync.planning import draft, end, let_go_of_create
 
 HERE = "hub"
 
+STATES = ("pending", "live", "held", "frozen", "unreachable", "gone", "unlinked")
+
 WITH_ITS_INCIDENT = "its incident was unlinked"
 """Why the copies under a link were let go of."""
 
@@ -27,7 +30,7 @@ WITH_ITS_INCIDENT = "its incident was unlinked"
 @contextmanager
 def _link(hub: Hub, link_id: str) -> Iterator[tuple[Case, Link]]:
     with hub.store.reading() as tx:
-        link = link_rows.get(tx, link_id) if "\x00" not in link_id else None
+        link = link_rows.get(tx, link_id) if checks.storable(link_id) else None
     if link is None:
         raise NotFound(f"there is no link {link_id!r}")
     with open_case(hub, link.incident_id) as case:
@@ -40,6 +43,8 @@ def list_links(
     hub: Hub, ref: str | None = None, state: str | None = None, limit: int = 50, before: str | None = None
 ) -> dict[str, Json]:
     """Newest first; of one incident, or in one state, or all."""
+    if state is not None:
+        checks.one_of("state", state, STATES)
     size = checks.page_size(limit)
     with hub.store.reading() as tx:
         incident_id = checks.incident(tx, ref).id if ref is not None else None
@@ -51,7 +56,7 @@ def list_links(
 def show_link(hub: Hub, link_id: str) -> dict[str, Json]:
     """One link; a held one with its draft and the hash that an approval is bound to."""
     with hub.store.reading() as tx:
-        link = link_rows.get(tx, link_id) if "\x00" not in link_id else None
+        link = link_rows.get(tx, link_id) if checks.storable(link_id) else None
     if link is None:
         raise NotFound(f"there is no link {link_id!r}")
     plan = link.plan or {}
@@ -101,6 +106,10 @@ def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, ac
     if connection not in hub.adapters:
         raise NotFound(f"there is no connection {connection!r}")
     name, place = checks.text("remote_id", remote_id, 300), checks.text("slot", slot, 60)
+    adapter = hub.adapters[connection]
+    fault = adapter.no_id(name) if isinstance(adapter, KnowsIds) else None
+    if fault is not None:
+        raise Invalid("remote_id", fault)
     with hub.store.reading() as tx:
         row = checks.incident(tx, ref)
         other = link_rows.by_ref(tx, connection, Ref(INCIDENT, name))
@@ -189,7 +198,7 @@ def review_field(hub: Hub, link_id: str, field: str, decision: str, *, actor: st
 def look_again(hub: Hub, link_id: str) -> dict[str, Json]:
     """Reads the remote object now, whatever the vendor told us."""
     with hub.store.unit() as tx:
-        link = link_rows.get(tx, link_id) if "\x00" not in link_id else None
+        link = link_rows.get(tx, link_id) if checks.storable(link_id) else None
         if link is None:
             raise NotFound(f"there is no link {link_id!r}")
         link_rows.hint(tx, link.id, hub.clock.now())

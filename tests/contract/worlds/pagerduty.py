@@ -143,9 +143,7 @@ class PagerDutyWorld:
     def webhooks(self) -> Sequence[Request]:
         sent, self.sandbox.outgoing[:] = list(self.sandbox.outgoing), []
         return [
-            Request(
-                "POST", "/in/pagerduty", {}, {k.lower(): v for k, v in o.headers.items()}, o.body, self.clock.now()
-            )
+            Request("POST", "/in/pagerduty", {}, {k.lower(): v for k, v in o.headers.items()}, o.body, self.clock.now())
             for o in sent
         ]
 
