@@ -24,6 +24,7 @@ from hub.sync.backlinks import refresh
 from hub.sync.case import Case, open_case
 from hub.sync.hub import Hub
 from hub.sync.observing import UNREACHABLE_AGAIN, bind, history_tells, lagged, take, twin
+from hub.sync.planning import end
 
 
 @contextlib.contextmanager
@@ -342,6 +343,9 @@ def _unknown(case: Case, link: Link, mine: Outbox, error: VendorError) -> bool:
 def _refused(case: Case, link: Link, mine: Outbox, error: VendorError) -> bool:
     """The vendor will say no again. One bad field must not hold up the others: they are then written one by one."""
     field_at_fault = error.field if isinstance(error, Refused) else None
+    if link.state in TOMBSTONES:  # let go of meanwhile: it stays so, and nobody waits for this any more
+        end(case, mine, "withdrawn")
+        return False
     if mine.op == "update" and field_at_fault == VERSION:  # somebody was faster: read again, merge, and plan anew
         return _later(case, link, mine, error)
     if mine.op == "update" and len(mine.changes) > 1 and field_at_fault not in mine.changes and not mine.solo:

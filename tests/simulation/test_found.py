@@ -310,3 +310,21 @@ def test_what_was_said_is_heard_although_a_look_at_the_fields_alone_was_to_come_
     play.world.fates.clear()
     play.end()
     assert [c.fields["text"] for c in play.server("jira").of_kind(COMMENT)] == ["on it"]
+
+
+def test_what_was_let_go_of_while_its_create_was_refused_stays_so() -> None:
+    """Under a deleted card no comment can be made, and the card was unlinked just then: no dead letter, nothing frozen."""
+    play = begun("let go of, and refused")
+    card = play.link("chat")["id"]
+
+    def meanwhile() -> None:
+        play.server("chat").delete(play.thing("chat"), "cy")
+        play.ask(lambda hub: desk.unlink(hub, card, actor="ada"))
+
+    play.during("chat create comment", meanwhile)
+    play.ask(lambda hub: desk.add_comment(hub, "1", "said", actor="ada"))
+    play.settle()
+    assert [row["state"] for row in rows(play.world, "SELECT state FROM links WHERE parent_id = ?", card)] == [
+        "unlinked"
+    ]
+    assert not rows(play.world, "SELECT id FROM outbox WHERE state = 'dead'")
