@@ -91,10 +91,7 @@ class _Session(requests.Session):
         return response
 
 
-UNCARRIED = (
-    "a secret of this connection, or the address that goes with it, contains a character that no header can carry; "
-    "set it again"
-)
+UNCARRIED = "a secret of this connection (or its e-mail address) has a character that no header can carry; set it again"
 NO_ADDRESS = "what this connection is set to call is no address; mend its setting"
 NOT_ADDRESSED = (
     requests.exceptions.InvalidURL,

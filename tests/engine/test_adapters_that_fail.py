@@ -32,7 +32,7 @@ from tests.contract.cases import WORLDS
 from tests.engine.quartet import Quartet
 from tests.engine.test_bad_input_vendors import SECRET, said
 
-UNCARRIED = "contains a character that no header can carry; set it again"
+UNCARRIED = "has a character that no header can carry; set it again"
 
 
 class Bug(Exception):
