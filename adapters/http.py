@@ -16,9 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3.exceptions import LocationParseError
 
 from hub.domain.errors import OutcomeUnknown, Refused, RetryLater, Unauthorised, VendorError
 
@@ -78,13 +80,55 @@ class _Session(requests.Session):
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs.setdefault("timeout", (self._wire.connect, self._wire.read))
         kwargs.setdefault("allow_redirects", False)
-        return super().request(method, url, *args, **kwargs)
+        with sendable(url):
+            return super().request(method, url, *args, **kwargs)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        carried(request.headers)
         self._wire.watch("send", request.method or "", request.url or "")
         response = super().send(request, **kwargs)
         self._wire.watch("answered", request.method or "", request.url or "")
         return response
+
+
+UNCARRIED = "a secret of this connection (or its e-mail address) has a character that no header can carry; set it again"
+NO_ADDRESS = "what this connection is set to call is no address; mend its setting"
+NOT_ADDRESSED = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    LocationParseError,
+)
+
+
+def is_address(url: str) -> bool:
+    """Whether a URL can be taken apart at all."""
+    try:
+        parts = urlsplit(url)
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+
+
+def carried(headers: Mapping[str, str | bytes]) -> None:
+    """Raises Unauthorised if a header cannot be sent: a credential is what people paste into one."""
+    try:
+        for value in headers.values():
+            if isinstance(value, str):
+                value.encode("latin-1")
+    except UnicodeEncodeError as exc:
+        raise error_from(exc, write=False) from None
+
+
+@contextmanager
+def sendable(url: str) -> Iterator[None]:
+    """Around a call of a client library: what could not be sent becomes a vendor error that says what to mend."""
+    if not is_address(url):
+        raise RetryLater(NO_ADDRESS)
+    try:
+        yield
+    except (UnicodeEncodeError, LocationParseError) as exc:
+        raise error_from(exc, write=False) from None
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -145,9 +189,15 @@ def error_for(
 
 def error_from(exc: Exception, *, write: bool) -> VendorError:
     """The vendor error that a failed exchange means (requests and httpx alike, told apart by class name so that httpx
-    is not imported where Teams is not used). A connection that was never made has sent nothing."""
+    is not imported where Teams is not used). A connection that was never made has sent nothing; nor has a request that could
+    not be made."""
     name = type(exc).__name__
-    unsent = isinstance(exc, (requests.ConnectTimeout, requests.exceptions.InvalidURL)) or name in {
+    uncarried = isinstance(exc, UnicodeEncodeError) and exc.encoding in ("latin-1", "ascii")
+    if uncarried or isinstance(exc, requests.exceptions.InvalidHeader):
+        return Unauthorised(UNCARRIED)
+    if isinstance(exc, NOT_ADDRESSED) or name == "InvalidURL":
+        return RetryLater(NO_ADDRESS)
+    unsent = isinstance(exc, requests.ConnectTimeout) or name in {
         "ConnectTimeout", "ConnectError", "PoolTimeout", "UnsupportedProtocol", "ProxyError", "SSLError",
     }  # fmt: skip
     if isinstance(exc, requests.exceptions.SSLError):

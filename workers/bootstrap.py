@@ -24,6 +24,7 @@ from hub.store.connections import StoreNotebook
 from hub.store.unit import Store, StoreUnavailable
 from hub.store.vault import Vault, VaultLocked
 from hub.sync.budget import Budget
+from hub.sync.guard import guarded
 from hub.sync.hub import Hub
 from mappings.vocabulary import BadTable, overlay, packaged
 
@@ -101,7 +102,7 @@ def adapters_of(
                 service_names=settings.config.services,
                 base_url=settings.config.base_url,
             )
-            made[name] = build(connection.vendor, spec)
+            made[name] = guarded(name, build(connection.vendor, spec))
             problems += _shared(settings, name, places)
         except (ValueError, UnknownVendor, BadTable, VendorError) as e:
             problems.append(f"{settings.path}: [connections.{name}]: {e}")

@@ -23,6 +23,7 @@ from hub.ports import Clock, Ids
 from hub.settings import Settings
 from workers.bootstrap import migrated
 from workers.parent import die_with_parent
+from workers.port import place
 from workers.supervisor import EmbeddedRedis, binary
 
 log = logging.getLogger(__name__)
@@ -165,7 +166,8 @@ class Supervisor:
 def plan(host: str, port: int, workers: int, with_queue: bool) -> list[Part]:
     """The parts of a hub: web, timer and workers; or web and one poller where there is no Redis."""
     lockstep = (sys.executable, "-m", "hub.cli")
-    parts = [Part("web", (*lockstep, "web", "--host", host, "--port", str(port)))]
+    # one that is started again may find the port with the last processes of the one that died: `up` has tried it before
+    parts = [Part("web", (*lockstep, "web", "--host", host, "--port", str(port), "--share-port"))]
     if not with_queue:
         return [*parts, Part("poller", (*lockstep, "worker"))]
     parts.append(Part("timer", (*lockstep, "timer")))
@@ -206,8 +208,9 @@ def stop_on_signals(stop: threading.Event) -> None:
 
 
 def up(settings: Settings, ids: Ids, *, host: str, port: int, workers: int, ready: Callable[[], None]) -> None:
-    """Runs a whole hub until SIGTERM or SIGINT. Raises AlreadyUp, and what the preparations raise."""
+    """Runs a whole hub until SIGTERM or SIGINT. Raises AlreadyUp, NoPlace, and what the preparations raise."""
     with lock(settings.data_dir):
+        place(host, port)
         stop = threading.Event()
         stop_on_signals(stop)
         environ, redis = prepare(settings, ids)

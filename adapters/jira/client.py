@@ -19,7 +19,7 @@ from jira import JIRA
 from jira.exceptions import JIRAError
 from jira.resilientsession import ResilientSession
 
-from adapters.http import Wire, clean, error_for, error_from, understood
+from adapters.http import NO_ADDRESS, Wire, carried, clean, error_for, error_from, is_address, sendable, understood
 from hub.domain.errors import OutcomeUnknown, Refused, RetryLater, VendorError
 from hub.domain.values import Json
 from hub.ports import Clock
@@ -41,9 +41,11 @@ class _Session(ResilientSession):  # type: ignore[misc]
 
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         kwargs.setdefault("allow_redirects", False)
-        return super().request(method, url, **kwargs)
+        with sendable(url):
+            return super().request(method, url, **kwargs)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        carried(request.headers)
         self._wire.watch("send", request.method or "", request.url or "")
         response = super().send(request, **kwargs)
         self._wire.watch("answered", request.method or "", request.url or "")
@@ -80,6 +82,8 @@ class Client:
 
     def _make(self, credential: tuple[str, ...]) -> JIRA:
         kind, *words = credential
+        if not is_address(self._url):
+            raise RetryLater(NO_ADDRESS)
         login = {"basic_auth": tuple(words)} if kind == "basic" else {"token_auth": words[0]}
         made = JIRA(
             self._url,

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from hub.settings import Settings
 
 
+PORT = click.IntRange(1, 65535)
+
+
 @click.command(cls=Command, example="lockstep up --port 8080 --workers 2")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where the web listens.")
-@click.option("--port", default=8080, show_default=True)
+@click.option("--port", type=PORT, default=8080, show_default=True)
 @click.option("--workers", type=click.IntRange(2, 64), default=2, show_default=True)
 def up(host: str, port: int, workers: int) -> None:
     """Runs a whole hub: database, Redis if there is none, web, workers and timer. Ctrl-C stops it, in order."""
@@ -23,6 +26,7 @@ def up(host: str, port: int, workers: int) -> None:
     from hub.settings import SettingsError
     from hub.store.migrate import NotMigratable
     from hub.store.unit import StoreUnavailable
+    from workers.port import NoPlace, Taken
     from workers.up import AlreadyUp
     from workers.up import up as run
 
@@ -33,9 +37,9 @@ def up(host: str, port: int, workers: int) -> None:
 
     try:
         run(found, SystemIds(), host=host, port=port, workers=workers, ready=ready)
-    except AlreadyUp as e:
+    except (AlreadyUp, Taken) as e:
         raise Ended(CONFLICT, str(e)) from None
-    except SettingsError as e:
+    except (SettingsError, NoPlace) as e:
         raise Ended(MISUSED, str(e)) from None
     except (StoreUnavailable, NotMigratable, RuntimeError) as e:
         raise Ended(FAILED, str(e)) from None
@@ -58,10 +62,11 @@ def _prepared() -> Settings:
 
 @click.command(cls=Command, example="lockstep web --host 0.0.0.0 --port 8080 --processes 2")
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8080, show_default=True)
+@click.option("--port", type=PORT, default=8080, show_default=True)
+@click.option("--share-port", is_flag=True, help="Another web of the same hub may listen there too.")
 @click.option("--processes", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--threads", type=click.IntRange(1), help="For each process.  [default: 1 with SQLite, else 4]")
-def web(host: str, port: int, processes: int, threads: int | None) -> None:
+def web(host: str, port: int, share_port: bool, processes: int, threads: int | None) -> None:
     """Runs the web (webhooks, API, health) on granian. Any other WSGI server can run `wsgi:app`."""
     import os
     from functools import partial
@@ -70,13 +75,18 @@ def web(host: str, port: int, processes: int, threads: int | None) -> None:
     from granian.server import Server
 
     from workers.parent import load_web
+    from workers.port import NoPlace, Taken, place
 
     found = _prepared()
+    try:
+        address = place(host, port, shared=share_port)
+    except NoPlace as e:
+        raise Ended(CONFLICT if isinstance(e, Taken) else MISUSED, str(e)) from None
     # measured: with SQLite more threads than one only wait for each other's commits, for up to 400 ms
     threads = threads or (1 if found.database_url.startswith("sqlite") else 4)
     Server(
         "wsgi:app",
-        address=host,
+        address=address,
         port=port,
         interface=Interfaces.WSGI,
         workers=processes,

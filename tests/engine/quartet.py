@@ -17,6 +17,7 @@ from hub.store import tokens
 from hub.store.unit import Store
 from hub.sync import desk, duties
 from hub.sync.budget import Budget
+from hub.sync.guard import guarded
 from hub.sync.hub import Hub
 from hub.sync.setup import register
 from hub.sync.sweep import sweep
@@ -85,7 +86,7 @@ class Quartet:
             clock=self.clock,
             ids=SeededIds(11),
             wake=self.wakes,
-            adapters={name: world.adapter for name, world in self.worlds.items()},
+            adapters={name: guarded(name, world.adapter) for name, world in self.worlds.items()},
             config=Config(
                 {n: ConnectionConfig(n, n, state, i) for i, n in enumerate(self.worlds)},
                 policy,

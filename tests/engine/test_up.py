@@ -189,6 +189,19 @@ def test_without_any_redis_one_poller_does_the_work(data_dir: Path) -> None:
         hub.end()
 
 
+def test_a_second_hub_takes_no_request_of_the_first(data_dir: Path, tmp_path: Path) -> None:
+    hub = Hub(data_dir, LOCKSTEP_REDIS_URL="none")
+    try:
+        until(hub.ready, 60)
+        hub.environ |= {"LOCKSTEP_DATA": str(tmp_path / "second")}
+        for command in ("up", "web"):
+            second = hub.command(command, "--port", str(hub.port))
+            taken = f"port {hub.port} is taken by another program; choose another with --port\n"
+            assert (second.returncode, second.stderr) == (4, taken)
+    finally:
+        hub.end()
+
+
 def test_the_parts_of_a_hub_with_a_queue_and_without_one() -> None:
     assert [p.name for p in plan("h", 1, 3, with_queue=True)] == ["web", "timer", "worker-0", "worker-1", "worker-2"]
     assert [p.name for p in plan("h", 1, 3, with_queue=False)] == ["web", "poller"]

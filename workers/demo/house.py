@@ -93,6 +93,10 @@ ids = {{ pagerduty = "PSEARCH", jira = "Search" }}
 """
 
 
+class NotUp(RuntimeError):
+    """The hub did not come up; the text says why, and where its log is."""
+
+
 @dataclass
 class House:
     """folder: where the demo's data is. port: of the web. urls: vendor → where the hub is to look for it, if not at its
@@ -146,7 +150,7 @@ class House:
 
     @contextmanager
     def up(self) -> Iterator[None]:
-        """`lockstep up`, until the block ends. Raises RuntimeError when it does not come up."""
+        """`lockstep up`, until the block ends. Raises NotUp."""
         log = (self.folder / "hub.log").open("ab")
         self.process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "hub.cli", "up", "--port", str(self.port), "--workers", "2"],
@@ -175,7 +179,9 @@ class House:
             except requests.RequestException:
                 pass
             pause.wait(0.2)
-        raise RuntimeError(f"the hub did not come up; see {self.folder / 'hub.log'}")
+        log = self.folder / "hub.log"
+        said = log.read_text(encoding="utf-8", errors="replace").splitlines()[-1:] or ["it said nothing"]
+        raise NotUp(f"the hub did not come up: {said[0]}; see {log}")
 
     def hub(self) -> Hub:
         """A hub of this process on the same database: to act as a person would at the command line, and to look."""

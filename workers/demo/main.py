@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hub.domain.values import Json
 from workers.demo import check
-from workers.demo.house import House
+from workers.demo.house import House, NotUp
 from workers.demo.script import Play
 from workers.demo.vendors import Postman, Vendors, free_port
 
@@ -38,6 +38,8 @@ def main(*, once: bool = False, as_json: bool = False) -> int:
             ended = 1 if verdict.problems else 0
             if not once and not as_json:
                 _look_around(house, vendors)
+    except NotUp as e:
+        say(str(e))
     except KeyboardInterrupt:
         ended = 130
     finally:
