@@ -32,7 +32,7 @@ CALLS: Mapping[str, type[VendorError]] = {
 }
 """call to the vendor → what a failure of the adapter itself means there."""
 
-OTHERS = ("authenticate", "hints", "handshake", "reply", "reactions", "examine")
+OTHERS = ("authenticate", "hints", "handshake", "reply", "reactions", "examine", "no_id")
 """Pass as they are: whoever asks for these has an answer of its own for an adapter that fails."""
 
 KNOWN = (VendorError, Forged, Unusable, StoreUnavailable, Collision)

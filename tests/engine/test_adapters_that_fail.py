@@ -3,6 +3,7 @@ the connection, tried again ever more rarely, and over when its cause is."""
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +14,10 @@ import pytest
 from hub.domain.errors import Refused
 from hub.domain.values import INCIDENT, Ref
 from hub.ports import (
+    Adapter,
     Glances,
     Historian,
+    KnowsIds,
     LinksBack,
     Probes,
     ReadsReactions,
@@ -27,7 +30,7 @@ from hub.ports import (
 )
 from hub.store.unit import Collision, StoreUnavailable
 from hub.sync import desk
-from hub.sync.guard import guarded
+from hub.sync.guard import CALLS, OTHERS, guarded
 from tests.contract.cases import WORLDS
 from tests.engine.quartet import Quartet
 from tests.engine.test_bad_input_vendors import SECRET, said
@@ -141,7 +144,7 @@ def test_after_a_bug_in_a_write_it_is_looked_whether_the_write_was_made(
 def test_behind_its_guard_an_adapter_offers_what_it_offered(name: str) -> None:
     adapter = WORLDS[name]().adapter
     behind = guarded(name, adapter)
-    for protocol in (Glances, Historian, Walks, LinksBack, Replies, ReadsReactions, Subscribes, Probes):
+    for protocol in (Glances, Historian, KnowsIds, Walks, LinksBack, Replies, ReadsReactions, Subscribes, Probes):
         assert isinstance(behind, protocol) == isinstance(adapter, protocol), protocol
     for offers in (replies, reads_reactions, links_back):
         assert offers(behind) == offers(adapter)
@@ -154,3 +157,10 @@ def test_what_means_something_passes_the_guard_untouched(error: BaseException) -
     with pytest.raises(type(error)) as caught:
         guarded("x", adapter).observe(Ref(INCIDENT, "1"))
     assert caught.value is error
+
+
+def test_the_guard_knows_every_call_that_an_adapter_may_offer() -> None:
+    """One that it does not know would be hidden where protocols are told by the class alone (Python 3.12 and later)."""
+    offered = (Adapter, Glances, Historian, KnowsIds, LinksBack, Probes, ReadsReactions, Replies, Subscribes, Walks)
+    calls = {name for protocol in offered for name, value in vars(protocol).items() if inspect.isfunction(value)}
+    assert {name for name in calls if not name.startswith("_")} == {*CALLS, *OTHERS}
