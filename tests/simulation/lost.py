@@ -165,13 +165,22 @@ def _accounted(
             continue
         if line["kind"] == "gap" and data.get("values", {}).get(name) in (after, entry.after):
             return True
-        if line["kind"] == "first_shown" and data.get("cell") == name and data.get("value") == entry.after:
-            return True
+        if line["kind"] == "first_shown" and data.get("cell") == name:
+            if data.get("value") == entry.after or _shows(relation, data.get("value"), cell, after):
+                return True  # also by a later edit of the set, which left this element as it was made
         if line["kind"] in ("changed", "overruled", "review", "unknown_word") and data.get("cell") in (cell, name):
             value = data.get("value")
             if value == after or fits(value) or value == entry.after or _backward(relation, value, entry.after):
                 return True
     return False
+
+
+def _shows(relation: Relation, theirs: Json, cell: str, after: Json) -> bool:
+    """Whether a set, as the journal keeps it, has or lacks this element as the edit left it."""
+    try:
+        return isinstance(relation, ManyRelation) and bool(relation.cells(theirs).get(cell.partition("/")[2]) == after)
+    except UnknownWord:
+        return False
 
 
 def _backward(relation: Relation, ours: Json, theirs: Json) -> bool:
