@@ -165,9 +165,9 @@ def _accounted(
             continue
         if line["kind"] == "gap" and data.get("values", {}).get(name) in (after, entry.after):
             return True
-        if line["kind"] == "first_shown" and data.get("cell") == name:
-            if data.get("value") == entry.after or _shows(relation, data.get("value"), cell, after):
-                return True  # also by a later edit of the set, which left this element as it was made
+        shown = line["kind"] == "first_shown" and data.get("cell") == name
+        if shown and (data.get("value") == entry.after or _shows(relation, data.get("value"), cell, after)):
+            return True  # also by a later edit of the set, which left this element as it was made
         if line["kind"] in ("changed", "overruled", "review", "unknown_word") and data.get("cell") in (cell, name):
             value = data.get("value")
             if value == after or fits(value) or value == entry.after or _backward(relation, value, entry.after):
