@@ -98,10 +98,13 @@ def _ended(cell: str, relation: Relation, after: Json, later: list[Entry]) -> En
 def _back_again(
     world: World, server: Server, thing: Thing, cell: str, relation: Relation, entry: Entry, after: Json
 ) -> bool:
-    """Whether the edit only restored what the hub had seen last, or made it with: then there is nothing to be seen."""
+    """Whether the edit only restored what the hub had seen last, or made it with: then there is nothing to be seen. What it
+    read before a write that it then made was as it knew."""
     name, _, key = cell.partition("/")
     taken = world.ledger.believed[server.name, thing.ref.id]
-    shown = max((v for v in world.ledger.saw[thing.ref] if v < entry.version and str(v) in taken), default=None)
+    before = {world.ledger.writer_saw.get((server.name, e.id)) for e in thing.history if e.by.startswith(HUB)}
+    seen = (v for v in world.ledger.saw[thing.ref] if v < entry.version and (str(v) in taken or v in before))
+    shown = max(seen, default=None)
     view = next((v for v in thing.views if v.version == shown), None)
     ours = next((e for e in thing.history if e.field == name and e.by.startswith(HUB) and e.version <= BIRTH), None)
     later = [
