@@ -93,6 +93,9 @@ def _not_there(case: Case, link: Link, seen: Observation) -> None:
     if link.state != "unreachable":
         link.state, link.reason = "unreachable", "the vendor does not show it: deleted, moved, or not allowed to us"
         case.say("unreachable", link.connection, link=link.id)
+        home = case.links.get(str(link.parent_id))
+        if home is not None and home.ref is not None and home.state not in TOMBSTONES:  # read whole, it tells which
+            home.look_due, home.look_whole = min(home.look_due or lagged(case, home), lagged(case, home)), True
     link.look_due, link.look_whole = case.now + timedelta(seconds=UNREACHABLE_AGAIN), True
 
 

@@ -165,3 +165,26 @@ def test_what_came_before_a_step_of_ours_is_found_although_a_look_in_a_pause_has
     play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
     play.end()
     assert [line["values"] for line in play.journal("gap")] == [{"status": "Blocked"}]
+
+
+def test_a_comment_that_is_not_shown_by_its_id_is_looked_for_where_it_was_said() -> None:
+    """Deleted in Jira, the webhook lost, in a pause with our edit in doubt: what finds nothing then has the ticket read once more."""
+    play = begun("not shown by its id")
+    play.ask(lambda hub: desk.add_comment(hub, "1", "said", actor="ada"))
+    play.settle()
+    (comment,) = rows(play.world, "SELECT id FROM comments")
+    (copy,) = play.server("jira").of_kind(COMMENT)
+    play.fate("jira update", "lost_before")
+    play.ask(lambda hub: desk.edit_comment(hub, comment["id"], "rephrased", actor="bob"))
+    until(play, lambda: play.journal("outcome_unknown"))
+    play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
+    play.server("jira").delete(copy, "cy")
+    play.world.network.flights.clear()
+    for _ in range(2):  # until no poll names the ticket for this any more
+        over = play.world.clock.now() + timedelta(seconds=150)
+        until(play, lambda over=over: play.world.clock.now() >= over)
+    play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
+    until(play, lambda: play.journal("unreachable"))
+    play.settle()
+    assert play.journal("gone")
+    assert not [c for s in ("pd", "chat") for c in play.server(s).of_kind(COMMENT) if not c.fields["deleted"]]
