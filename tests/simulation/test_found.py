@@ -328,3 +328,25 @@ def test_what_was_let_go_of_while_its_create_was_refused_stays_so() -> None:
         "unlinked"
     ]
     assert not rows(play.world, "SELECT id FROM outbox WHERE state = 'dead'")
+
+
+def test_a_read_that_ends_while_a_write_is_claimed_says_nothing() -> None:
+    """Read in Jira after our title was written there by a worker that died of it: ours, not somebody's, and the newer one stays."""
+    play = begun("read in a claim")
+
+    def die() -> None:
+        play.world.stack[-1].dead = True
+
+    def written_meanwhile() -> None:
+        play.edit(title="ours")
+        play.world.tick(1)
+        while play.thing("jira").fields["title"] != "ours" and play.world.work():
+            pass
+        play.edit(title="newer")
+
+    play.during("jira update", die, "after")
+    play.during("jira observe", written_meanwhile)
+    play.ask(lambda hub: desk.look_again(hub, play.link("jira")["id"]))
+    play.end()
+    assert set(play.shown("title").values()) == {"newer"}
+    assert not play.journal("overruled")

@@ -89,10 +89,10 @@ OF_PROMISES = (
         (), test="tests/simulation/test_found.py::test_what_a_person_did_to_a_new_ticket_before_we_first_read_it_is_kept_in_the_journal",
     ),
     Mutant(
-        "what was heard of an object is forgotten when it becomes ours", "promise 3", "hub/sync/adopt.py",
-        "            if stranger.reason != PERHAPS_OURS:\n                _look(hub, tx, linked)\n", "",
-        (),
-        test="tests/simulation/test_found.py::test_what_is_heard_of_a_card_before_we_know_that_it_is_ours_is_read_once_it_is",
+        "an object that turns out to be ours is not read", "promise 3", OBSERVING,
+        "    if link.kind == INCIDENT and case.hub.capabilities(link.connection).kinds[INCIDENT].reads:\n        link.look_due",
+        "    if False:\n        link.look_due",
+        (), test="tests/simulation/test_found.py::test_what_was_said_under_a_card_before_it_was_found_is_heard",
     ),
     Mutant(
         "a look during a pause settles a write in doubt", "promise 3", "hub/sync/look.py",
