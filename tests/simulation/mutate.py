@@ -29,7 +29,7 @@ from tests.simulation.mutants import MUTANTS, Mutant
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("hub", "adapters", "mappings", "workers", "tests", "wsgi.py", "pyproject.toml")
 
-MOST = 300
+MOST = 400
 """Runs until a mutant counts as a survivor."""
 
 LONGEST = 60
