@@ -161,7 +161,9 @@ def settle_read(
         revs = _read_revs(case, link)
         sent: dict[str, Json] = {**mine.changes, "status": mine.steps[0]} if mine.steps else dict(mine.changes)
         kind = case.hub.capabilities(link.connection).kinds[link.kind]
-        landed = {n: v for n, v in sent.items() if doubtful and any(_ours(c, n, was.get(n), v, kind) for c in trail)}
+        looked = mine.last_sent_at is not None and since > mine.last_sent_at
+        news = {n: _after(trail, n, was.get(n)) if looked else trail for n in sent}
+        landed = {n: v for n, v in sent.items() if doubtful and any(_ours(c, n, was.get(n), v, kind) for c in news[n])}
         if landed and now_link.rev == link.rev:  # our write did take effect: what is shown now is judged against it
             now_link.shadow, now_link.rev = {**now_link.shadow, **landed}, now_link.rev + 1
             revs[link.id] = now_link.rev
@@ -259,6 +261,12 @@ def _ours(entry: Change, name: str, was: Json, sent: Json, kind: KindCapability)
     if kind.fields[name].many != "set" or not isinstance(asked, dict) or not isinstance(entry.after, list):
         return False
     return set(entry.after) == (set(entry.before or ()) | set(asked["add"])) - set(asked["remove"])
+
+
+def _after(trail: Sequence[Change], name: str, known: Json) -> Sequence[Change]:
+    """What came after the entry that made what a look has shown since our write: all before it has been judged."""
+    made = [i for i, entry in enumerate(trail) if entry.field == name and entry.after == known]
+    return trail[made[-1] + 1 :] if made else trail
 
 
 def _gap(
