@@ -7,8 +7,22 @@ from datetime import timedelta
 from hub.domain.values import COMMENT
 from hub.sync import desk
 from tests.simulation.rest import rows
+from tests.simulation.script import Play
+from tests.simulation.server import Thing
 from tests.simulation.test_found import until
 from tests.simulation.test_scenarios import begun
+
+
+def rephrased_in_doubt(play: Play) -> Thing:
+    """A comment of ours whose edit Jira never got, though we do not know it; returns the copy in Jira."""
+    play.ask(lambda hub: desk.add_comment(hub, "1", "said", actor="ada"))
+    play.settle()
+    (comment,) = rows(play.world, "SELECT id FROM comments")
+    (copy,) = play.server("jira").of_kind(COMMENT)
+    play.fate("jira update", "lost_before")
+    play.ask(lambda hub: desk.edit_comment(hub, comment["id"], "rephrased", actor="bob"))
+    until(play, lambda: play.journal("outcome_unknown"))
+    return copy
 
 
 def test_what_the_history_has_shown_is_not_taken_for_the_next_write_of_unknown_outcome() -> None:
@@ -56,13 +70,7 @@ def test_our_own_write_of_unknown_outcome_is_no_edit_although_the_object_was_not
 def test_a_comment_whose_deletion_nobody_said_is_gone_although_a_write_to_it_is_in_doubt() -> None:
     """Deleted in Jira, the webhook lost, with our edit of unknown outcome: not shown by its id, nor with its ticket."""
     play = begun("deleted in doubt")
-    play.ask(lambda hub: desk.add_comment(hub, "1", "said", actor="ada"))
-    play.settle()
-    (comment,) = rows(play.world, "SELECT id FROM comments")
-    (copy,) = play.server("jira").of_kind(COMMENT)
-    play.fate("jira update", "lost_before")
-    play.ask(lambda hub: desk.edit_comment(hub, comment["id"], "rephrased", actor="bob"))
-    until(play, lambda: play.journal("outcome_unknown"))
+    copy = rephrased_in_doubt(play)
     play.server("jira").delete(copy, "cy")
     play.world.network.flights.clear()
     until(play, lambda: play.journal("unreachable"))
@@ -170,13 +178,7 @@ def test_what_came_before_a_step_of_ours_is_found_although_a_look_in_a_pause_has
 def test_a_comment_that_is_not_shown_by_its_id_is_looked_for_where_it_was_said() -> None:
     """Deleted in Jira, the webhook lost, in a pause with our edit in doubt: what finds nothing then has the ticket read once more."""
     play = begun("not shown by its id")
-    play.ask(lambda hub: desk.add_comment(hub, "1", "said", actor="ada"))
-    play.settle()
-    (comment,) = rows(play.world, "SELECT id FROM comments")
-    (copy,) = play.server("jira").of_kind(COMMENT)
-    play.fate("jira update", "lost_before")
-    play.ask(lambda hub: desk.edit_comment(hub, comment["id"], "rephrased", actor="bob"))
-    until(play, lambda: play.journal("outcome_unknown"))
+    copy = rephrased_in_doubt(play)
     play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
     play.server("jira").delete(copy, "cy")
     play.world.network.flights.clear()
@@ -188,3 +190,23 @@ def test_a_comment_that_is_not_shown_by_its_id_is_looked_for_where_it_was_said()
     play.settle()
     assert play.journal("gone")
     assert not [c for s in ("pd", "chat") for c in play.server(s).of_kind(COMMENT) if not c.fields["deleted"]]
+
+
+def test_what_a_look_has_heard_since_our_write_in_doubt_is_not_heard_again_from_the_history() -> None:
+    """Written in PagerDuty, its history unreadable, and the hub paused: a person's priority is heard then, and ours here is newer."""
+    play = begun("heard since")
+    play.during("pd update pd-1", lambda: play.fate("pd history", "lost_before"), moment="after")
+    play.edit(severity="SEV4")
+    until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
+    play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
+    over = play.world.clock.now() + timedelta(seconds=150)  # what PagerDuty still has under way is then over
+    until(play, lambda: play.world.clock.now() >= over)
+    play.at("pd", severity=["P3", "high"])
+    until(play, lambda: play.journal("overruled"))
+    play.at("pd", severity=["P5", "low"])
+    until(play, lambda: play.fields()["severity"] == "SEV5")
+    play.edit(severity="SEV1")
+    play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
+    play.end()
+    assert play.fields()["severity"] == "SEV1"
+    assert play.thing("pd").fields["severity"][0] == "P1"
