@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.exceptions import LocationParseError
 
+from hub.addresses import is_address
 from hub.domain.errors import OutcomeUnknown, Refused, RetryLater, Unauthorised, VendorError
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 3.05, 10.0
@@ -99,15 +99,6 @@ NOT_ADDRESSED = (
     requests.exceptions.MissingSchema,
     LocationParseError,
 )
-
-
-def is_address(url: str) -> bool:
-    """Whether a URL can be taken apart at all."""
-    try:
-        parts = urlsplit(url)
-        return parts.port is None or parts.port > 0
-    except ValueError:
-        return False
 
 
 def carried(headers: Mapping[str, str | bytes]) -> None:

@@ -31,6 +31,14 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
+def is_address(text: str) -> bool:
+    """Whether a URL can be taken apart at all."""
+    try:
+        return _split(text).port != 0
+    except ValueError:
+        return False
+
+
 def web_problem(text: str) -> str | None:
     """What is wrong with a web address; None = nothing."""
     if not re.match(r"https?://", text, re.IGNORECASE):

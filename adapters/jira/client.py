@@ -19,7 +19,8 @@ from jira import JIRA
 from jira.exceptions import JIRAError
 from jira.resilientsession import ResilientSession
 
-from adapters.http import NO_ADDRESS, Wire, carried, clean, error_for, error_from, is_address, sendable, understood
+from adapters.http import NO_ADDRESS, Wire, carried, clean, error_for, error_from, sendable, understood
+from hub.addresses import is_address
 from hub.domain.errors import OutcomeUnknown, Refused, RetryLater, VendorError
 from hub.domain.values import Json
 from hub.ports import Clock
