@@ -113,6 +113,11 @@ def links_of(tx: Tx, incident_id: str) -> dict[str, Link]:
     return {link.id: link for link in every(tx, Link, LINKS, id=incident_id)}
 
 
+def lock_links(tx: Tx, incident_id: str) -> dict[str, Link]:
+    """As `links_of`, their rows locked: after the incident's, before their intentions'."""
+    return {link.id: link for link in every(tx, Link, LOCK_LINKS, id=incident_id)}
+
+
 def add_revision(tx: Tx, item: Item, at: datetime, source: str, actor: str | None) -> None:
     ADD_REVISION.change(
         tx, item_id=item.id, rev=item.rev, kind=item.kind, at=at, source=source, actor=actor, fields=item.fields

@@ -15,7 +15,8 @@ from hub.store.tables import incidents, links, outbox, strangers
 from hub.store.unit import Tx
 
 _ID = bindparam("id", type_=links.c.id.type)
-GET = Ready(select(links).where(links.c.id == _ID))
+_GET = select(links).where(links.c.id == _ID)
+GET, LOCK = Ready(_GET), Ready(_GET.with_for_update(key_share=True))
 BY_REF = Ready(
     select(links).where(
         *(
@@ -53,6 +54,11 @@ GET_STRANGER = Ready(select(strangers).where(strangers.c.id == bindparam("id", t
 
 def get(tx: Tx, link_id: str) -> Link | None:
     return one(tx, Link, GET, id=link_id)
+
+
+def get_locked(tx: Tx, link_id: str) -> Link | None:
+    """As `get`, its row locked: before its intention's."""
+    return one(tx, Link, LOCK, id=link_id)
 
 
 def by_ref(tx: Tx, connection: str, ref: Ref) -> Link | None:

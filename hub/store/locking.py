@@ -1,4 +1,4 @@
-"""Changes of many rows at once lock them in one order: incidents, links, intentions, then the rest, each by its key.
+"""Changes of many rows at once lock them in one order: incidents, links, intentions, connections, cursors, each by its key.
 
 Two transactions that lock the same rows in different orders wait for each other, until the database ends one of them. A bare
 update of many rows takes them in whatever order it comes upon them.

@@ -269,10 +269,9 @@ def _begin_history(hub: Hub, row: Outbox, position: Json) -> None:
     """Where the object's history stood before our first write is committed before that write: a crash right after it must
     not hide what somebody else did in between."""
     with hub.store.unit() as tx:
-        incident_rows.lock(
-            tx, row.incident_id
-        )  # first, as in a case: two who lock in another order wait for each other
-        mine, link = outbox_rows.open_for(tx, row.link_id), link_rows.get(tx, row.link_id)
+        # In the order of a case. The link may belong to another incident by now: its own row is locked too.
+        incident_rows.lock(tx, row.incident_id)
+        link, mine = link_rows.get_locked(tx, row.link_id), outbox_rows.open_for(tx, row.link_id)
         if mine is not None and link is not None and mine.fence == row.fence and link.history is None:
             link.history = position
             save(tx, link)

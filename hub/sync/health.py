@@ -38,6 +38,7 @@ def succeeded(tx: Tx, connection: Connection, now: datetime) -> None:
         return
     was_open = connection.open_until is not None
     connection.failures, connection.open_until, connection.reason = 0, None, None
+    save(tx, connection)  # its row first: see `hub.store.locking`
     if was_open:
         connection_rows.poll_at(tx, connection.name, now)
 

@@ -34,7 +34,7 @@ def merge_incidents(hub: Hub, loser_id: str, winner_id: str, *, source: str, act
         if loser is None or winner is None or loser.merged_into is not None or winner.merged_into is not None:
             return False
         taken = incident_rows.slots_of(tx, winner_id)
-        links = incident_rows.links_of(tx, loser_id)
+        links = incident_rows.lock_links(tx, loser_id)
         rows_of = {k: outbox_rows.open_for(tx, k) for k in links}
         unborn = {k for k, link in links.items() if link.remote_id is None and _unsent(rows_of[k])}
         homes = {

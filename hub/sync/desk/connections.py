@@ -56,8 +56,9 @@ def set_connection(hub: Hub, name: str, state: str, *, actor: str) -> dict[str, 
         if state == "enabled":
             row.failures, row.open_until, row.reason, row.subscription_due = 0, None, None, now
             connection_rows.plan_again(tx, name, now)
-            connection_rows.poll_at(tx, name, now)
         save(tx, row)
+        if state == "enabled":
+            connection_rows.poll_at(tx, name, now)
         connection_rows.note_switch(tx, name, state, actor, now)
     if state == "enabled":
         hub.wake.wake("poll", name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from hub.domain.values import COMMENT, INCIDENT, Request
+from hub.store import connections as connection_rows
 from hub.store import inbox as inbox_rows
 from hub.store.connections import move_cursor
 from hub.store.records import Stranger, save
@@ -300,6 +301,23 @@ def webhook_and_poll(place: Place) -> tuple[Act, Act]:
     return _duty("inbox", "jira"), _duty("poll", "jira")
 
 
+def poll_and_switch(place: Place) -> tuple[Act, Act]:
+    acts = webhook_and_poll(place)
+    _edit(place, place.incident(), severity="SEV1")(place.rest)
+    return acts[1], lambda hub: desk.set_connection(hub, "jira", "enabled", actor="ada")
+
+
+def two_hear_that_it_is_well_again(place: Place) -> tuple[Act, Act]:
+    acts = webhook_and_poll(place)
+    place.hint("jira")
+    with place.rest.store.unit() as tx:
+        jira = connection_rows.get(tx, "jira")
+        assert jira is not None
+        jira.failures, jira.open_until = 9, place.clock.now()
+        save(tx, jira)
+    return acts[1], _duty("look", place.link("jira"))
+
+
 def _stranger(place: Place, connection: str, **fields: object) -> str:
     server = place.servers[connection]
     thing = server.make(INCIDENT, fields, "JU-ada" if connection == "jira" else "PU-ada")
@@ -354,7 +372,8 @@ PAIRS = [
         a_worker_comes_back_after_its_create, a_worker_comes_back_when_another_has_claimed, edit_and_create, edit_and_update, edit_and_take_back, edit_and_plan,
         edit_and_look, two_edits, two_comments, comment_deleted_while_it_is_posted, unlink_and_create, unlink_and_look,
         approval_and_edit, webhook_and_look, webhook_and_edit, webhooks_of_one_object_and_edit, webhooks_of_two_objects_and_poll, two_read_one_inbox, two_read_one_command,
-        webhook_and_poll, two_adopt_one, two_open_with_one_key, adoption_and_opening, merge_and_deliver,
+        webhook_and_poll, poll_and_switch, two_hear_that_it_is_well_again,
+        two_adopt_one, two_open_with_one_key, adoption_and_opening, merge_and_deliver,
         merge_and_create,
     )
 ]  # fmt: skip

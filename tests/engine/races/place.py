@@ -27,6 +27,7 @@ from hub.sync import duties
 from hub.sync.budget import Budget
 from hub.sync.hub import Hub
 from tests.contract.world import MemorySecrets
+from tests.engine.races.order import LockOrder
 from tests.engine.races.schedule import point
 from tests.simulation.company import CONNECTIONS, PREFIX
 from tests.simulation.faults import CALM
@@ -174,6 +175,7 @@ class Place:
         self.world = Calm(self.clock)
         self.servers = {n: Server(n, STYLES[v](), self.clock) for n, v in CONNECTIONS.items()}
         self.backends: dict[str, int] = {}
+        self.orders = {name: LockOrder() for name in ("one", "two")}
         self.stores = {name: self._store(url, name) for name in ("one", "two", "rest")}
         self.stores["rest"].create_all()
         for store in self.stores.values():  # connected before the first race, as workers are
@@ -197,15 +199,26 @@ class Place:
         @event.listens_for(store.reader, "before_cursor_execute")
         @event.listens_for(store.writer, "before_cursor_execute")
         def statement(connection: Any, cursor: Any, sql: str, *rest: Any) -> None:
-            point(" ".join(sql.split()[:3]) + (" …FOR UPDATE" if sql.endswith("FOR UPDATE") else ""))
+            point(" ".join(sql.split()[:3]) + (" …FOR UPDATE" if sql.endswith("UPDATE") else ""))
 
+        if name in self.orders:
+            event.listen(store.writer, "before_cursor_execute", self.orders[name].statement)
         return store
+
+    def _forget_disorder(self) -> None:
+        for order in self.orders.values():
+            order.disorder.clear()
+
+    def disorder(self) -> list[str]:
+        """Locks that one of the two took in another order than everybody's, in this race."""
+        return [f"{name}: {words}" for name, order in self.orders.items() for words in order.disorder]
 
     def empty(self) -> None:
         """As on the first day: for the next pair."""
         kept = ["race_audit", *(t.name for t in metadata.sorted_tables)]
         self.admin.execute(f"TRUNCATE {', '.join(kept)}")
         self.clock.set(BEGINNING)
+        self._forget_disorder()
         for server in self.servers.values():
             server.things, server.log, server._ids = {}, [], 0
         self.world.ledger, self.hubs = Sent(), self._hubs()
@@ -258,6 +271,7 @@ class Place:
             server = self.servers[name]
             server.things, server._ids, server.log = copy.deepcopy(things), last, []
         self.world.ledger = Sent()
+        self._forget_disorder()
         self.hubs = self._hubs()
 
     def picture(self) -> str:

@@ -32,6 +32,7 @@ def wrong(place: Place, ran: Ran, resent: bool) -> list[str]:
     found = [f"{r.name} fell over: {r.error!r}" for r in ran.runners if r.error is not None]
     if ran.deadlocks:
         found.append("the two waited for each other")
+    found += place.disorder()
     with place.rest.store.reading() as tx:
         for (id,) in tx.execute(select(incidents.c.id)).all():
             if broken := journal_rows.verify(tx, id):
