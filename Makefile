@@ -2,7 +2,7 @@
 #
 #   make demo [ONCE=1]             play an incident over stand-in vendors; ONCE=1: check it and end
 #   make test                      every test that this machine can run; says what it skipped and why
-#   make faults [STORM=200]        breaks real processes, one fault after another; STORM: incidents under way (default 6)
+#   make faults [STORM=200]        breaks real processes, one fault after another; STORM: incidents under way (default 6); AT_ONCE=4
 #   make races [RACES=12000]       two workers on PostgreSQL, statement by statement in many orders (LOCKSTEP_TEST_POSTGRES)
 #   make check [AUDIT=1]           style, types, imports, known vulnerabilities, documents; AUDIT=1: no answer about one fails
 #   make sim SEEDS=500 | SEED=7    the seeded simulation; SEED replays one run
@@ -51,9 +51,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest -q -n $(JOBS) tests
 
-# one at a time: each has a hub of five processes to itself
+# one at a time, so that the seconds are the fault's own: each has a hub of five processes to itself. AT_ONCE: so many beside
 faults: $(VENV)/.installed-test
-	@LOCKSTEP_FAULTS=all $(if $(STORM),STORM=$(STORM)) $(BIN)/python -m pytest -v -p no:xdist tests/engine/faults
+	@LOCKSTEP_FAULTS=all $(if $(STORM),STORM=$(STORM)) $(BIN)/python -m pytest -v $(if $(AT_ONCE),-n $(AT_ONCE),-p no:xdist) tests/engine/faults
 
 races: $(VENV)/.installed-test
 	@LOCKSTEP_REQUIRE_ALL=1 LOCKSTEP_RACES=$(or $(RACES),12000) $(BIN)/python -m pytest -v -p no:xdist tests/engine/races

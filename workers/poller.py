@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from workers.hands import HANDS
-from workers.timer import Timer
+from workers.timer import GLANCE_SECONDS, Timer
 
 if TYPE_CHECKING:
     from hub.sync.hub import Hub
@@ -58,24 +58,42 @@ class LocalWake:
                 self._waiting.discard(item)
         return item
 
+    @property
+    def idle(self) -> bool:
+        """Whether no name waits and no thread is at one."""
+        with self._lock:
+            return not self._waiting and not self._doing
+
     def close(self, threads: int) -> None:
         """Lets this many waiting threads go."""
         for _ in range(threads):
             self._names.put(None)
 
 
-def run(hub: Hub, wake: LocalWake, stop: threading.Event, threads: int = HANDS) -> None:
-    """Works until `stop` is set; the duties in hand are finished. `hub.wake` must be `wake`."""
+def run(hub: Hub, wake: LocalWake, stop: threading.Event, threads: int = HANDS, *, burst: bool = False) -> None:
+    """Works until `stop` is set; the duties in hand are finished. `hub.wake` must be `wake`. burst: until nothing is due."""
     log.warning("there is no Redis: polling the database once a second instead (install redis-server for speed)")
     pool = [threading.Thread(target=_work, args=(hub, wake, stop), name=f"duty-{n}") for n in range(threads)]
     for thread in pool:
         thread.start()
     try:
-        Timer(hub).run(stop)
+        if burst:
+            _until_nothing_is_due(Timer(hub), wake, stop)
+        else:
+            Timer(hub).run(stop)
     finally:
         wake.close(threads)
         for thread in pool:
             thread.join()
+
+
+def _until_nothing_is_due(timer: Timer, wake: LocalWake, stop: threading.Event) -> None:
+    while True:
+        idle = wake.idle  # before the sweep: what a thread leaves behind it is found by the next one
+        if not timer.tick() and idle:
+            return timer.leave()
+        if stop.wait(GLANCE_SECONDS):
+            return timer.leave()
 
 
 def _work(hub: Hub, wake: LocalWake, stop: threading.Event) -> None:

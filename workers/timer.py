@@ -96,6 +96,10 @@ class Timer:
             while not stop.wait(GLANCE_SECONDS) and self._hub.clock.monotonic() - began < TICK_SECONDS:
                 if ours:
                     seen = self._glance(seen)
+        self.leave()
+
+    def leave(self) -> None:
+        """Gives the lease back: another timer need not wait until it has run out."""
         try:
             with self._hub.store.unit() as tx:
                 leases.give_back(tx, LEASE, self._hub.owner, self._hub.clock.now())

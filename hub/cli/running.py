@@ -121,7 +121,7 @@ def worker(number: int, burst: bool) -> None:
 
     wake, stop = LocalWake(), threading.Event()
     stop_on_signals(stop)
-    run(bootstrap.build_hub(found, wake=wake), wake, stop)
+    run(bootstrap.build_hub(found, wake=wake), wake, stop, burst=burst)
 
 
 @click.command(cls=Command, example="lockstep timer")

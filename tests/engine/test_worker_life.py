@@ -121,3 +121,32 @@ def test_without_redis_the_poller_sweeps_and_does_the_duties(monkeypatch: pytest
     monkeypatch.setattr("hub.sync.duties.run", duty)
     run(object(), wake, stop, threads=1)  # type: ignore[arg-type]
     assert done == [("look", "a"), ("look", "b"), ("look", "c")]
+
+
+def test_a_burst_without_redis_ends_when_nothing_is_due_and_nobody_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    wake, done, told = LocalWake(), [], []
+    due = ["a", "b"]
+
+    class Ticking:
+        """A timer whose sweeps find what is due; what a duty leaves behind is due in the next one."""
+
+        def __init__(self, hub: object) -> None: ...
+
+        def tick(self) -> int:
+            for name in due:
+                wake.wake("look", name)
+            return len(due)
+
+        def leave(self) -> None:
+            told.append("left")
+
+    def duty(hub: object, duty: str, name: str) -> None:
+        done.append(name)
+        due[:] = {"b": ["c"], "c": []}.get(name, due)
+
+    monkeypatch.setattr("workers.poller.Timer", Ticking)
+    monkeypatch.setattr("hub.sync.duties.run", duty)
+    run(object(), wake, threading.Event(), threads=1, burst=True)  # type: ignore[arg-type]
+    assert done[0] == "a"
+    assert set(done) == {"a", "b", "c"}
+    assert told == ["left"]

@@ -28,7 +28,8 @@ from workers.supervisor import binary
 EVERYTHING = os.environ.get("LOCKSTEP_FAULTS") == "all"
 KEEP = os.environ.get("LOCKSTEP_FAULTS_KEEP") == "1"
 SIZE = int(os.environ.get("STORM") or (6 if EVERYTHING else 3))
-TIMES = pytest.StashKey[list[tuple[str, float]]]()
+SECONDS = "recovery_seconds"
+"""The property of a test's report that tells them."""
 
 
 @dataclass
@@ -79,15 +80,19 @@ def recovered(request: pytest.FixtureRequest) -> Callable[[Rig], None]:
             log = (over.house.folder / "hub.log").read_text(errors="replace").splitlines()
             print("\n".join(log[-60:]))
             raise
-        request.config.stash.setdefault(TIMES, []).append((request.node.name, seconds))
-        request.node.user_properties.append(("recovery_seconds", round(seconds, 1)))
+        request.node.user_properties.append((SECONDS, seconds))
 
     return end
 
 
 @pytest.hookimpl
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    times = config.stash.get(TIMES, [])
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    ended = [r for r in terminalreporter.stats.get("passed", []) if r.when == "call"]
+    times = [
+        (r.nodeid.split("::")[-1], dict(r.user_properties)[SECONDS])
+        for r in ended
+        if SECONDS in dict(r.user_properties)
+    ]
     if times:
         terminalreporter.section("seconds from the end of each fault until all systems were in step")
         for name, seconds in times:
