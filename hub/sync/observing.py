@@ -10,7 +10,7 @@ from hub.domain.capability import Gap
 from hub.domain.incident import FIELDS
 from hub.domain.merge import Seen, merge
 from hub.domain.values import COMMENT, INCIDENT, UPDATE, Actor, Json, Observation
-from hub.domain.vocabulary import Relation, UnknownWord
+from hub.domain.vocabulary import ManyRelation, Relation, UnknownWord
 from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
 from hub.store.records import TOMBSTONES, Item, Link, Outbox
@@ -160,12 +160,13 @@ def history_tells(case: Case, link: Link, names: Collection[str]) -> frozenset[s
 
 
 def waits_for_history(case: Case, link: Link, row: Outbox, seen: Observation) -> frozenset[str]:
-    """What of an observation says nothing yet, while a write is in doubt whose history nobody has asked: such sets; and a field that
-    shows what we sent, since somebody may have been there before we were."""
+    """What of an observation says nothing yet, while a write is in doubt whose history nobody has asked: what is merged element by
+    element, since who is missing there may be one whom we had put there; and a field that shows what we sent, since somebody may
+    have been there before we were."""
     fields = case.hub.capabilities(link.connection).kinds[link.kind].fields
-    ours = _own(row)
-    shown = {n for n in ours if n in fields and fields[n].gap is Gap.HISTORY and seen.fields.get(n) in ours[n]}
-    return history_tells(case, link, row.changes) | shown
+    relations = case.hub.relations(link.connection, link.kind)
+    ours = {n: values for n, values in _own(row).items() if n in fields and fields[n].gap is Gap.HISTORY}
+    return frozenset(n for n in ours if isinstance(relations.get(n), ManyRelation) or seen.fields.get(n) in ours[n])
 
 
 def _born(kind: str, name: str, theirs: Json, relations: Mapping[str, Relation]) -> Json:

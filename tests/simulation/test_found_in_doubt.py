@@ -210,3 +210,20 @@ def test_what_a_look_has_heard_since_our_write_in_doubt_is_not_heard_again_from_
     play.end()
     assert play.fields()["severity"] == "SEV1"
     assert play.thing("pd").fields["severity"][0] == "P1"
+
+
+def test_whom_a_person_replaced_in_a_pause_is_known_although_our_own_assignment_is_in_doubt() -> None:
+    """Cy is assigned here, and Jira's answer is lost; in the pause Ada takes it over there. That ends Cy's part everywhere."""
+    play = begun("replaced in doubt")
+    play.fate("jira update", "lost_after")
+    play.edit(assignees=["cy"])
+    until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
+    play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
+    over = play.world.clock.now() + timedelta(seconds=150)
+    until(play, lambda: play.world.clock.now() >= over)
+    play.at("jira", assignees="JU-ada")
+    over = play.world.clock.now() + timedelta(seconds=150)
+    until(play, lambda: play.world.clock.now() >= over)
+    play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
+    play.end()
+    assert play.fields()["assignees"] == ["ada"]
