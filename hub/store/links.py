@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import Text, bindparam, cast, literal_column, or_, select, text, update
+from sqlalchemy import Text, bindparam, cast, func, literal_column, or_, select, text, update
 
 from hub.domain.values import Ref
 from hub.store.locking import lock
@@ -159,6 +159,19 @@ def troubled(tx: Tx, since: datetime, limit: int) -> list[tuple[int, Link]]:
         .limit(limit)
     )
     return [(row.number, read(Link, row)) for row in tx.execute(query)]
+
+
+def left_behind(tx: Tx, known: Collection[str]) -> dict[str, int]:
+    """Connection → how many objects of open incidents it shows, of those that are not known (any more)."""
+    query = (
+        select(links.c.connection, func.count())
+        .join(incidents, incidents.c.id == links.c.incident_id)
+        .where(incidents.c.open, links.c.kind == "incident", links.c.remote_id.is_not(None))
+        .where(links.c.state.not_in(("gone", "unlinked")), links.c.connection.not_in(sorted(known)))
+        .group_by(links.c.connection)
+        .order_by(links.c.connection)
+    )
+    return {str(name): int(count) for name, count in tx.execute(query)}
 
 
 def stranger_page(tx: Tx, state: str | None, limit: int, before: str | None) -> list[Stranger]:

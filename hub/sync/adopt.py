@@ -28,6 +28,7 @@ from hub.sync.look import earliest
 from hub.sync.observing import bind, merge_adopted, twin
 from hub.sync.planning import let_go_of_create
 from hub.sync.strangers import PERHAPS_OURS
+from hub.sync.tying import WRITTEN_TO, bring_copies_back, forget
 
 BEING_CREATED = "an object is being created for this incident there just now; look at that in a minute, and try again"
 
@@ -212,6 +213,9 @@ def link_to(hub: Hub, tx: Tx, stranger: Stranger, incident_id: str, seen: Observ
     case = case_in(hub, tx, incident_id)
     if case is None:
         return None
+    if case.incident.merged_into is not None:
+        stranger.reason = f"{case.incident.name} was merged into another incident; link it to that one"
+        return None
     link = case.incident_link(stranger.connection)
     if link is not None and link.remote_id is not None and link.state not in TOMBSTONES:
         stranger.reason = f"{case.incident.name} shows {link.remote_id} there; unlink that first"
@@ -219,6 +223,11 @@ def link_to(hub: Hub, tx: Tx, stranger: Stranger, incident_id: str, seen: Observ
     if link is not None and not let_go_of_create(case, link):
         stranger.reason = BEING_CREATED
         return None
+    if link is not None and link.state in TOMBSTONES:  # a person names another object for it
+        if not forget(case, link):
+            stranger.reason = WRITTEN_TO
+            return None
+        bring_copies_back(case, link, same=False)
     link = _new_link(case, stranger, seen)
     case.say("adopted", stranger.connection, link=link.id, id=stranger.remote_id)
     merge_adopted(case, link, seen)
@@ -246,7 +255,8 @@ def open_for(hub: Hub, tx: Tx, stranger: Stranger, seen: Observation) -> Case | 
 
 def _new_link(case: Case, stranger: Stranger, seen: Observation) -> Link:
     link = case.incident_link(stranger.connection) or case.new_link(stranger.connection, INCIDENT, "primary")
-    link.state, link.remote_kind, link.remote_id = "live", stranger.remote_kind, stranger.remote_id
+    link.state, link.reason = "live", None
+    link.remote_kind, link.remote_id = stranger.remote_kind, stranger.remote_id
     link.remote_parent, link.url, link.version = stranger.remote_parent, seen.url, seen.version
     link.shadow, link.consequences, link.terminal = dict(seen.fields), sorted(seen.consequences), seen.terminal
     link.rev, link.seen_at = link.rev + 1, case.now

@@ -2,7 +2,7 @@
 
 | where | what |
 |---|---|
-| a connection | its calls fail; forged webhooks came |
+| a connection | its calls fail; forged webhooks came; it is not configured any more |
 | the inbox | authentic webhooks of which no sense could be made |
 | the outbox | writes that a vendor refused |
 | a link of an incident that is open or was closed lately | a word that is not mapped, a change that waits, an object that is not shown or could not be made |
@@ -42,6 +42,7 @@ def matters(hub: Hub) -> Iterator[Matter]:
     seen = figures.read(hub.store, hub.clock.now())
     with hub.store.reading() as tx:
         connections = connection_rows.every(tx)
+        left = link_rows.left_behind(tx, hub.config.connections)
         troubled = link_rows.troubled(tx, hub.clock.now() - RECENT, MOST + 1)
     if seen["paused"][()]:
         yield Matter("pause", "warn", "nothing is written anywhere", "end it with `lockstep resume`")
@@ -70,6 +71,10 @@ def matters(hub: Hub) -> Iterator[Matter]:
                 "see why with `lockstep dead list`; then `lockstep replay ID`",
             )
             yield Matter(f"outbox of {name}", "warn", words, remedy)
+    for name, count in left.items():
+        words = f"it shows {count} objects of open incidents, and is not in the configuration any more: nothing is kept in step there"
+        remedy = "give it back its name and place in lockstep.toml; or let go of them: `lockstep link list`, `lockstep link unlink ID`"
+        yield Matter(f"connection {name}", "warn", words, remedy)
     for number, link in troubled[:MOST]:
         yield from _link(f"INC-{number} in {link.connection}", link)
     if len(troubled) > MOST:

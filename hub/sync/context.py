@@ -20,14 +20,14 @@ def context_of(hub: Hub, tx: Tx, link: Link, row: Outbox | None) -> tuple[dict[s
     fields = item.fields if item else incident.fields
     capabilities = hub.capabilities(link.connection)
     desired, _ = birth(fields, capabilities.kinds[link.kind], hub.relations(link.connection, link.kind))
-    base = hub.config.base_url.rstrip("/")
+    base, connections = hub.config.base_url.rstrip("/"), hub.config.connections
     context: dict[str, Json] = {
         "number": incident.name,
         "url": f"{base}/incidents/{incident.name}" if base else "",
         "links": [
-            {"title": k["connection"], "url": k["url"], "system": hub.config.connections[k["connection"]].vendor}
+            {"title": k["connection"], "url": k["url"], "system": connections[k["connection"]].vendor}
             for k in homes
-            if k["url"] and k["id"] != link.id and k["state"] in ("live", "frozen")
+            if k["url"] and k["id"] != link.id and k["state"] in ("live", "frozen") and k["connection"] in connections
         ],
         "author": item.author if item else None,
         "status": next((k["shadow"].get("status") for k in homes if k["id"] == link.parent_id), None),

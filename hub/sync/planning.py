@@ -63,12 +63,25 @@ def _wanted_links(case: Case) -> None:
     for rule in wanted_links(case.incident.fields, case.hub.config.policy.links):
         if rule.connection not in case.hub.adapters or case.incident_link(rule.connection, rule.slot) is not None:
             continue
+        if _left_behind(case, rule.connection):
+            continue
         if case.hub.capabilities(rule.connection).public and not case.incident.fields.get("public_title"):
             _draft_public_words(case)
         link = case.new_link(rule.connection, INCIDENT, rule.slot, state="held" if rule.hold else "pending")
         if not rule.hold:
             link.approved_by = POLICY
         case.say("link", POLICY, link=link.id, connection=rule.connection, slot=rule.slot, state=link.state)
+
+
+def _left_behind(case: Case, connection: str) -> bool:
+    """Whether a connection that is not configured any more shows the incident at the same vendor: this one may be the same under
+    a new name, and would make a second object. `hub.sync.attention` tells a person."""
+    known = case.hub.config.connections
+    return any(
+        link.kind == INCIDENT and link.state not in TOMBSTONES and link.remote_id is not None and not link.secondary
+        and link.connection not in known and case.connections[link.connection].vendor == known[connection].vendor
+        for link in case.links.values()
+    )  # fmt: skip
 
 
 def _draft_public_words(case: Case) -> None:
@@ -310,6 +323,9 @@ def _withdraw(case: Case, link: Link) -> None:
 def end(case: Case, row: Outbox, state: str) -> None:
     """Closes an open intention without sending anything."""
     row.state, row.due_at, row.settled_at = state, None, case.now
+    link = case.links.get(row.link_id)
+    if link is not None and link.state == "live" and not link.refused:
+        link.reason = None  # what kept this from being written is no matter any more
     case.settled.append(row)
     del case.outbox[row.link_id]
 

@@ -49,7 +49,7 @@ class Invariants:
 
     world: World
     fences: dict[tuple[str, str], int] = field(default_factory=dict)
-    creates: dict[str, list[datetime]] = field(default_factory=dict)
+    creates: dict[tuple[str, Ref | None], list[datetime]] = field(default_factory=dict)
     finds: dict[str, list[datetime]] = field(default_factory=dict)
     writes: Counter[str] = field(default_factory=Counter)
     refusals: Counter[tuple[Ref, str]] = field(default_factory=Counter)
@@ -115,7 +115,7 @@ class Invariants:
         if state in ("gone", "unlinked"):
             self.fail("a tombstone stays", f"create for mark {mark.key}, whose link is {state}")
         capability = vendor.capabilities.kinds[desired.kind]
-        earlier = self.creates.setdefault(mark.key, [])
+        earlier = self.creates.setdefault((mark.key, mark.parent), [])
         publishing.before_create(vendor, desired, mark, link, bool(earlier))
         if desired.fields.get("text") in self.world.ledger.secrets:
             self.fail("restricted stays where it is", f"{desired.fields['text']!r} is copied to {vendor.server.name}")
@@ -130,7 +130,7 @@ class Invariants:
 
     def not_created(self, mark: Mark) -> None:
         """The last create of this mark is known to have done nothing."""
-        self.creates[mark.key].pop()
+        self.creates[mark.key, mark.parent].pop()
 
     def refused(self, ref: Ref, changes: str) -> None:
         """The vendor has said no, and would say so again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -358,13 +359,10 @@ class People:
         )
 
     def review(self) -> bool:
-        row = self.world.store.db.execute(
-            "SELECT id, incident_id, held FROM links WHERE held <> '{}' ORDER BY id"
-        ).fetchone()
+        held_ones = "SELECT id, incident_id, held FROM links WHERE held <> '{}' ORDER BY id"
+        row = self.world.store.db.execute(held_ones).fetchone()
         if row is None:
             return False
-        import json
-
         link, incident, held = row[0], row[1], json.loads(row[2])
         name = sorted(held)[0]
         self.world.ledger.reviewed.add((incident, name))
@@ -375,11 +373,13 @@ class People:
         )
 
     def settle_stranger(self) -> bool:
-        row = self.world.store.db.execute("SELECT id FROM strangers WHERE state = 'proposed' ORDER BY id").fetchone()
+        db = self.world.store.db
+        row = db.execute("SELECT id, connection FROM strangers WHERE state = 'proposed' ORDER BY id").fetchone()
         if row is None:
             return False
-        known = self.incidents()
-        choice = self.rng.choice(["new", "ignore", *known])
+        choice = self.rng.choice(["new", "ignore", *self.incidents()])
+        slot = "SELECT id FROM links WHERE slot = 'primary' AND incident_id = ? AND connection = ?"
+        self.world.ledger.relinked.update(link for (link,) in db.execute(slot, (choice, row[1])))
         return self._ask(
             f"stranger {choice}", lambda hub: desk.settle_stranger(hub, row[0], choice, actor=self.person())
         )

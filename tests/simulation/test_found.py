@@ -182,6 +182,26 @@ def test_a_slot_that_shows_an_object_takes_no_other() -> None:
     assert play.link("jira")["remote_id"] != ticket.ref.id
 
 
+def test_a_ticket_tied_to_where_another_was_let_go_of_is_told_what_was_said() -> None:
+    """A ticket is unlinked; a person then ties another one made by hand, as a stranger: what was said goes there too."""
+    play = begun("tied to what was let go of")
+    play.ask(lambda hub: desk.add_comment(hub, "1", "said before", actor="ada"))
+    play.settle()
+    first = play.link("jira")
+    play.ask(lambda hub: desk.unlink(hub, first["id"], actor="ada"))
+    ticket = by_hand(play)
+    until(play, lambda: rows(play.world, "SELECT id FROM strangers WHERE state = 'ignored'"))
+    (stranger,) = rows(play.world, "SELECT id FROM strangers WHERE remote_id = ?", ticket.ref.id)
+    play.world.ledger.relinked.update(k["id"] for k in rows(play.world, "SELECT id FROM links"))
+    play.ask(lambda hub: desk.settle_stranger(hub, stranger["id"], "1", actor="ada"))
+    play.settle()
+    link = play.link("jira")
+    assert (link["remote_id"], link["state"], link["reason"]) == (ticket.ref.id, "live", None)
+    assert ticket.fields["title"] == play.fields()["title"]
+    copies = [c for c in play.server("jira").of_kind(COMMENT) if c.ref.parent == ticket.ref.id]
+    assert [c.fields["text"] for c in copies] == ["said before"]
+
+
 def test_what_was_published_without_an_id_is_not_published_again_when_the_page_is_linked_again() -> None:
     """A page that gives updates no id, unlinked and linked again: customers read each update once."""
     blind = statuspage().with_kind(UPDATE, **BLIND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,21 +11,24 @@ from hub.domain.values import INCIDENT, Json, Ref
 from hub.ports import KnowsIds
 from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
-from hub.store import outbox as outbox_rows
 from hub.store.records import TOMBSTONES, Link
 from hub.sync.adopt import BEING_CREATED
 from hub.sync.case import Case, open_case
 from hub.sync.desk import checks, shapes
 from hub.sync.desk.errors import Conflict, Invalid, NotFound
 from hub.sync.hub import Hub
-from hub.sync.planning import draft, end, let_go_of_create
+from hub.sync.planning import draft, let_go_of_create
+from hub.sync.tying import WITH_ITS_INCIDENT, WRITTEN_TO, bring_copies_back, doubt_again, forget
 
 HERE = "hub"
 
-STATES = ("pending", "live", "held", "frozen", "unreachable", "gone", "unlinked")
+SLOT = re.compile(r"(?!secondary|twin)[a-z0-9][a-z0-9-]{0,59}")
+SLOT_WORDS = (
+    "must be a word of small letters, digits and hyphens, such as primary; those that begin with secondary or twin are for objects of merged "
+    "incidents and for doubles, which are closed"
+)
 
-WITH_ITS_INCIDENT = "its incident was unlinked"
-"""Why the copies under a link were let go of."""
+STATES = ("pending", "live", "held", "frozen", "unreachable", "gone", "unlinked")
 
 
 @contextmanager
@@ -118,7 +122,11 @@ def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, ac
     with open_case(hub, row.id) as case:
         if case is None:
             raise NotFound(f"there is no incident {ref!r}")
+        if case.incident.merged_into is not None:
+            raise Conflict(f"{case.incident.name} was merged into another incident; link it to that one")
         link = case.incident_link(connection, place)
+        if link is None and not SLOT.fullmatch(place):
+            raise Invalid("slot", SLOT_WORDS)
         if link is not None and link.state not in TOMBSTONES and link.remote_id not in (None, name):
             raise Conflict(f"that slot shows {link.remote_id} already; unlink it first")
         if other is not None and (link is None or other.id != link.id):
@@ -128,56 +136,16 @@ def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, ac
         if not let_go_of_create(case, link):
             raise Conflict(BEING_CREATED)
         same = link.remote_id == name
-        if not same:
-            _forget(case, link)
-        _relink_copies(case, link, same=same)
+        if not same and not forget(case, link):
+            raise Conflict(WRITTEN_TO)
+        bring_copies_back(case, link, same=same)
         if same:
-            _doubt_again(case, link)
+            doubt_again(case, link)
         link.state, link.reason, link.remote_kind, link.remote_id = "live", None, INCIDENT, name
         link.remote_parent, link.look_due, link.look_whole, link.rev = "", case.now, True, link.rev + 1
         case.say("relinked", HERE, link=link.id, id=name, actor=actor)
         case.wake("look", link.id)
     return show_link(hub, link.id)
-
-
-def _forget(case: Case, link: Link) -> None:
-    """What was known, held or under way belongs to the object that the link showed before."""
-    row = case.outbox.get(link.id)
-    if row is not None and row.state == "claimed":
-        raise Conflict("that object is being written to just now; try again in a minute")
-    if row is not None:
-        end(case, row, "withdrawn")
-    link.shadow, link.held, link.frozen, link.refused, link.consequences = {}, {}, {}, {}, []
-    link.version = link.history = link.url = link.seen_at = link.written_at = None
-    link.terminal = False
-
-
-def _relink_copies(case: Case, link: Link, *, same: bool) -> None:
-    """The comments and updates that were let go of together with their incident come back: to their old copies in the same
-    object, as new ones in another."""
-    for child in case.children(link):
-        if child.reason != WITH_ITS_INCIDENT:
-            continue
-        child.reason = None
-        posted = child.remote_id is not None or child.written_at is not None  # not every vendor gives an id
-        if same and posted:
-            child.state = "live"
-            _doubt_again(case, child)
-            continue
-        child.state, child.remote_kind, child.remote_id = "pending", None, None
-        child.shadow, child.rev = {}, child.rev + 1
-        if same:
-            _doubt_again(case, child)
-
-
-def _doubt_again(case: Case, link: Link) -> None:
-    """A write whose outcome nobody had learnt when its link was let go of may have taken effect. A create is looked for by its
-    mark before anything is sent once more; of an update the object, and its history, tell: what we wrote there is no news."""
-    row = outbox_rows.last_for(case.tx, link.id) if link.id not in case.outbox else None
-    wanted = "create" if link.remote_id is None else "update"
-    if row is not None and row.op == wanted and row.state == "withdrawn" and row.unknowns:
-        row.state, row.due_at, row.settled_at = "unknown", case.now, None
-        case.outbox[link.id] = row
 
 
 def review_field(hub: Hub, link_id: str, field: str, decision: str, *, actor: str) -> dict[str, Json]:
