@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from hub.domain.capability import FieldCapability, KindCapability
 from hub.domain.values import Fields, Json
-from hub.domain.vocabulary import Elements, OneOf, Relation, Table, UnknownWord
+from hub.domain.vocabulary import Elements, OneOf, Relation, Table, Text, UnknownWord
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ def plan(fields: Fields, shown: Shown, kind: KindCapability, relations: Mapping[
         now = shown.shadow.get(name)
         if isinstance(relation, (Elements, OneOf)) and (unknown := relation.unmapped(fields[name])):
             notes[name] = f"not shown there, for want of a counterpart: {', '.join(unknown)}; map what should be"
+        if isinstance(relation, Text) and relation.cuts(fields[name]):
+            notes[name] = f"shown there as far as {relation.limit} characters go"
         try:
             if relation.fits(fields[name], now):
                 continue

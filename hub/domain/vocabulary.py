@@ -156,10 +156,17 @@ class Text:
     empty: str = ""
     one_line: bool = False
 
-    def _cut(self, ours: Json) -> str:
+    def cuts(self, ours: Json) -> bool:
+        """Whether it is longer than what is shown there."""
+        limit = self.limit
+        return limit is not None and len(str(ours or "")) > limit and len(self._whole(ours)) > limit
+
+    def _whole(self, ours: Json) -> str:
         text = str(ours or "")
-        text = _squash(text) if self.one_line else text.strip()
-        text = text or self.empty
+        return (_squash(text) if self.one_line else text.strip()) or self.empty
+
+    def _cut(self, ours: Json) -> str:
+        text = self._whole(ours)
         if self.limit is not None and len(text) > self.limit:
             text = text[: self.limit - 1].rstrip() + "…"
         return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import Text, bindparam, cast, func, literal_column, or_, select, text, update
+from sqlalchemy import ColumnElement, Text, bindparam, cast, func, literal_column, or_, select, text, update
 
 from hub.domain.values import Ref
 from hub.store.locking import lock
@@ -147,14 +147,21 @@ def troubled(tx: Tx, since: datetime, limit: int) -> list[tuple[int, Link]]:
     """(number of the incident, link) where a link of an incident that is open, or was changed after `since`, waits for
     somebody; newest first."""
     some = [cast(column, Text) != "{}" for column in (links.c.frozen, links.c.held, links.c.refused)]
+    waits = or_(*some, links.c.state.in_(("frozen", "unreachable"))) & links.c.state.not_in(("gone", "unlinked"))
+    return _of_recent(tx, since, limit, waits)
+
+
+def noted(tx: Tx, since: datetime, limit: int) -> list[tuple[int, Link]]:
+    """As `troubled`: objects of incidents that were deleted, or do not show everything as it is."""
+    shown = links.c.state.in_(("live", "frozen", "held")) & (cast(links.c.notes, Text) != "{}")
+    return _of_recent(tx, since, limit, (links.c.kind == "incident") & ((links.c.state == "gone") | shown))
+
+
+def _of_recent(tx: Tx, since: datetime, limit: int, which: ColumnElement[bool]) -> list[tuple[int, Link]]:
     query = (
         select(incidents.c.number, links)
         .join(incidents, incidents.c.id == links.c.incident_id)
-        .where(
-            or_(incidents.c.open, incidents.c.updated_at > since),
-            or_(*some, links.c.state.in_(("frozen", "unreachable"))),
-        )
-        .where(links.c.state.not_in(("gone", "unlinked")))
+        .where(or_(incidents.c.open, incidents.c.updated_at > since), which)
         .order_by(links.c.id.desc())
         .limit(limit)
     )

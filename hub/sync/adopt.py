@@ -22,7 +22,7 @@ from hub.store import links as link_rows
 from hub.store.records import TOMBSTONES, Incident, Link, Stranger, save
 from hub.store.unit import Tx
 from hub.sync import health
-from hub.sync.case import Case, case_in, finish, new_case, send_wakes
+from hub.sync.case import Case, announce, case_in, finish, new_case
 from hub.sync.hub import Hub
 from hub.sync.look import earliest
 from hub.sync.observing import bind, merge_adopted, twin
@@ -76,7 +76,7 @@ def consider(hub: Hub, stranger_id: str) -> None:
         if case is not None:
             finish(case)
     if case is not None:
-        send_wakes(case)
+        announce(case)
 
 
 def _wait(hub: Hub, stranger: Stranger, seconds: float, reason: str, *, count: bool = True) -> None:

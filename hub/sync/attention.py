@@ -5,7 +5,7 @@
 | a connection | its calls fail; forged webhooks came; it is not configured any more |
 | the inbox | authentic webhooks of which no sense could be made |
 | the outbox | writes that a vendor refused |
-| a link of an incident that is open or was closed lately | a word that is not mapped, a change that waits, an object that is not shown or could not be made |
+| a link of an incident that is open or was closed lately | a word that is not mapped, a change that waits, an object that is not shown or could not be made; good to know: one that was deleted, a field that cannot be shown as it is |
 | everything | the pause |
 """
 
@@ -44,6 +44,7 @@ def matters(hub: Hub) -> Iterator[Matter]:
         connections = connection_rows.every(tx)
         left = link_rows.left_behind(tx, hub.config.connections)
         troubled = link_rows.troubled(tx, hub.clock.now() - RECENT, MOST + 1)
+        noted = link_rows.noted(tx, hub.clock.now() - RECENT, MOST)
     if seen["paused"][()]:
         yield Matter("pause", "warn", "nothing is written anywhere", "end it with `lockstep resume`")
     for name in hub.config.connections:
@@ -77,6 +78,8 @@ def matters(hub: Hub) -> Iterator[Matter]:
         yield Matter(f"connection {name}", "warn", words, remedy)
     for number, link in troubled[:MOST]:
         yield from _link(f"INC-{number} in {link.connection}", link)
+    for number, link in noted:
+        yield from _noted(f"INC-{number} in {link.connection}", link)
     if len(troubled) > MOST:
         yield Matter("links", "warn", "there are more like these", "see them all with `lockstep link list`")
 
@@ -102,3 +105,13 @@ def _link(part: str, link: Link) -> Iterator[Matter]:
             f"if it is deleted: `lockstep link unlink {link.id}`; if not, let the hub's account see it, then {again}"
         )
         yield Matter(part, "warn", link.reason or "the vendor does not show it", remedy)
+
+
+def _noted(part: str, link: Link) -> Iterator[Matter]:
+    if link.state == "gone":
+        words = f"it was {link.reason or 'deleted'}; nothing is written there any more"
+        yield Matter(part, "ok", words, "if there is another object for it, tie it with `lockstep link relink`")
+        return
+    for name, words in sorted(link.notes.items()):
+        if name not in link.frozen and name not in link.refused and name != "correction":
+            yield Matter(part, "ok", f"{name}: {words}")

@@ -26,6 +26,7 @@ from hub.store.journal import Line
 from hub.store.records import Comment, Connection, Incident, Item, Link, Outbox, UpdateItem, save
 from hub.store.unit import Tx
 from hub.sync.hub import Hub
+from hub.sync.troubles import Trouble, tell, troubles
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Case:
     lines: list[Line] = field(default_factory=list)
     wakes: list[tuple[str, str]] = field(default_factory=list)
     settled: list[Outbox] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
 
     # --- looking around -----------------------------------------------------------------------------------------
 
@@ -174,6 +176,7 @@ class Case:
     def close(self) -> None:
         """Writes everything that changed; the caller commits."""
         self.tx.hurry()
+        self.troubles = list(troubles(self))
         self._flush_incident()
         if self.lines:
             journal.append(self.tx, self.incident, self.now, self.lines, self.hub.ids)
@@ -215,11 +218,11 @@ def open_case(hub: Hub, incident_id: str, *, plan: bool = True) -> Iterator[Case
             return
         yield case
         _finish(case, plan)
-    send_wakes(case)
+    announce(case)
 
 
 def case_in(hub: Hub, tx: Tx, incident_id: str) -> Case | None:
-    """A case within a transaction that is already open; the caller ends it by `finish`, commits, and calls `send_wakes`."""
+    """A case within a transaction that is already open; the caller ends it by `finish`, commits, and calls `announce`."""
     rows, now = gather(tx, incident_id), hub.clock.now()
     if rows is None:
         return None
@@ -249,7 +252,7 @@ def _bring_back(now: datetime, *changed: Incident | Item) -> None:
 def new_case(
     hub: Hub, tx: Tx, fields: Mapping[str, Json], *, dedup_key: str | None, source: str, actor: str | None
 ) -> Case:
-    """A case for an incident that begins now. The caller ends it by `finish`, commits, and calls `send_wakes`."""
+    """A case for an incident that begins now. The caller ends it by `finish`, commits, and calls `announce`."""
     now = hub.clock.now()
     blank = {name: spec.default for name, spec in FIELDS[INCIDENT].items()}
     previous = incident_rows.by_dedup_key(tx, dedup_key, open_only=False) if dedup_key else None
@@ -277,6 +280,8 @@ def _finish(case: Case, plan: bool) -> None:
     case.close()
 
 
-def send_wakes(case: Case) -> None:
+def announce(case: Case) -> None:
+    """After the commit: the log hears what went wrong, the workers what there is to do."""
+    tell(case.troubles)
     for duty, name in case.wakes:
         case.hub.wake.wake(duty, name)

@@ -6,6 +6,7 @@ call may try. The first success closes it, and the connection is polled at once:
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 from hub.domain.errors import RetryLater, VendorError
@@ -13,6 +14,8 @@ from hub.store import connections as connection_rows
 from hub.store.records import Connection, save
 from hub.store.unit import Tx
 from hub.sync.hub import Hub
+
+log = logging.getLogger(__name__)
 
 THRESHOLD = 5
 FIRST, LONGEST = 15.0, 300.0
@@ -25,6 +28,10 @@ def failed(connection: Connection, error: VendorError, now: datetime) -> None:
         return
     if connection.open_until is not None and connection.open_until > now:
         return  # calls that were under way when it opened tell nothing new
+    if connection.reason != error.words:
+        log.warning(
+            "calls fail; `lockstep doctor` says more", extra={"connection": connection.name, "words": error.words}
+        )
     connection.failures += 1
     connection.reason = error.words
     if connection.failures >= THRESHOLD:
@@ -36,6 +43,7 @@ def succeeded(tx: Tx, connection: Connection, now: datetime) -> None:
     """The vendor answered."""
     if connection.failures == 0 and connection.open_until is None:
         return
+    log.info("calls succeed again", extra={"connection": connection.name})
     was_open = connection.open_until is not None
     connection.failures, connection.open_until, connection.reason = 0, None, None
     save(tx, connection)  # its row first: see `hub.store.locking`

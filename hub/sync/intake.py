@@ -174,6 +174,10 @@ def drain(hub: Hub, connection: str) -> int:
         try:
             hints = hub.adapter(connection).hints(_request(row))
         except Unusable as e:
+            log.warning(
+                "an authentic webhook could not be read; see `lockstep inbox list --state dead`",
+                extra={"connection": connection, "inbox": row.id, "words": str(e)},
+            )
             _set_aside(hub, row, "dead", str(e))
         except Exception as e:  # our own fault: the row must neither be lost nor block the others
             log.exception("webhook could not be read", extra={"connection": connection, "inbox": row.id})

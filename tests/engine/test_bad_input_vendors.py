@@ -1,9 +1,10 @@
-"""What people and vendors do to linked objects: each trouble is said on its link, by the API and by doctor, with the place and
-the remedy; it stays where it is, and is over when its cause is."""
+"""What people and vendors do to linked objects: each trouble is said on its link, by the API, by doctor and in the log, with the
+place and the remedy; it stays where it is, and is over when its cause is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -44,6 +45,21 @@ def said(q: Quartet, part: str) -> list[str]:
     return [f"{x.what} → {x.remedy}" for x in q.doctor_work() if x.part == part and x.level == "warn"]
 
 
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[..., list[str]]:
+    """logged(words, connection="jira"): the lines of the log that begin so and are about that, each with what it adds."""
+    caplog.set_level(logging.INFO)
+
+    def lines(words: str, **about: str) -> list[str]:
+        return [
+            f"{r.getMessage()} {[getattr(r, k, None) for k in ('incident', 'cell', 'value', 'field', 'fields', 'words')]}"
+            for r in caplog.records
+            if r.getMessage().startswith(words) and all(getattr(r, k, None) == v for k, v in about.items())
+        ]
+
+    return lines
+
+
 # --- credentials ----------------------------------------------------------------------------------------------------
 
 SECRET: Mapping[str, str] = {
@@ -52,7 +68,9 @@ SECRET: Mapping[str, str] = {
 
 
 @pytest.mark.parametrize("name", SECRET)
-def test_a_revoked_credential_is_said_everywhere_and_costs_only_its_own_vendor(q: Quartet, name: str) -> None:
+def test_a_revoked_credential_is_said_everywhere_and_costs_only_its_own_vendor(
+    q: Quartet, name: str, logged: Callable[..., list[str]]
+) -> None:
     incident = q.begins()
     if name == "teams":
         q.settle(3600, step=30)  # the access token ends; until then the vendor takes it
@@ -71,12 +89,16 @@ def test_a_revoked_credential_is_said_everywhere_and_costs_only_its_own_vendor(q
     errors = [line for line in q.doctor(name) if line.level == "error"]
     assert errors
     assert SECRET[name] in errors[0].remedy.replace("its token", "token")
+    assert len(logged("calls fail", connection=name)) >= 1
+    assert [logged("calls fail", connection=other) for other in q.worlds if other != name] == [[], [], []]
 
 
 # --- objects --------------------------------------------------------------------------------------------------------
 
 
-def test_an_object_that_the_vendor_says_is_deleted_is_gone_and_never_made_again(q: Quartet) -> None:
+def test_an_object_that_the_vendor_says_is_deleted_is_gone_and_never_made_again(
+    q: Quartet, logged: Callable[..., list[str]]
+) -> None:
     incident = q.begins()
     issues = set(q.jira.sandbox.issues)
     q.jira.sandbox.people_delete(q.link(incident, "jira")["remote_id"])
@@ -87,9 +109,16 @@ def test_an_object_that_the_vendor_says_is_deleted_is_gone_and_never_made_again(
     assert set(q.jira.sandbox.issues) < issues
     line = [x for x in desk.show_journal(q.hub, incident)["items"] if x["kind"] == "gone"]
     assert len(line) == 1
+    assert len(logged("an object was deleted", connection="jira", link=link["id"])) == 1
+    (doctor,) = [x for x in q.doctor_work() if x.part == "INC-1 in jira"]
+    assert (doctor.what, "relink" in doctor.remedy) == (
+        "it was deleted at the vendor; nothing is written there any more", True,
+    )  # fmt: skip
 
 
-def test_an_object_that_is_not_shown_any_more_is_unreachable_until_a_person_says_what_it_is(q: Quartet) -> None:
+def test_an_object_that_is_not_shown_any_more_is_unreachable_until_a_person_says_what_it_is(
+    q: Quartet, logged: Callable[..., list[str]]
+) -> None:
     """The deletion's webhook is lost: 404 is not "deleted"."""
     incident = q.begins()
     link = q.link(incident, "statuspage")
@@ -101,6 +130,7 @@ def test_an_object_that_is_not_shown_any_more_is_unreachable_until_a_person_says
     assert "deleted, moved, or not allowed" in link["reason"]
     (words,) = said(q, "INC-1 in statuspage")
     assert f"lockstep link unlink {link['id']}" in words
+    assert len(logged("an object is not shown", connection="statuspage", link=link["id"])) == 1
     assert q.api("DELETE", f"links/{link['id']}").status_code == 200
     assert said(q, "INC-1 in statuspage") == []
 
@@ -108,7 +138,9 @@ def test_an_object_that_is_not_shown_any_more_is_unreachable_until_a_person_says
 # --- moves, words, parts --------------------------------------------------------------------------------------------
 
 
-def test_a_walk_without_a_path_is_refused_in_words_and_goes_on_when_there_is_one(q: Quartet) -> None:
+def test_a_walk_without_a_path_is_refused_in_words_and_goes_on_when_there_is_one(
+    q: Quartet, logged: Callable[..., list[str]]
+) -> None:
     incident = q.begins()
     issue = q.link(incident, "jira")["remote_id"]
     with workflow(dict.fromkeys(sandbox_rules.WORKFLOW, ())):
@@ -120,6 +152,9 @@ def test_a_walk_without_a_path_is_refused_in_words_and_goes_on_when_there_is_one
         assert link["shadow"]["severity"] == q.jira.sandbox.issues[issue]["priority"] == "Highest"
         assert "status was refused: there is no transition" in said(q, "INC-1 in jira")[0]
         assert [n for n in q.behind(incident) if n != "jira"] == []
+        (line,) = logged("a write was refused", connection="jira", link=link["id"])
+        assert "['status']" in line
+        assert "there is no transition" in line
     found = q.api("GET", "dead-letters").json
     assert found is not None
     (letter,) = found["items"]
@@ -130,7 +165,9 @@ def test_a_walk_without_a_path_is_refused_in_words_and_goes_on_when_there_is_one
     assert q.jira.sandbox.issues[issue]["status"] == "Done"
 
 
-def test_an_unknown_word_freezes_its_field_visibly_until_it_is_mapped(q: Quartet) -> None:
+def test_an_unknown_word_freezes_its_field_visibly_until_it_is_mapped(
+    q: Quartet, logged: Callable[..., list[str]]
+) -> None:
     incident = q.begins()
     issue = q.link(incident, "jira")["remote_id"]
     start = q.jira.sandbox.issues[issue]["status"]
@@ -145,6 +182,8 @@ def test_an_unknown_word_freezes_its_field_visibly_until_it_is_mapped(q: Quartet
         (words,) = said(q, "INC-1 in jira")
         assert "'Parked'" in words
         assert "[vocabulary.jira].status" in words
+        (line,) = logged("a word is not mapped", connection="jira", link=link["id"])
+        assert "'status', 'Parked'" in line
         assert any(x["kind"] == "unknown_word" for x in desk.show_journal(q.hub, incident)["items"])
 
         desk.edit_incident(q.hub, incident, {"status": "acknowledged"}, actor="ada")
@@ -161,7 +200,9 @@ def test_an_unknown_word_freezes_its_field_visibly_until_it_is_mapped(q: Quartet
         assert q.fields(incident)["status"] == "identified"
 
 
-def test_a_vanished_component_is_refused_in_the_vendors_words_and_the_rest_is_written(q: Quartet) -> None:
+def test_a_vanished_component_is_refused_in_the_vendors_words_and_the_rest_is_written(
+    q: Quartet, logged: Callable[..., list[str]]
+) -> None:
     incident = q.begins()
     page, component = q.statuspage.sandbox, q.statuspage.checkout
     kept = page.components.pop(component)
@@ -173,6 +214,7 @@ def test_a_vanished_component_is_refused_in_the_vendors_words_and_the_rest_is_wr
     assert component in link["reason"]
     assert [n for n in q.behind(incident) if n != "statuspage"] == []
     assert component in said(q, "INC-1 in statuspage")[0]
+    assert component in logged("a write was refused", connection="statuspage", link=link["id"])[0]
     assert any(component in line.what for line in q.doctor("statuspage") if line.level == "error")
     page.components[component] = kept
     (letter,) = desk.list_dead(q.hub)["items"]
@@ -182,12 +224,18 @@ def test_a_vanished_component_is_refused_in_the_vendors_words_and_the_rest_is_wr
     assert q.fields(incident)["impacts"] == {"checkout": page.components[component]["status"]}
 
 
-def test_a_person_whom_a_vendor_does_not_know_is_named_on_its_link(q: Quartet) -> None:
+def test_a_person_whom_a_vendor_does_not_know_is_named_on_its_link(
+    q: Quartet, logged: Callable[..., list[str]]
+) -> None:
     incident = q.begins()
     desk.edit_incident(q.hub, incident, {"assignees": ["ada", "nobody"]}, actor="ada")
     q.settle(60)
     assert q.behind(incident) == []
-    assert "nobody" in q.link(incident, "pagerduty")["notes"]["assignees"]
+    link = q.link(incident, "pagerduty")
+    assert "nobody" in link["notes"]["assignees"]
+    assert ["nobody" in x.what for x in q.doctor_work() if x.part == "INC-1 in pagerduty"] == [True]
+    (line,) = logged("a field cannot be shown", connection="pagerduty", link=link["id"])
+    assert "nobody" in line
     assert q.fields(incident)["assignees"] == ["ada", "nobody"], "what a vendor cannot show was lost"
 
 
@@ -232,7 +280,9 @@ def test_text_that_tries_to_be_something_else_is_text_in_all_four(q: Quartet, wh
     assert written == [], "text that comes back changed is written again and again"
 
 
-def test_a_title_that_is_too_long_is_refused_by_us_and_cut_for_vendors_who_take_less(q: Quartet) -> None:
+def test_a_title_that_is_too_long_is_refused_by_us_and_cut_for_vendors_who_take_less(
+    q: Quartet, logged: Callable[..., list[str]]
+) -> None:
     incident = q.begins()
     answer = q.api("PATCH", f"incidents/{incident}", json={"fields": {"title": "x" * 1001}})
     assert answer.status_code == 422
@@ -243,7 +293,12 @@ def test_a_title_that_is_too_long_is_refused_by_us_and_cut_for_vendors_who_take_
     q.settle(120)
     assert q.behind(incident) == []
     assert q.fields(incident)["title"] == title, "our title was cut with theirs"
-    assert len(q.jira.sandbox.issues[q.link(incident, "jira")["remote_id"]]["summary"]) <= 255
+    link = q.link(incident, "jira")
+    assert len(q.jira.sandbox.issues[link["remote_id"]]["summary"]) <= 255
+    assert "255" in link["notes"]["title"]
+    assert ["title: shown there" in x.what for x in q.doctor_work() if x.part == "INC-1 in jira"] == [True]
+    (line,) = logged("a field cannot be shown", connection="jira", link=link["id"])
+    assert "255" in line
 
 
 # --- answers --------------------------------------------------------------------------------------------------------
@@ -263,13 +318,14 @@ GARBAGE: Mapping[str, bytes] = {
 @pytest.mark.parametrize("name", ["pagerduty", "jira", "teams", "statuspage"])
 @pytest.mark.parametrize("what", GARBAGE)
 def test_a_vendor_that_answers_garbage_with_200_loses_nothing_and_hurts_nobody(
-    q: Quartet, name: str, what: str
+    q: Quartet, name: str, what: str, logged: Callable[..., list[str]]
 ) -> None:
     incident = q.begins()
     count = len(q.worlds[name].sandbox.incidents)
     fault = Fault("status", times=10_000, status=200, body=GARBAGE[what], headers={"Content-Type": "application/json"})
     q.worlds[name].sandbox.faults.append(fault)
     q.others_go_on(incident, without=name)
+    assert logged("calls fail", connection=name) or logged("a write was refused", connection=name), "nothing in the log"
     assert q.fields(incident)["title"] == "Checkout is slow"
     assert q.fields(incident)["status"] == "triggered"
     assert all(c["deleted"] is False for c in desk.show_incident(q.hub, incident)["comments"])

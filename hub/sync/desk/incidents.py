@@ -14,7 +14,7 @@ from hub.store import journal
 from hub.store.records import UpdateItem
 from hub.store.unit import Collision
 from hub.sync import merging
-from hub.sync.case import Case, finish, new_case, open_case, send_wakes
+from hub.sync.case import Case, announce, finish, new_case, open_case
 from hub.sync.desk import checks, shapes
 from hub.sync.desk.errors import Conflict, Invalid, NotFound
 from hub.sync.hub import Hub
@@ -87,7 +87,7 @@ def open_incident(hub: Hub, fields: Mapping[str, Any], *, actor: str, dedup_key:
                     return shapes.incident(there)
                 case = new_case(hub, tx, given, dedup_key=key, source=HERE, actor=actor)
                 finish(case)
-            send_wakes(case)
+            announce(case)
             return shapes.incident(case.incident)
         except Collision:  # another one took the number, or the key, at the same moment
             continue

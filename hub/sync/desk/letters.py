@@ -9,7 +9,7 @@ from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
 from hub.store.records import Inbox, Outbox, save
 from hub.sync.adopt import link_to, open_for
-from hub.sync.case import finish, open_case, send_wakes
+from hub.sync.case import announce, finish, open_case
 from hub.sync.desk import checks, shapes
 from hub.sync.desk.errors import Conflict, NotFound
 from hub.sync.hub import Hub
@@ -150,5 +150,5 @@ def settle_stranger(hub: Hub, stranger_id: str, choice: str, *, actor: str) -> d
             raise Conflict(mine.reason or "it cannot be linked")
         save(tx, mine)
         finish(case)
-    send_wakes(case)
+    announce(case)
     return shapes.stranger(mine)
