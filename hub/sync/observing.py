@@ -160,9 +160,9 @@ def history_tells(case: Case, link: Link, names: Collection[str]) -> frozenset[s
 
 
 def waits_for_history(case: Case, link: Link, row: Outbox, seen: Observation) -> frozenset[str]:
-    """What of an observation says nothing yet, while a write is in doubt whose history nobody has asked: what is merged element by
-    element, since who is missing there may be one whom we had put there; and a field that shows what we sent, since somebody may
-    have been there before we were."""
+    """What of an observation says nothing yet, while a write is in doubt whose history nobody has asked: what is merged element
+    by element, since who is missing there may be one whom we had put there; and a field that shows what we sent, since somebody
+    may have been there before we were."""
     fields = case.hub.capabilities(link.connection).kinds[link.kind].fields
     relations = case.hub.relations(link.connection, link.kind)
     ours = {n: values for n, values in _own(row).items() if n in fields and fields[n].gap is Gap.HISTORY}

@@ -260,6 +260,9 @@ def _plan_birth(case: Case, link: Link, *, observe_only: bool) -> None:
     if parent is not None and parent.state in TOMBSTONES:  # until that is linked again, there is no place for it
         _withdraw(case, link)
         return
+    if parent is not None and parent.remote_id is not None and not parent.shadow and _reads(case, parent):
+        _withdraw(case, link)  # tied by hand, and not read yet: it may be the wrong one
+        return
     closed = case.incident.fields.get("status") in CLOSED
     item = case.items.get(str(link.item_id)) if link.item_id else None
     row = case.outbox.get(link.id)
@@ -288,6 +291,10 @@ def _plan_birth(case: Case, link: Link, *, observe_only: bool) -> None:
     link.plan = {"draft": content} if observe_only else None
     if not observe_only:
         _intend(case, link, "create", content)
+
+
+def _reads(case: Case, link: Link) -> bool:
+    return case.hub.capabilities(link.connection).kinds[link.kind].reads
 
 
 def _plan_repost(case: Case, link: Link, *, observe_only: bool) -> None:

@@ -89,3 +89,30 @@ def test_what_kept_a_change_from_being_written_is_not_said_of_a_link_that_is_in_
     desk.edit_incident(q.hub, incident, {"title": title}, actor="ada")
     q.settle(1)
     assert (q.link(incident, "jira")["state"], q.link(incident, "jira")["reason"]) == ("live", None)
+
+
+def test_nothing_is_said_in_an_object_that_a_person_has_tied_until_it_was_read(q: Quartet) -> None:
+    incident = q.begins()
+    desk.add_comment(q.hub, incident, "Looking at it", actor="ada")
+    q.settle(60)
+    right = q.link(incident, "pagerduty")
+    desk.unlink(q.hub, right["id"], actor="ada")
+    desk.relink(q.hub, incident, "pagerduty", "primary", "PWRONG0000000", actor="ada")
+    q.settle(60)
+    assert q.link(incident, "pagerduty")["state"] == "unreachable"
+    assert desk.list_dead(q.hub)["items"] == []
+    desk.unlink(q.hub, right["id"], actor="ada")
+    desk.relink(q.hub, incident, "pagerduty", "primary", right["remote_id"], actor="ada")
+    q.settle(90)
+    assert q.behind(incident) == []
+
+
+def test_a_draft_whose_link_was_let_go_of_is_no_draft_any_more(q: Quartet) -> None:
+    q.settle(2)
+    q.pagerduty.sandbox.people_create("Checkout is slow", priority="P2", assignees=["PADA001"])
+    q.settle(30)
+    (incident,) = [i["id"] for i in desk.list_incidents(q.hub)["items"]]
+    held = desk.show_link(q.hub, q.link(incident, "statuspage")["id"])
+    assert held["draft"]
+    ended = desk.unlink(q.hub, held["id"], actor="ada")
+    assert (ended["draft"], ended["content_hash"]) == (None, None)

@@ -24,8 +24,8 @@ HERE = "hub"
 
 SLOT = re.compile(r"(?!secondary|twin)[a-z0-9][a-z0-9-]{0,59}")
 SLOT_WORDS = (
-    "must be a word of small letters, digits and hyphens, such as primary; those that begin with secondary or twin are for objects of merged "
-    "incidents and for doubles, which are closed"
+    "must be a word of small letters, digits and hyphens, such as primary; those that begin with secondary or twin are for "
+    "objects of merged incidents and for doubles, which are closed"
 )
 
 STATES = ("pending", "live", "held", "frozen", "unreachable", "gone", "unlinked")
@@ -96,7 +96,7 @@ def unlink(hub: Hub, link_id: str, *, actor: str) -> dict[str, Json]:
     with _link(hub, link_id) as (case, link):
         if link.state in TOMBSTONES:
             raise Conflict(f"the link is {link.state} already")
-        link.state, link.reason, link.look_due = "unlinked", f"unlinked by {actor}", None
+        link.state, link.reason, link.look_due, link.plan = "unlinked", f"unlinked by {actor}", None, None
         case.say("unlinked", HERE, link=link.id, actor=actor)
         for child in case.children(link):
             if child.state not in TOMBSTONES:
