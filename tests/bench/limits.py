@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 
 from hub.domain.capability import Rate
+from tests.bench.databases import kinds
 from tests.bench.latency import LAG, OTHERS, PRIORITIES
 from tests.bench.rows import Plan, Row, ratio_at_most
 from tests.bench.town import Town, until
@@ -17,9 +18,13 @@ WINDOW = 62.0
 
 
 def measure(plan: Plan) -> list[Row]:
-    count = plan.of(12, 8, 2)
+    return [_at_once(plan.of(12, 8, 2), kind, plan) for kind in kinds()]
+
+
+def _at_once(count: int, kind: str, plan: Plan) -> Row:
+    name = f"{count} changes at once, limits on, {kind}"
     town = Town(delay=DELAY, limits=True, services=count)
-    with town.alive():
+    with town.alive(kind):
         town.subscribed()
         town.open(count)
         town.settled(count, 300)
@@ -49,12 +54,11 @@ def measure(plan: Plan) -> list[Row]:
         each = {system: _admissions(hub.capabilities(system).kinds["incident"], system) for system in OTHERS}
     ideal = {s: ideal_seconds(count, each[s], rates[s]) for s in OTHERS}
     plan.notes.append(
-        f"{count} changes at once, limits on: "
+        f"{name}: "
         + ", ".join(f"{s} {done[s]:.1f} s (ideal {ideal[s]:.1f})" for s in OTHERS)
         + f"; refused by a vendor: {sum(town.refused.values())}"
     )
-    name = f"{count} changes at once, limits on, until written in all"
-    return [ratio_at_most(name, max(done.values()), "s", max(ideal.values()), 1.2)]
+    return ratio_at_most(f"{name}: until written in all", max(done.values()), "s", max(ideal.values()), 1.2)
 
 
 def _admissions(kind, system: str) -> int:  # type: ignore[no-untyped-def]

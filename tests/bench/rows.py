@@ -32,8 +32,10 @@ def told(name: str, value: float, unit: str, floor: float | None = None) -> Row:
     return Row(name, value, unit, floor, value / floor if floor else None)
 
 
-def at_most(name: str, value: float, unit: str, limit: float) -> Row:
-    return Row(name, value, unit, required=f"value <= {limit:g}", holds=value <= limit)
+def at_most(name: str, value: float, unit: str, limit: float, also: str = "", met: bool = True) -> Row:
+    """also: what must hold besides, in words; met: whether it does."""
+    required = f"value <= {limit:g}" + (f", {also}" if also else "")
+    return Row(name, value, unit, required=required, holds=value <= limit and met)
 
 
 def at_least(name: str, value: float, unit: str, limit: float) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 
+from tests.bench.databases import kinds
 from tests.bench.rows import Plan, Row, ratio_at_most
 from tests.bench.town import SYSTEMS, Town
 
@@ -12,9 +13,13 @@ PER_SECOND = 1_000 / 60
 
 
 def measure(plan: Plan) -> list[Row]:
-    count = plan.of(1_000, 60, 3)
+    return [_storm(plan.of(1_000, 60, 3), kind, plan) for kind in kinds()]
+
+
+def _storm(count: int, kind: str, plan: Plan) -> Row:
+    name = f"storm of {count:,} incidents, {kind}"
     town = Town(delay=0.0, limits=True, public=False)
-    with town.alive():
+    with town.alive(kind):
         town.subscribed()
         time.sleep(plan.of(5, 5, 0))
         began = time.monotonic()
@@ -31,8 +36,8 @@ def measure(plan: Plan) -> list[Row]:
             floors[system] = max(((calls - r.count) * r.per / r.count for r in declared.rates), default=0.0)
     floor = max(count / PER_SECOND, *floors.values())
     plan.notes.append(
-        f"storm of {count}: calls "
+        f"{name}: calls "
         + ", ".join(f"{s} {town.calls[s]}" for s in SYSTEMS[:3])
         + f"; refused by a vendor: {sum(town.refused.values())}; the floor is set by {max(floors, key=lambda s: floors[s])}"
     )
-    return [ratio_at_most(f"storm of {count:,} incidents, until all links settle", seconds, "s", floor, 1.2)]
+    return ratio_at_most(f"{name}: until all links settle", seconds, "s", floor, 1.2)

@@ -235,6 +235,11 @@ OF_TRAPS = (
         'if link.kind != INCIDENT and (link.double or fields.get("deleted")):', "if link.kind != INCIDENT and link.double:",
         (APART,),
     ),
+    Mutant(
+        "in a service desk customers read our comments", "trap 11", "adapters/jira/wire.py",
+        "    if internal:\n        properties.append", "    if False:\n        properties.append",
+        (), test="tests/adapters/jira/test_following.py::test_in_a_service_desk_our_comments_are_internal",
+    ),
     # 12: 404 is not "deleted"
     Mutant(
         "not found is deleted", "trap 12", OBSERVING,
@@ -273,6 +278,11 @@ OF_TRAPS = (
         "what another integration made is a new incident", "trap 14", ADOPT,
         "    if candidates:\n", "    if False:\n",
         ("adopted where one fits",),
+    ),
+    Mutant(
+        "another integration on our services is not told of", "trap 14", "adapters/pagerduty/probing.py",
+        'if "jira" in kind.lower() and (on & ours or not ours):', "if False:",
+        (), test="tests/engine/test_traps.py::test_trap_14_another_integration_on_the_same_pair_is_seen_by_the_doctor",
     ),
     # 15: held while the world moves on
     Mutant(
