@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hub.domain.errors import Unauthorised
+from hub.redaction import known
 
 
 class Unreadable(ValueError):
@@ -73,6 +74,7 @@ class EnvSecrets:
                 found += _values(variable(self._environ, each) or "")
         except Unreadable as e:
             raise Unauthorised(f"connection {self._connection}: {e}") from None
+        known.learn(*found)
         return tuple(dict.fromkeys(found))
 
     def _variables(self, name: str) -> Sequence[str]:

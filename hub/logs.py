@@ -1,7 +1,8 @@
 """Logs: one JSON object a line on stderr, through one processor that takes out what must not be read there.
 
 Everything that goes through the standard `logging` (client libraries included) takes the same way. Some libraries print
-credentials and payloads at DEBUG; they are held at INFO whatever level is asked for.
+credentials and payloads at DEBUG; they are held at INFO whatever level is asked for. What is taken out: what looks like a
+secret, and every value of a secret of ours that this process has seen (`hub.redaction`).
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
+import traceback
 from collections.abc import Mapping, MutableMapping
+from types import TracebackType
 from typing import Any
 
 import structlog
 
+from hub.redaction import GONE, known
+
 TALKATIVE = ("pypd", "jira", "urllib3", "requests", "httpx", "httpcore", "msgraph", "msgraph_core", "kiota_http", "azure", "msal", "twilio", "rq")  # fmt: skip
 """Libraries that print headers, tokens or payloads at DEBUG."""
-
-GONE = "[redacted]"
 
 _KEY = re.compile(
     r"authorization|cookie|password|passwd|secret|token|credential|signature|vault_key|"
@@ -39,22 +43,48 @@ def _without(match: re.Match[str]) -> str:
     return kept + GONE
 
 
+def _key(key: Any) -> Any:
+    return known.without(key) if isinstance(key, str) else key
+
+
 def clean(value: Any) -> Any:
-    """`value` without what looks like a secret, however deep it stands."""
+    """`value` without what is or looks like a secret, however deep it stands. An object becomes its words."""
     if isinstance(value, str):
-        return _VALUE.sub(_without, value)
+        return _VALUE.sub(_without, known.without(value))  # in this order: a pattern may take only a part of a value
     if isinstance(value, Mapping):
-        return {k: GONE if isinstance(k, str) and _KEY.search(k) and v else clean(v) for k, v in value.items()}
+        return {_key(k): GONE if isinstance(k, str) and _KEY.search(k) and v else clean(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [clean(v) for v in value]
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
-    return value
+    return value if value is None or isinstance(value, (bool, int, float)) else clean(str(value))
 
 
 def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The structlog processor."""
-    return dict(clean(dict(event)))
+    """The structlog processor. The record itself stays for the formatter, which takes it out."""
+    record = {"_record": event.pop("_record")} if "_record" in event else {}
+    return dict(clean(dict(event))) | record
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if kind is not SystemExit:  # of a thread that has ended itself
+        sys.stderr.write(clean("".join(traceback.format_exception(kind, error, trace))))
+
+
+class _Plain(logging.Formatter):
+    """The words alone, clean."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return str(clean(super().format(record)))
+
+
+def last_resort() -> None:
+    """Makes clean what Python prints of its own accord: lines in a process without logging (a command that only asks), and
+    errors that nobody has caught."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Plain())
+    logging.raiseExceptions = False  # else a line that cannot be formatted is printed as it is, secrets and all
+    sys.excepthook = _uncaught
 
 
 def configure(level: str = "INFO", *, human: bool | None = None) -> None:
@@ -85,7 +115,8 @@ def configure(level: str = "INFO", *, human: bool | None = None) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    logging.raiseExceptions = False  # else a line that cannot be formatted is printed as it is, secrets and all
+    last_resort()
+    threading.excepthook = lambda thread: _uncaught(thread.exc_type, thread.exc_value, thread.exc_traceback)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -106,8 +106,10 @@ def _user() -> str:
 
 def settings() -> Settings:
     """The configuration. Ends with 2 and every problem, one on each line."""
+    from hub import logs
     from hub.settings import SettingsError, load
 
+    logs.last_resort()
     try:
         return load()
     except SettingsError as e:
@@ -117,12 +119,14 @@ def settings() -> Settings:
 @contextlib.contextmanager
 def asked() -> Iterator[Hub]:
     """The hub, for the time of one question; what the services raise becomes the command's end."""
+    from hub import logs
     from hub.settings import SettingsError
     from hub.store.unit import StoreUnavailable
     from hub.sync import desk
     from hub.sync.hub import NoSuchConnection
     from workers.bootstrap import of_this_process
 
+    logs.last_resort()
     try:
         yield of_this_process()
     except SettingsError as e:

@@ -57,9 +57,12 @@ def doctor(parts: tuple[str, ...], as_json: bool) -> None:
 
 def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
     """Every check of these parts, in the order in which to repair."""
+    from hub import logs
     from hub.settings import SettingsError, load
     from workers.bootstrap import build_hub
     from workers.queue import NoWake
+
+    logs.last_resort()
 
     try:
         settings = load()

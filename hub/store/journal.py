@@ -78,14 +78,23 @@ def verify(tx: Tx, incident_id: str) -> str | None:
         seq += 1
         if line["seq"] != seq:
             return f"line {seq} is missing"
-        if line["salt"] is not None and _commitment(line["salt"], line["data"]) != line["commitment"]:
+        if not _kept(line):
             return f"the content of line {seq} was changed"
         previous = _hash(previous, seq, line["at"], line["kind"], line["source"] or "", line["commitment"])
         if previous != line["hash"]:
             return f"line {seq} does not follow from the one before it"
-    if HEAD.first(tx, id=incident_id) != (seq, previous):
-        return "lines are missing at the end"
+    head = HEAD.first(tx, id=incident_id)
+    if head != (seq, previous):
+        short = head is not None and head[0] > seq
+        return "lines are missing at its end" if short else "its end is not the one that the incident knows"
     return None
+
+
+def _kept(line: dict[str, Any]) -> bool:
+    """Whether a line's content is what was committed to. One that was erased has none: with words in it, they are not ours."""
+    if line["salt"] is None:
+        return line["data"] is None
+    return _commitment(line["salt"], line["data"]) == line["commitment"]
 
 
 def erase(tx: Tx, incident_id: str, seq: int) -> None:

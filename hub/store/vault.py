@@ -17,6 +17,7 @@ from sqlalchemy import delete, insert, select, update
 
 from hub.domain.errors import Unauthorised
 from hub.ports import Clock, Ids, Secrets
+from hub.redaction import known
 from hub.store.tables import vault
 from hub.store.unit import Store
 
@@ -39,6 +40,7 @@ def _fernet(key: str | bytes) -> MultiFernet | None:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts:
         return None
+    known.learn(*parts)
     try:
         return MultiFernet([Fernet(part) for part in parts])
     except ValueError:
@@ -65,6 +67,7 @@ class Vault:
 
     def put(self, connection: str, name: str, value: str) -> None:
         """Adds a value and forgets all but the `KEPT` newest. Raises VaultLocked, StoreUnavailable."""
+        known.learn(value)
         ciphertext = self._open().encrypt(value.encode())
         mine = (vault.c.connection == connection) & (vault.c.name == name)
         with self.store.unit() as tx:
@@ -125,9 +128,12 @@ class Vault:
 
     def _plain(self, connection: str, name: str, ciphertext: bytes) -> str:
         try:
-            return self._open().decrypt(ciphertext).decode()
+            value = self._open().decrypt(ciphertext).decode()
         except InvalidToken:
             words = f"{VARIABLE} does not open {name!r} of connection {connection!r}: it was stored under another key"
+        else:
+            known.learn(value)
+            return value
         raise VaultLocked(f"{words}; add that key after a comma, or store the secret again")
 
     def _open(self) -> MultiFernet:

@@ -12,6 +12,7 @@ from hub.domain.capability import Capabilities
 from hub.domain.errors import Forged, OutcomeUnknown, RetryLater, Unusable, VendorError
 from hub.domain.vocabulary import Relation
 from hub.ports import Adapter
+from hub.redaction import known
 from hub.store.unit import Collision, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,9 @@ def _caught(name: str, meaning: type[VendorError]) -> Callable[..., Any]:
     def call(self: Guard, *args: Any, **more: Any) -> Any:
         try:
             return getattr(self._adapter, name)(*args, **more)
+        except VendorError as e:
+            e.words = known.without(e.words)  # pages show them, and a vendor may have repeated what it was sent
+            raise
         except KNOWN:
             raise
         except Exception as e:

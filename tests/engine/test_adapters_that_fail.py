@@ -10,9 +10,11 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from sqlalchemy import select
 
-from hub.domain.errors import Refused
+from hub.domain.errors import OutcomeUnknown, Refused, RetryLater, Unauthorised
 from hub.domain.values import INCIDENT, Ref
+from hub.environment import EnvSecrets
 from hub.ports import (
     Adapter,
     Glances,
@@ -28,12 +30,14 @@ from hub.ports import (
     reads_reactions,
     replies,
 )
+from hub.store.tables import metadata
 from hub.store.unit import Collision, StoreUnavailable
 from hub.sync import desk
 from hub.sync.guard import CALLS, OTHERS, guarded
 from tests.contract.cases import WORLDS
 from tests.engine.quartet import Quartet
 from tests.engine.test_bad_input_vendors import SECRET, said
+from tests.unit.test_logs import configured
 
 UNCARRIED = "has a character that no header can carry; set it again"
 
@@ -52,14 +56,16 @@ def connection(q: Quartet, name: str) -> dict[str, Any]:
     return found
 
 
-def breaks(q: Quartet, monkeypatch: pytest.MonkeyPatch, name: str, *calls: str) -> list[str]:
+def breaks(
+    q: Quartet, monkeypatch: pytest.MonkeyPatch, name: str, *calls: str, error: Exception | None = None
+) -> list[str]:
     """From now on these calls of an adapter fail with an error of its own. Returns the calls made, as they come."""
     made: list[str] = []
 
     def failing(call: str) -> Callable[..., Any]:
         def fail(*args: Any, **more: Any) -> Any:
             made.append(call)
-            raise Bug("token=hunter2hunter2")
+            raise error or Bug("token=hunter2hunter2")
 
         return fail
 
@@ -107,6 +113,35 @@ def test_an_adapter_with_a_bug_is_said_and_called_ever_more_rarely(
         assert "hunter2" not in str(shown) + str(desk.show_journal(q.hub, incident))
     q.settle(900, step=5)
     assert q.behind(incident) == []
+
+
+@pytest.mark.parametrize("error", [ValueError, RetryLater, Unauthorised, OutcomeUnknown, Refused])
+def test_a_secret_in_the_words_of_an_adapters_error_is_nowhere(
+    q: Quartet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: type[Exception]
+) -> None:
+    """It looks like nothing, so only whoever knows it can take it out."""
+    secret = EnvSecrets("statuspage", {"LOCKSTEP_STATUSPAGE_API_KEY": "correct horse battery staple"}).get("api_key")
+    incident = q.begins()
+    with configured():
+        raised = error(f"cannot use '{secret}'")
+        breaks(q, monkeypatch, "statuspage", "observe", "update", "changed_since", "find", "history", error=raised)
+        q.others_go_on(incident, without="statuspage")
+        q.settle(300)
+    reason = q.link(incident, "statuspage")["reason"]
+    log = capsys.readouterr().err
+    if error is ValueError:
+        assert reason == "its adapter failed with ValueError; see the log"
+        assert "ValueError: cannot use '[redacted]'" in log
+    else:
+        assert reason == "cannot use '[redacted]'"
+    pages = [
+        q.api("GET", page).text for page in ("connections", "links", "dead-letters", f"incidents/{incident}/journal")
+    ]
+    with q.hub.store.reading() as tx:
+        rows = [str(tx.execute(select(table)).all()) for table in metadata.sorted_tables]
+    assert reason in "".join(pages), "the search would find it"
+    assert reason in "".join(rows) or repr(reason) in "".join(rows)
+    assert [where for where in (log, *pages, *rows, str(q.doctor("statuspage"))) if secret in where] == []
 
 
 @pytest.mark.parametrize("call", ["create", "update"])

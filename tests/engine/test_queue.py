@@ -7,16 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import redis
 from rq import Queue
-from rq.serializers import JSONSerializer
+from rq.serializers import DefaultSerializer, JSONSerializer
 
 from hub.clock import ManualClock
 from tests.engine.patience import until
-from workers import queue
+from workers import queue, sync
 from workers.queue import COALESCE_SECONDS, POLLS, ROWS, VENDORS, NoWake, RqWake, alive, order
 
 pytestmark = pytest.mark.redis
@@ -241,6 +243,36 @@ def test_a_job_that_cannot_even_begin_is_said_and_the_worker_goes_on(
         "a job of lockstep-vendors could not be begun; the sweep brings its row again"
     ] * 2
     assert waiting(redis_url, VENDORS) == []
+
+
+class Trap:
+    """Its pickle makes a folder in whoever loads it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("body", ["json", "pickle"])
+def test_a_job_that_somebody_else_made_runs_nothing_of_theirs(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    """Whatever its body says, it is at most a wake-up of the name that stands in its id."""
+    begun = mock.Mock()
+    monkeypatch.setattr(sync, "run", begun)
+    serializer = JSONSerializer if body == "json" else DefaultSerializer
+    crafted = Queue(VENDORS, connection=redis.Redis.from_url(redis_url), serializer=serializer)
+    named = str(tmp_path / "named")
+    crafted.enqueue_call("os.mkdir", args=(named,))
+    crafted.enqueue_call("os.mkdir", args=(named,), job_id="look_link1_1")
+    if body == "pickle":
+        crafted.enqueue_call("os.mkdir", args=(Trap(tmp_path / "loaded"),), job_id="look_link2_1")
+    queue.work(redis_url, burst=True)
+    assert list(tmp_path.iterdir()) == []
+    assert crafted.job_ids == []
+    assert mock.call("look", "link1") in begun.call_args_list, "it was taken"
 
 
 WORKER = """

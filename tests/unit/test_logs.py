@@ -5,12 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from hub import logs
+from hub.environment import EnvSecrets
+
+BARE = "correct horse battery staple"
+"""It looks like nothing."""
 
 SECRET = "s3cr3t-s3cr3t-s3cr3t"
 
@@ -30,10 +37,10 @@ TEXTS = {
 def configured() -> Iterator[None]:
     """Our logging, for a part of a test; inside the test, because stderr is another one outside it."""
     root = logging.getLogger()
-    saved = root.handlers[:], root.level
+    saved = root.handlers[:], root.level, sys.excepthook, threading.excepthook
     logs.configure("DEBUG", human=False)
     yield
-    root.handlers[:], level = saved
+    root.handlers[:], level, sys.excepthook, threading.excepthook = saved
     root.setLevel(level)
     structlog.reset_defaults()
 
@@ -86,3 +93,43 @@ def test_a_line_that_cannot_be_written_shows_nothing(capsys: pytest.CaptureFixtu
     with configured():
         logging.getLogger("x").warning("%d", f"Bearer {SECRET}")
     assert SECRET not in capsys.readouterr().err
+
+
+def test_a_secret_of_ours_is_in_no_line_whatever_it_looks_like(capsys: pytest.CaptureFixture[str]) -> None:
+    value = EnvSecrets("pd", {"LOCKSTEP_PD_TOKEN": BARE}).get("token")
+    with configured():
+        try:
+            raise ValueError(f"cannot use '{value}'")
+        except ValueError as e:
+            logging.getLogger("x").exception("it failed: %s", e, extra={"error": e, "seen": {value: [value, (e,)]}})
+            structlog.get_logger("hub").exception("it failed", error=e, words=f"cannot use {value}")
+        ended = threading.Thread(target=lambda: int(value), name="ended")
+        ended.start()
+        ended.join()
+    err = capsys.readouterr().err
+    assert err.count(f"ValueError: cannot use '{logs.GONE}'") == 2
+    assert f"invalid literal for int() with base 10: '{logs.GONE}'" in err
+    assert BARE not in err
+
+
+ASKING = """
+import logging
+from hub import logs
+from hub.environment import EnvSecrets
+logs.last_resort()
+value = EnvSecrets("pd", {"LOCKSTEP_PD_TOKEN": "correct horse battery staple"}).get("token")
+try:
+    int(value)
+except ValueError:
+    logging.getLogger("x").exception("it failed with %s", value)
+logging.getLogger("x").warning("%d", value)
+float(value)
+"""
+
+
+def test_a_process_without_logging_prints_no_secret_either() -> None:
+    ran = subprocess.run([sys.executable, "-c", ASKING], capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert f"it failed with {logs.GONE}\nTraceback" in ran.stderr
+    assert f"could not convert string to float: '{logs.GONE}'" in ran.stderr
+    assert BARE not in ran.stderr
