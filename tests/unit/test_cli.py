@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -275,6 +276,14 @@ def test_the_example_passes_its_own_check(here: Path) -> None:
     (here / "lockstep.toml").write_text(CliRunner().invoke(cli, ["config", "example"]).stdout)
     result = CliRunner().invoke(cli, ["config", "check"])
     assert result.exit_code == 0, result.output
+
+
+def test_the_web_logs_at_the_level_that_is_asked_for(here: Path) -> None:
+    line = "import logging, wsgi; print(logging.getLogger().level == logging.ERROR)"
+    told = subprocess.run(
+        [sys.executable, "-c", line], env={**os.environ, "LOCKSTEP_LOG_LEVEL": "ERROR"}, capture_output=True, text=True
+    )
+    assert told.stdout == "True\n", told.stderr
 
 
 def test_migrate_says_whether_there_is_something_to_do(here: Path) -> None:
