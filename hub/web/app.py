@@ -39,7 +39,6 @@ def create_app(hub: Hub, *, redis_alive: Callable[[], bool] | None = None, trust
     trusted_proxies: how many reverse proxies of ours stand before it; that many entries of X-Forwarded-For are believed.
     """
     app = Flask("hub.web", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = operations.MAX_BODY
     app.before_request(lambda: _begin(hub))
     app.after_request(_end)
     app.register_error_handler(Problem, _problem)
@@ -80,8 +79,8 @@ def _problem(problem: Problem) -> Response:
 
 
 def _refused(refusal: HTTPException) -> Response:
-    """What Flask itself refuses: an unknown path, a wrong method, too large a body."""
-    words = {404: "there is nothing here", 405: "this cannot be done here", 413: "the body is too large"}
+    """What Flask itself refuses: an unknown path, a wrong method."""
+    words = {404: "there is nothing here", 405: "this cannot be done here"}
     status = refusal.code or 500
     headers = {name: value for name, value in refusal.get_headers() if name == "Allow"}
     return _problem(Problem(status, words.get(status, refusal.name.lower()), headers=headers))

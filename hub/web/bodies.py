@@ -1,7 +1,10 @@
-"""Reads the JSON of a request, strictly: whatever could not be stored, or read in two ways, is refused with its place.
+"""Reads the body of a request, whole or not at all; and its JSON, strictly: whatever could not be stored, or read in two ways,
+is refused with its place.
 
 | what | answer |
 |---|---|
+| more bytes than may be sent there | 413 |
+| fewer bytes than were announced | 400 |
 | not UTF-8, not JSON, the same name twice | 400 |
 | NUL or half a surrogate pair in a text (no database keeps them), NaN, infinities, whole numbers beyond 64 bits | 422 |
 | more than `DEPTH` levels | 422 |
@@ -14,10 +17,28 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wsgi import get_content_length, get_input_stream
+
 from hub.web.problems import Problem
 
 DEPTH = 16
 """Levels of lists and objects inside each other; no request needs more than four."""
+
+
+def whole(environ: dict[str, Any], limit: int) -> bytes:
+    """Raises Problem 413 (before reading, if the length is announced) or 400 (the sender hung up)."""
+    too_large = Problem(413, f"the body is larger than {limit} bytes")
+    if (get_content_length(environ) or 0) > limit:
+        raise too_large
+    try:
+        # one more than allowed: a stream without length would otherwise end, cut off, exactly at the limit
+        body = get_input_stream(environ, max_content_length=limit + 1).read()
+    except ClientDisconnected:
+        raise Problem(400, "the body ended before its announced length") from None
+    if len(body) > limit:
+        raise too_large
+    return body
 
 
 class _Twice(ValueError):

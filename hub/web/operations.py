@@ -145,7 +145,7 @@ def _body(request: Request) -> Any:
         raise Problem(415, "send the body as application/json", "header.content-type")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise Problem(415, "send the body without a content encoding", "header.content-encoding")
-    return bodies.parse(request.get_data(cache=False))
+    return bodies.parse(bodies.whole(request.environ, MAX_BODY))
 
 
 def _query(request: Request, model: type[BaseModel]) -> dict[str, Any]:

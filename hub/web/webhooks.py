@@ -20,8 +20,6 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import structlog
-from werkzeug.exceptions import ClientDisconnected
-from werkzeug.wsgi import get_content_length, get_input_stream
 
 from hub.domain.errors import Forged
 from hub.domain.values import Reply, Request
@@ -29,6 +27,7 @@ from hub.ports import Replies
 from hub.store.unit import StoreUnavailable
 from hub.sync import intake
 from hub.sync.hub import Hub, NoSuchConnection
+from hub.web import bodies
 from hub.web.metrics import WEBHOOKS
 from hub.web.problems import TYPE, Problem, phrase, render, unavailable
 
@@ -48,6 +47,17 @@ def request_id(given: str | None, hub: Hub) -> str:
     return given if given and _REPEATED.fullmatch(given) else hub.ids.new()
 
 
+def connection_of(path: str) -> str:
+    """Whose webhooks come to this path."""
+    return path[len(PREFIX) :].partition("/")[0]
+
+
+def limit(hub: Hub, connection: str) -> int:
+    """Bytes that a webhook of the connection may have."""
+    known = hub.config.connections.get(connection)
+    return (known.settings.get("max_body_bytes") if known else None) or MAX_BODY
+
+
 class Door:
     """A WSGI application: webhooks are answered here, everything else goes on to `inner`."""
 
@@ -60,7 +70,7 @@ class Door:
         if not path.startswith(PREFIX):
             return self._inner(environ, start_response)
         name = request_id(environ.get("HTTP_X_REQUEST_ID"), self._hub)
-        connection = path[len(PREFIX) :].partition("/")[0]
+        connection = connection_of(path)
         try:
             reply = self._accept(connection, environ, name)
             status, body, kind, more = reply.status, reply.body, reply.content_type, {}
@@ -88,9 +98,8 @@ class Door:
             raise Problem(404, "there is no such connection")
         if method != "POST" and not (method == "GET" and isinstance(adapter, Replies)):
             raise Problem(405, "webhooks are sent with POST", headers={"Allow": "POST"})
-        limit = hub.config.connections[connection].settings.get("max_body_bytes") or MAX_BODY
         try:
-            request = read(environ, limit, hub)
+            request = read(environ, limit(hub, connection), hub)
             return intake.accept(hub, connection, request)
         except Problem:
             raise
@@ -108,12 +117,12 @@ class Door:
             raise unavailable("the hub cannot take this now; send it again") from None
 
 
-def read(environ: dict[str, Any], limit: int, hub: Hub) -> Request:
+def read(environ: dict[str, Any], most: int, hub: Hub) -> Request:
     """The request as a plain value: header names in lower case, the body raw, no NUL in what becomes text.
 
     Raises Problem 413 (before reading, if the length is announced) or 400 (the sender hung up, or a senseless query).
     """
-    body = _body(environ, limit)
+    body = bodies.whole(environ, most)
     try:
         query = dict(parse_qsl(_clean(environ.get("QUERY_STRING", "")), keep_blank_values=True, max_num_fields=100))
     except ValueError:
@@ -126,20 +135,6 @@ def read(environ: dict[str, Any], limit: int, hub: Hub) -> Request:
         body=body,
         received_at=hub.clock.now(),
     )
-
-
-def _body(environ: dict[str, Any], limit: int) -> bytes:
-    too_large = Problem(413, f"the body is larger than {limit} bytes")
-    if (get_content_length(environ) or 0) > limit:
-        raise too_large
-    try:
-        # one more than allowed: a stream without length would otherwise end, cut off, exactly at the limit
-        body = get_input_stream(environ, max_content_length=limit + 1).read()
-    except ClientDisconnected:
-        raise Problem(400, "the body ended before its announced length") from None
-    if len(body) > limit:
-        raise too_large
-    return body
 
 
 def _headers(environ: Mapping[str, Any]) -> dict[str, str]:

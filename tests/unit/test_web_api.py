@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -163,6 +164,20 @@ def test_a_bad_body_is_refused_before_anything_is_done(
             assert answer.status_code == status
             assert answer.json is not None
             assert status == 413 or answer.json["field"]
+    assert calls == []
+
+
+@pytest.mark.parametrize("body", [b'{"fields": {"title": "x"}}' + b" " * MAX_BODY + b"}", b'"' + b"x" * MAX_BODY])
+def test_a_body_without_length_is_refused_when_it_is_too_large_and_never_cut(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is cut off after the limit may read as JSON, or as another fault."""
+    calls, hub = everything({}, monkeypatch), make_hub()
+    api = create_app(hub).test_client()
+    sent = {"input_stream": io.BytesIO(body), "environ_overrides": {"wsgi.input_terminated": True}}
+    answer = api.post("/api/v1/incidents", headers=bearer(hub), content_type="application/json", **sent)
+    assert answer.status_code == 413
+    assert str(MAX_BODY) in answer.json["detail"]
     assert calls == []
 
 
