@@ -21,6 +21,10 @@ LOOK_SECONDS = 0.5
 GRACE_SECONDS = 3.0
 """What requests in hand have to end. Whoever is still sending one then, sends it again to the next web."""
 
+THREADS = 64
+"""Of each process of the web: for the requests that it works on, for those that are still being sent, and for `/health`. A thread
+is made when there is something for it."""
+
 
 def die_with_parent(parent: int) -> None:
     """In a new child of `parent` (Linux): when the thread that started it ends, the child gets SIGTERM, so that none is
@@ -50,9 +54,12 @@ def _end_after(parent: int) -> None:
         pause.wait(LOOK_SECONDS)
 
 
-def load_web(parent: int) -> Any:
-    """`wsgi:app`, in a worker process of the web that `parent` has started."""
+def load_web(parent: int, at_once: int) -> Any:
+    """`wsgi:app` behind its gate, in a worker process of the web that `parent` has started. at_once: requests that it works
+    on at the same time."""
     watch(parent)
+    from hub.web.gate import Gate
+    from workers.bootstrap import of_this_process
     from wsgi import app
 
-    return app
+    return Gate(of_this_process(), app, at_once)

@@ -65,16 +65,17 @@ def _prepared() -> Settings:
 @click.option("--port", type=PORT, default=8080, show_default=True)
 @click.option("--share-port", is_flag=True, help="Another web of the same hub may listen there too.")
 @click.option("--processes", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--threads", type=click.IntRange(1), help="For each process.  [default: 1 with SQLite, else 4]")
-def web(host: str, port: int, share_port: bool, processes: int, threads: int | None) -> None:
+@click.option("--threads", "at_once", type=click.IntRange(1, 16), help="That work at once in each process; more read what is sent.  [default: 1 with SQLite, else 4]")  # fmt: skip
+def web(host: str, port: int, share_port: bool, processes: int, at_once: int | None) -> None:
     """Runs the web (webhooks, API, health) on granian. Any other WSGI server can run `wsgi:app`."""
+    import logging
     import os
     from functools import partial
 
     from granian.constants import Interfaces
     from granian.server import Server
 
-    from workers.parent import load_web
+    from workers.parent import THREADS, load_web
     from workers.port import NoPlace, Taken, place
 
     found = _prepared()
@@ -82,21 +83,24 @@ def web(host: str, port: int, share_port: bool, processes: int, threads: int | N
         address = place(host, port, shared=share_port)
     except NoPlace as e:
         raise Ended(CONFLICT if isinstance(e, Taken) else MISUSED, str(e)) from None
-    # measured: with SQLite more threads than one only wait for each other's commits, for up to 400 ms
-    threads = threads or (1 if found.database_url.startswith("sqlite") else 4)
-    Server(
+    # measured: with SQLite more than one at a time only wait for each other's commits, for up to 400 ms
+    at_once = at_once or (1 if found.database_url.startswith("sqlite") else 4)
+    server = Server(
         "wsgi:app",
         address=address,
         port=port,
         interface=Interfaces.WSGI,
         workers=processes,
-        blocking_threads=threads,
+        blocking_threads=THREADS,
         respawn_failed_workers=True,
         workers_kill_timeout=10,  # one that is told to stop while it is still starting misses it
         log_enabled=True,
         log_level="warning",
         log_access=False,
-    ).serve(target_loader=partial(load_web, os.getpid()), wrap_loader=False)
+    )
+    # its advice about threads means such as work; most of these wait for what is still being sent
+    logging.getLogger("_granian").addFilter(lambda record: "Python threads" not in record.getMessage())
+    server.serve(target_loader=partial(load_web, os.getpid(), at_once), wrap_loader=False)
 
 
 @click.command(cls=Command, example="lockstep worker --number 1")

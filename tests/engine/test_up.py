@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -148,6 +149,27 @@ def test_when_it_is_killed_nothing_is_left_running(hub: Hub) -> None:
     hub.process.kill()
     hub.process.wait()
     until(lambda: not [pid for pid in everything if running(pid)], 45)
+
+
+def test_whoever_sends_half_a_request_and_then_nothing_keeps_nobody_else_waiting(hub: Hub) -> None:
+    until(hub.ready, 60)
+    address = ("127.0.0.1", hub.port)
+    heads = (b"Content-Length: 500\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+    stalled = [socket.create_connection(address) for _ in range(40)]
+    for number, sender in enumerate(stalled):
+        path = (b"/in/jira-payments", b"/api/v1/incidents")[number // 2 % 2]
+        sender.sendall(b"POST " + path + b" HTTP/1.1\r\nHost: x\r\n" + heads[number % 2])
+    for _ in range(10):
+        assert hub.get("/health/live") == {"alive": True}
+        webhook = http.client.HTTPConnection(*address, timeout=5)
+        webhook.request("POST", "/in/jira-payments", b"{}")
+        assert webhook.getresponse().status == 401
+        webhook.close()
+    assert hub.ready()
+    hub.process.terminate()
+    assert hub.process.wait(45) == 0, "nor do they keep it from stopping"
+    for sender in stalled:
+        sender.close()
 
 
 def test_the_others_start_when_the_web_answers_or_has_taken_too_long() -> None:
