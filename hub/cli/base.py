@@ -121,7 +121,7 @@ def asked() -> Iterator[Hub]:
     """The hub, for the time of one question; what the services raise becomes the command's end."""
     from hub import logs
     from hub.settings import SettingsError
-    from hub.store.unit import StoreUnavailable
+    from hub.store.faults import FASTER, Collision, StoreUnavailable
     from hub.sync import desk
     from hub.sync.hub import NoSuchConnection
     from workers.bootstrap import of_this_process
@@ -137,6 +137,8 @@ def asked() -> Iterator[Hub]:
         raise Ended(MISSING, _words(e)) from None
     except desk.Conflict as e:
         raise Ended(CONFLICT, str(e)) from None
+    except Collision:
+        raise Ended(CONFLICT, f"{FASTER}; look, and try again") from None
     except StoreUnavailable as e:
         remedy = "run `lockstep migrate`" if "no such table" in str(e) else "`lockstep doctor` says more"
         raise Ended(FAILED, f"the database cannot be used: {e}; {remedy}") from None

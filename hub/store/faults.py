@@ -13,6 +13,10 @@ class Collision(Exception):
     """Another transaction took, at the same moment, what must be unique; nothing was changed; do it again."""
 
 
+FASTER = "somebody else changed the same thing just now"
+"""A Collision, in words for whoever asked for the change."""
+
+
 def make_room(path: str) -> None:
     """Makes the folder of a SQLite file. Raises StoreUnavailable."""
     folder = Path(path).parent

@@ -15,12 +15,12 @@ from typing import Any
 from flask import Flask, Request, Response, g, request
 from pydantic import BaseModel, ValidationError
 
-from hub.store.unit import Collision
+from hub.store.faults import FASTER, Collision
 from hub.sync import desk
 from hub.sync.hub import Hub
 from hub.web import bodies, wording
 from hub.web.access import Access
-from hub.web.problems import Problem, unavailable
+from hub.web.problems import Problem
 
 PREFIX = "/api/v1"
 
@@ -129,7 +129,7 @@ def _done(operation: Operation, call: Call) -> Any:
     except desk.Invalid as e:
         raise Problem(422, e.words, _place(operation, e.field)) from None
     except Collision:
-        raise unavailable("another request changed the same at this moment; nothing was changed") from None
+        raise Problem(409, f"{FASTER}; nothing was changed; look, and try again") from None
 
 
 def _place(operation: Operation, name: str) -> str:

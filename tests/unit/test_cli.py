@@ -16,6 +16,8 @@ from click.testing import CliRunner, Result
 
 from hub.cli import COMMANDS, cli
 from hub.cli.base import EXIT_CODES, Command
+from hub.store.faults import Collision
+from hub.sync import desk
 from workers import bootstrap
 
 CONFIG = """
@@ -240,6 +242,16 @@ def test_what_has_changed_meanwhile_is_a_conflict(run: Any) -> None:
     told(run("incident open --json --title", "x"))
     (link,) = told(run("link list --json"))["items"]
     assert run(f"link approve {link['id']} --hash 0").exit_code == 4
+
+
+def test_who_was_slower_than_somebody_else_is_told_to_look_again(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slower(*args: Any, **named: Any) -> Any:
+        raise Collision("UNIQUE constraint failed: incidents.number")
+
+    monkeypatch.setattr(desk, "edit_incident", slower)
+    ended = run("incident set 1 title=x")
+    words = "somebody else changed the same thing just now; look, and try again\n"
+    assert (ended.exit_code, ended.stderr) == (4, words)
 
 
 def test_a_text_that_somebody_decides_by_is_shown_whole(run: Any) -> None:

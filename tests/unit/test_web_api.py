@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from hub.store.tokens import SCOPES
-from hub.store.unit import StoreUnavailable
+from hub.store.unit import Collision, StoreUnavailable
 from hub.sync import desk
 from hub.web.api import OPERATIONS
 from hub.web.app import create_app
@@ -131,6 +131,19 @@ def test_a_mistake_of_ours_is_500_and_tells_nothing(operation: Operation, monkey
     assert answer.mimetype == "application/problem+json"
     assert "canary" not in answer.text
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.method != "GET"], ids=named)
+def test_who_was_slower_than_somebody_else_is_told_to_look_again(
+    operation: Operation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything(Collision("UNIQUE constraint failed: incidents.number"), monkeypatch)
+    hub = make_hub()
+    answer = Checked(hub)(operation.method, path_of(operation), headers=bearer(hub), **body_of(operation))
+    assert answer.status_code == 409
+    assert answer.json is not None
+    assert "look, and try again" in answer.json["detail"]
+    assert "UNIQUE" not in answer.text
 
 
 @pytest.mark.parametrize(

@@ -34,5 +34,5 @@ OPERATIONS = (
         answer=Connection, body=shapes.SetConnection, fails=(409,),
     ),
     Operation("GET", "/pause", "Whether everything is paused", _paused, "pause", answer=Pause),
-    Operation("PUT", "/pause", "Pause or resume all writing", _pause, "pause", "admin", answer=Pause, body=shapes.SetPause),
+    Operation("PUT", "/pause", "Pause or resume all writing", _pause, "pause", "admin", answer=Pause, body=shapes.SetPause, fails=(409,)),
 )  # fmt: skip
