@@ -220,5 +220,5 @@ def _work(hub: Hub) -> Iterator[Line]:
 
     waiting = [Line(m.part, m.level, m.what, m.remedy) for m in matters(hub)]
     yield from waiting
-    if not any(line.level == "warn" for line in waiting):
+    if not any(line.remedy for line in waiting):
         yield Line("work", "ok", "nothing waits for a person")

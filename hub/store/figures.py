@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import FromClause, Table, func, select, text
 
 from hub.store.connections import paused
-from hub.store.tables import connections, inbox, incidents, links, outbox
+from hub.store.tables import connections, inbox, incidents, links, outbox, strangers
 from hub.store.unit import Store, Tx
 
 Figure = Mapping[tuple[str, ...], float]
@@ -46,6 +46,13 @@ def read(store: Store, now: datetime) -> dict[str, Figure]:
             "incidents_open": {(): tx.scalar(select(func.count()).select_from(incidents).where(text("open"))) or 0},
             "paused": {(): paused(tx)},
         }
+
+
+def undecided(tx: Tx) -> tuple[int, int]:
+    """(drafts, strangers) that wait for a person. Reads more than the figures do: for who asks now and then."""
+    drafts = select(func.count()).select_from(links).where(links.c.state == "held")
+    proposed = select(func.count()).select_from(strangers).where(strangers.c.state == "proposed")
+    return tx.scalar(drafts) or 0, tx.scalar(proposed) or 0
 
 
 def _count(tx: Tx, table: Table, where: str, *by: Any) -> Figure:

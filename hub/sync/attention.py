@@ -6,7 +6,7 @@
 | the inbox | authentic webhooks of which no sense could be made |
 | the outbox | writes that a vendor refused |
 | a link of an incident that is open or was closed lately | a word that is not mapped, a change that waits, an object that is not shown or could not be made; good to know: one that was deleted, a field that cannot be shown as it is |
-| everything | the pause |
+| everything | the pause, drafts to approve, objects made elsewhere of which several incidents could be meant |
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOST = 50
 
 @dataclass(frozen=True)
 class Matter:
-    """level: "ok" (good to know), "warn"."""
+    """level: "ok" (good to know; with a remedy: somebody's turn), "warn"."""
 
     part: str
     level: str
@@ -43,10 +43,17 @@ def matters(hub: Hub) -> Iterator[Matter]:
     with hub.store.reading() as tx:
         connections = connection_rows.every(tx)
         left = link_rows.left_behind(tx, hub.config.connections)
+        drafts, proposed = figures.undecided(tx)
         troubled = link_rows.troubled(tx, hub.clock.now() - RECENT, MOST + 1)
         noted = link_rows.noted(tx, hub.clock.now() - RECENT, MOST)
     if seen["paused"][()]:
         yield Matter("pause", "warn", "nothing is written anywhere", "end it with `lockstep resume`")
+    if drafts:
+        words, remedy = f"{drafts} drafts wait for an approval", "see them with `lockstep link list --state held`"
+        yield Matter("drafts", "ok", words, remedy)
+    if proposed:
+        words = f"{proposed} objects made there wait for somebody to say whose they are"
+        yield Matter("strangers", "ok", words, "see them with `lockstep strangers list --state proposed`")
     for name in hub.config.connections:
         row = connections.get(name)
         if row is not None and row.failures:

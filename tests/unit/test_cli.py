@@ -13,10 +13,13 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import update
 
 from hub.cli import COMMANDS, cli
 from hub.cli.base import EXIT_CODES, Command
 from hub.store.faults import Collision
+from hub.store.records import Stranger, save
+from hub.store.tables import links
 from hub.sync import desk
 from workers import bootstrap
 
@@ -326,6 +329,28 @@ def test_doctor_asks_no_vendor_when_asked_for_another_part(run: Any) -> None:
     result = run("doctor --part database")
     assert result.exit_code == 0
     assert "connection" not in result.stdout
+
+
+def test_doctor_says_that_nothing_waits_only_when_nobody_has_to_decide(run: Any) -> None:
+    assert "nothing waits for a person" in run("doctor --part work").stdout
+    told(run("incident open --json --title", "x"))
+    hub = bootstrap.of_this_process()
+    with hub.store.unit() as tx:
+        tx.execute(update(links).values(state="held"))
+    drafts = run("doctor --part work").stdout
+    assert "1 drafts wait for an approval" in drafts
+    assert "lockstep link list --state held" in drafts
+    assert "nothing waits" not in drafts
+
+    with hub.store.unit() as tx:
+        tx.execute(update(links).values(state="live"))
+        stranger = Stranger("s" * 26, "jira-payments", "issue", "PAY-1", hub.clock.now())
+        stranger.state = "proposed"
+        save(tx, stranger)
+    strangers = run("doctor --part work").stdout
+    assert "1 objects made there wait for somebody to say whose they are" in strangers
+    assert "lockstep strangers list --state proposed" in strangers
+    assert "nothing waits" not in strangers
 
 
 def test_doctor_names_every_problem_of_the_configuration(here: Path) -> None:
