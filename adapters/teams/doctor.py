@@ -65,7 +65,7 @@ def examine(spec: Spec, settings: Settings, channel: Channel, subscriptions: Sub
             found.append(Finding("ok", f"{len(live)} live subscription(s) on this channel, the first until {ends}"))
         else:
             found.append(Finding("warn", "no live subscription on this channel: changes are found by polling alone",
-                                 "make one: lockstep connections subscribe"))  # fmt: skip
+                                 f"make one: lockstep connections subscribe {spec.name}"))  # fmt: skip
         if any(not s.get("lifecycleNotificationUrl") for s in live):
             found.append(Finding("warn", "a subscription has no lifecycle URL and ends within the hour",
                                  "delete it; the hub makes one that has"))  # fmt: skip

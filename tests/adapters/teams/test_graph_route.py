@@ -223,5 +223,6 @@ def test_doctor_says_what_it_sees(world: TeamsWorld) -> None:
     found = world.adapter.examine()  # type: ignore[attr-defined]
     assert [f.level for f in found] == ["ok", "warn", "warn"]
     assert all(f.remedy for f in found if f.level == "warn")
+    assert found[1].remedy == f"make one: lockstep connections subscribe {world.adapter.spec.name}"  # type: ignore[attr-defined]
     world.forbid()
     assert world.adapter.examine()[0].level == "error"  # type: ignore[attr-defined]
