@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 DONE, FAILED, MISUSED, MISSING, CONFLICT = 0, 1, 2, 3, 4
 EXIT_CODES = "0 done · 1 failed · 2 wrong use or configuration · 3 not found · 4 conflict"
 
+ELSEWHERE = "correct LOCKSTEP_DATABASE_URL or LOCKSTEP_DATA"
+"""What to do where the database is not the one that is meant."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -121,12 +124,15 @@ def asked() -> Iterator[Hub]:
     """The hub, for the time of one question; what the services raise becomes the command's end."""
     from hub import logs
     from hub.settings import SettingsError
+    from hub.store.address import no_file
     from hub.store.faults import FASTER, Collision, StoreUnavailable
     from hub.sync import desk
     from hub.sync.hub import NoSuchConnection
     from workers.bootstrap import of_this_process
 
     logs.last_resort()
+    if missing := no_file(settings().database_url):
+        raise Ended(FAILED, f"there is no database at {missing}; run `lockstep migrate`, or {ELSEWHERE}")
     try:
         yield of_this_process()
     except SettingsError as e:
@@ -140,8 +146,8 @@ def asked() -> Iterator[Hub]:
     except Collision:
         raise Ended(CONFLICT, f"{FASTER}; look, and try again") from None
     except StoreUnavailable as e:
-        remedy = "run `lockstep migrate`" if "no such table" in str(e) else "`lockstep doctor` says more"
-        raise Ended(FAILED, f"the database cannot be used: {e}; {remedy}") from None
+        remedy = "run `lockstep migrate`" if "no such table" in str(e) else e.remedy or "`lockstep doctor` says more"
+        raise Ended(FAILED, f"the database cannot be used: {e.words}; {remedy}") from None
 
 
 def _words(error: Exception) -> str:

@@ -59,6 +59,8 @@ def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
     """Every check of these parts, in the order in which to repair."""
     from hub import logs
     from hub.settings import SettingsError, load
+    from hub.store.address import no_file
+    from hub.store.unit import Store
     from workers.bootstrap import build_hub
     from workers.queue import NoWake
 
@@ -78,13 +80,16 @@ def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
         yield from _redis(settings)
     if not {"database", "timer", "connections", "work"} & set(parts):
         return
+    missing = no_file(settings.database_url)
     try:
-        hub = build_hub(settings, wake=NoWake())
+        hub = build_hub(settings, wake=NoWake(), store=Store("sqlite://") if missing else None)
     except SettingsError as e:
         for problem in e.problems:
             yield Line("settings", "error", problem)
         return
     lines = list(_database(hub))
+    if missing:
+        lines = [Line("database", "error", f"there is none at {missing}", "run `lockstep migrate`")]
     if "database" in parts:
         yield from lines
     if any(line.level == "error" for line in lines):
@@ -171,7 +176,8 @@ def _database(hub: Hub) -> Iterator[Line]:
     try:
         state = migrate.state(hub.store)
     except StoreUnavailable as e:
-        yield Line("database", "error", f"it cannot be reached: {e}", "start it, or correct LOCKSTEP_DATABASE_URL")
+        remedy = e.remedy or "start it, or correct LOCKSTEP_DATABASE_URL"
+        yield Line("database", "error", f"it cannot be used: {e.words}", remedy)
         return
     found: dict[str, tuple[str, str, str]] = {
         migrate.HEAD: ("ok", "its tables are as this version expects", ""),

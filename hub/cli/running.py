@@ -155,8 +155,13 @@ def migrate(check: bool) -> None:
 
     found = settings()
     try:
+        where = steps.state_at(found.database_url)
+        if where == steps.AHEAD:
+            raise Ended(
+                FAILED, "the tables are newer than this version; use the version that made them, or a newer one"
+            )
         if check:
-            if not steps.at_head(found.database_url):
+            if where != steps.HEAD:
                 raise Ended(FAILED, "the database is not at this version's tables; run `lockstep migrate`")
         else:
             migrated(found)

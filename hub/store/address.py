@@ -32,6 +32,19 @@ def database_problem(text: str) -> str | None:
     return _file_problem(url) if url.drivername == "sqlite" else _server_problem(url)
 
 
+def file_of(url: str) -> str | None:
+    """The path of a SQLite database; None for one on a server or in memory. url: one that can be read."""
+    found = make_url(url)
+    name = found.database if found.drivername.startswith("sqlite") else None
+    return None if not name or name == ":memory:" or name.startswith("file:") else name
+
+
+def no_file(url: str) -> str | None:
+    """The path at which a SQLite database should be and nothing is."""
+    path = file_of(url)
+    return path if path is not None and not Path(path).exists() else None
+
+
 def _server_problem(url: URL) -> str | None:
     if re.search(r"[@\s\[\]]", url.host or "") or "@" in (url.database or ""):
         return unreadable("its password cannot be told from its host")

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 
 class StoreUnavailable(Exception):
-    """The database cannot be reached or refuses to write now; nothing was changed."""
+    """The database cannot be reached or refuses to write now; nothing was changed. remedy: "", or what helps against just
+    this."""
+
+    def __init__(self, words: str = "", remedy: str = "") -> None:
+        super().__init__(f"{words}; {remedy}" if remedy else words)
+        self.words = words
+        self.remedy = remedy
 
 
 class Collision(Exception):
@@ -17,10 +25,48 @@ FASTER = "somebody else changed the same thing just now"
 """A Collision, in words for whoever asked for the change."""
 
 
+DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
+
+
+def unavailable(error: BaseException, file: str | None) -> StoreUnavailable:
+    """What a driver's error means. file: of a SQLite database."""
+    words = next(iter(str(error).splitlines()), "")
+    if file and getattr(error, "sqlite_errorname", "").startswith(DAMAGED):
+        remedy = "put a backup in its place, or move it away and run `lockstep migrate` for an empty one"
+        return StoreUnavailable(f"{file} is damaged ({words})", remedy)
+    return StoreUnavailable(f"{type(error).__name__}: {words}")
+
+
+class File:
+    """The file of a SQLite database, once it is open. path: None where the database is a server, or in memory."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path
+        self._opened: tuple[int, int] | None = None
+
+    def opened(self, *_: Any) -> None:
+        """A connection has been made."""
+        self._opened = self._opened or self._there()
+
+    def look(self) -> None:
+        """Raises StoreUnavailable if another file, or none, is there now: connections go on reading what was moved away."""
+        if self._opened and self._there() != self._opened:
+            raise StoreUnavailable(f"{self.path} was moved away or replaced", "put it back, then restart the hub")
+
+    def _there(self) -> tuple[int, int] | None:
+        if self.path is None:
+            return None
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+
 def make_room(path: str) -> None:
-    """Makes the folder of a SQLite file. Raises StoreUnavailable."""
+    """Makes the folder of a SQLite file, which nobody else may enter. Raises StoreUnavailable."""
     folder = Path(path).parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as e:
         raise StoreUnavailable(f"the folder {folder} cannot be made: {e.strerror}") from None

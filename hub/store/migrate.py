@@ -23,7 +23,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from hub.store.faults import StoreUnavailable, make_room
+from hub.store.address import no_file
+from hub.store.faults import make_room, unavailable
 from hub.store.unit import Store
 
 FOLDER = Path(__file__).parent / "migrations"
@@ -80,7 +81,7 @@ def _alone(url: str) -> Iterator[Connection]:
     except DatabaseError as e:
         if type(e) not in (OperationalError, DatabaseError):  # SQLite's word for "no database" is the base class
             raise
-        raise StoreUnavailable(type(e.orig).__name__ + ": " + str(e.orig).splitlines()[0]) from e
+        raise unavailable(e.orig or e, engine.url.database) from e
     finally:
         engine.dispose()
 
@@ -101,16 +102,25 @@ def upgrade(url: str, revision: str = "head") -> None:
 def state(store: Store) -> str:
     """HEAD, BEHIND, AHEAD or EMPTY. Raises StoreUnavailable."""
     with store.reading() as tx:
-        return _where(tx.sa)
+        found = _where(tx.sa)
+    store.file.look()
+    return found
+
+
+def state_at(url: str) -> str:
+    """The same, of the database at `url`; makes none."""
+    if no_file(url):
+        return EMPTY
+    store = Store(url)
+    try:
+        return state(store)
+    finally:
+        store.close()
 
 
 def at_head(url: str) -> bool:
     """Whether the database at `url` is exactly as this version expects. Raises StoreUnavailable."""
-    store = Store(url)
-    try:
-        return state(store) == HEAD
-    finally:
-        store.close()
+    return state_at(url) == HEAD
 
 
 def _where(connection: Connection) -> str:

@@ -20,9 +20,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
+from hub.store.address import file_of
 from hub.store.faults import Collision as Collision
+from hub.store.faults import File, make_room, unavailable
 from hub.store.faults import StoreUnavailable as StoreUnavailable
-from hub.store.faults import make_room
 from hub.store.tables import from_json, metadata, to_json
 
 JSON: dict[str, Any] = {"json_serializer": to_json, "json_deserializer": from_json}
@@ -317,12 +318,11 @@ class Unit:
         driver = self._from.engine.dialect.loaded_dbapi
         if not isinstance(cause, driver.Error):
             return
-        words = next(iter(str(cause).splitlines()), "")
         if isinstance(cause, driver.IntegrityError):
-            raise Collision(words) from error
+            raise Collision(next(iter(str(cause).splitlines()), "")) from error
         # SQLite says only with the base class that a file is damaged, or no database at all
         if lost or isinstance(cause, driver.OperationalError) or type(cause) is driver.DatabaseError:
-            raise StoreUnavailable(type(cause).__name__ + ": " + words) from error
+            raise unavailable(cause, self._store.file.path) from error
 
     def _rolled_back(self, error: BaseException) -> bool:
         """Whether the connection was lost with it."""
@@ -356,6 +356,9 @@ class Store:
     def _open(self) -> None:
         self.writers, self.readers = _connections(self.url)
         self.writer, self.reader = self.writers.engine, self.readers.engine
+        self.file = File(file_of(self.url))
+        for engine in (self.writer, self.reader):
+            event.listen(engine, "connect", self.file.opened)
         self._pid = os.getpid()
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from hub.cli import COMMANDS, cli
 from hub.cli.base import EXIT_CODES, Command
@@ -305,6 +305,39 @@ def test_migrate_says_whether_there_is_something_to_do(here: Path) -> None:
     assert CliRunner().invoke(cli, ["migrate", "--check"]).exit_code == 1
     assert CliRunner().invoke(cli, ["migrate"]).exit_code == 0
     assert CliRunner().invoke(cli, ["migrate", "--check"]).exit_code == 0
+
+
+def test_migrate_says_that_a_database_is_newer_than_this_version(run: Any) -> None:
+    with bootstrap.of_this_process().store.unit() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for line in ("migrate", "migrate --check"):
+        ended = run(line)
+        assert (ended.exit_code, ended.stdout) == (1, "")
+        assert "newer than this version" in ended.stderr
+
+
+@pytest.mark.parametrize("line", ["incident list", "doctor", "migrate --check"])
+def test_a_question_makes_no_database_and_names_the_path(here: Path, line: str) -> None:
+    result = CliRunner().invoke(cli, line.split(), env={"LOCKSTEP_DATA": str(here / "else" / "where")})
+    assert result.exit_code == 1
+    assert line == "migrate --check" or str(here / "else" / "where" / "lockstep.db") in result.output
+    assert "lockstep migrate" in result.output
+    assert [path.name for path in here.iterdir()] == ["lockstep.toml"]
+
+
+@pytest.mark.parametrize("line", ["up", "migrate", "doctor", "incident list"])
+def test_a_damaged_database_is_named_with_what_to_do(here: Path, line: str) -> None:
+    (here / ".lockstep").mkdir()
+    path = here / ".lockstep" / "lockstep.db"
+    path.write_bytes(b"SQLite format 3\0" + b"?" * 4096)
+    result = CliRunner().invoke(cli, line.split())
+    assert result.exit_code == 1
+    assert f"{path} is damaged" in result.output
+    assert "put a backup in its place" in result.output
+
+
+def test_nobody_else_may_enter_the_data_folder_that_migrate_makes(run: Any, here: Path) -> None:
+    assert (here / ".lockstep").stat().st_mode & 0o777 == 0o700
 
 
 def test_doctor_finds_what_is_missing_and_says_what_to_do(here: Path) -> None:

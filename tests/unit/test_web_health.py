@@ -48,6 +48,18 @@ def test_a_process_is_alive_even_without_its_database(hub: Hub, monkeypatch: pyt
     assert figures(hub)["lockstep_database_up",] == 0
 
 
+def test_it_is_not_ready_once_its_database_was_moved_away_or_replaced(hub: Hub, tmp_path: Path) -> None:
+    """Connections go on reading the file that they have opened, wherever it is."""
+    client = create_app(hub).test_client()
+    assert client.get("/health/ready").status_code == 200
+    path = (tmp_path / "hub.db").rename(tmp_path / "moved.db")
+    assert client.get("/health/ready").json == {"ready": False, "redis": "none", "database": "down"}
+    migrate.upgrade(f"sqlite:///{tmp_path}/hub.db")
+    assert client.get("/health/ready").status_code == 503
+    path.rename(tmp_path / "hub.db")
+    assert client.get("/health/ready").status_code == 200
+
+
 def test_it_is_ready_with_the_tables_of_this_version_or_a_newer_one(hub: Hub) -> None:
     client = create_app(hub).test_client()
     assert client.get("/health/ready").status_code == 200
