@@ -134,9 +134,9 @@ class Jira:
             comments = understood(page["comments"], list)
             with parsing("a comment"):
                 found += [wire.comment(c, issue, self._dialect) for c in comments]
-            start += len(comments)
-            if not comments or start >= page.get("total", 0):
-                return found
+                start += len(comments)
+                if not comments or start >= page.get("total", 0):
+                    return found
 
     def _raw_comment(self, ref: Ref) -> Mapping[str, Json] | None:
         path = f"issue/{_safe(ref.parent or '')}/comment/{_safe(ref.id)}"
@@ -192,7 +192,8 @@ class Jira:
         page = self._client.search("search", body)
         issues = understood(page["issues"], list)
         after = start + len(issues)
-        return issues, after if issues and after < page.get("total", 0) else None
+        with parsing("the number of issues"):
+            return issues, after if issues and after < page.get("total", 0) else None
 
     def changed_since(self, cursor: Json | None) -> Changes:
         """The listing names issues, it does not show them: the search index may be older than our own last write, and it
@@ -294,7 +295,7 @@ class Jira:
         page = self._client.get(f"issue/{_safe(ref.id)}/transitions", "transitions", expand="transitions.fields")
         with parsing("the status"):
             now = str(found["fields"]["status"]["name"])
-            offered = understood(page["transitions"], list)
+            offered = understood(page["transitions"], list, "id")
             self._workflow.learn(now, offered)
         return now, offered
 
