@@ -273,10 +273,11 @@ class Jira:
         now, offered = self._standing(ref)
         if now == target:
             return
-        chosen = pick(offered, target)
-        if chosen is None:
-            raise Refused(f"there is no transition from {now!r} to {target!r} for us", field="status")
-        filled, missing = screen(chosen, self._settings.resolution_for(target), self._settings.screen_fields)
+        with parsing("a transition"):
+            chosen = pick(offered, target)
+            if chosen is None:
+                raise Refused(f"there is no transition from {now!r} to {target!r} for us", field="status")
+            filled, missing = screen(chosen, self._settings.resolution_for(target), self._settings.screen_fields)
         if missing:
             words = f"the transition to {target!r} asks for {', '.join(missing)}; give values in `screen_fields`"
             raise Refused(words, field="status")
@@ -335,7 +336,9 @@ class Jira:
             return
         path = f"issue/{_safe(ref.id)}/remotelink"
         present = self._client.get(path, form=list)
-        for link in remote_links.lacking(wanted, present):
+        with parsing("a link"):
+            lacking = list(remote_links.lacking(wanted, present))
+        for link in lacking:
             self._client.post(path, link)
 
     def _wrote(self, issue: str) -> None:
