@@ -222,7 +222,7 @@ def parsing(what: str, *, write: bool = False) -> Iterator[None]:
     """Around pure parsing: what is not where the vendor's documents put it makes the answer one without sense."""
     try:
         yield
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError) as exc:
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError) as exc:
         words = f"{what} in the vendor's answer makes no sense ({type(exc).__name__})"
         raise (OutcomeUnknown(words) if write else RetryLater(words)) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 YEARS = range(1970, 9000)
@@ -20,3 +20,12 @@ def utc(text: Any, *, without_zone: bool = True) -> datetime | None:
     if found.year not in YEARS or not (found.tzinfo or without_zone):
         return None
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def ending(begun: datetime, seconds: Any) -> datetime | None:
+    """When what a vendor grants for so many seconds is over; None for what is no such number."""
+    try:
+        found = begun + timedelta(seconds=float(seconds))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if found.year in YEARS else None

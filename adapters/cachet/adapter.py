@@ -83,7 +83,7 @@ class CachetAdapter:
         if document is None or ref.parent is None:
             return Observation(ref, state="absent")
         row = understood(document["data"], dict, "id")
-        return wire.update_observation(ref.parent, ref.id, row.get("attributes") or {})
+        return wire.update_observation(ref.parent, ref.id, understood(row.get("attributes"), dict))
 
     def no_id(self, id: str) -> str | None:
         return (
@@ -218,7 +218,7 @@ class CachetAdapter:
         row = answer.get("data")
         if not isinstance(row, dict) or not row.get("id"):
             raise OutcomeUnknown("Cachet's answer does not name the update")
-        seen = wire.update_observation(parent.id, str(row["id"]), row.get("attributes") or {})
+        seen = wire.update_observation(parent.id, str(row["id"]), understood(row.get("attributes"), dict, write=True))
         return Written(seen.ref, version=seen.version, observation=seen)
 
     def _edit(self, ref: Ref, text: Json) -> Written:
@@ -231,7 +231,7 @@ class CachetAdapter:
         row = answer.get("data")
         if not isinstance(row, dict):
             return Written(ref)
-        seen = wire.update_observation(ref.parent or "", ref.id, row.get("attributes") or {})
+        seen = wire.update_observation(ref.parent or "", ref.id, understood(row.get("attributes"), dict, write=True))
         return Written(ref, version=seen.version, observation=seen)
 
     def _keeping_status(self, incident_id: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -134,9 +134,9 @@ class Jira:
             comments = understood(page["comments"], list)
             with parsing("a comment"):
                 found += [wire.comment(c, issue, self._dialect) for c in comments]
-            start += len(comments)
-            if not comments or start >= page.get("total", 0):
-                return found
+                start += len(comments)
+                if not comments or start >= page.get("total", 0):
+                    return found
 
     def _raw_comment(self, ref: Ref) -> Mapping[str, Json] | None:
         path = f"issue/{_safe(ref.parent or '')}/comment/{_safe(ref.id)}"
@@ -192,7 +192,8 @@ class Jira:
         page = self._client.search("search", body)
         issues = understood(page["issues"], list)
         after = start + len(issues)
-        return issues, after if issues and after < page.get("total", 0) else None
+        with parsing("the number of issues"):
+            return issues, after if issues and after < page.get("total", 0) else None
 
     def changed_since(self, cursor: Json | None) -> Changes:
         """The listing names issues, it does not show them: the search index may be older than our own last write, and it
@@ -272,10 +273,11 @@ class Jira:
         now, offered = self._standing(ref)
         if now == target:
             return
-        chosen = pick(offered, target)
-        if chosen is None:
-            raise Refused(f"there is no transition from {now!r} to {target!r} for us", field="status")
-        filled, missing = screen(chosen, self._settings.resolution_for(target), self._settings.screen_fields)
+        with parsing("a transition"):
+            chosen = pick(offered, target)
+            if chosen is None:
+                raise Refused(f"there is no transition from {now!r} to {target!r} for us", field="status")
+            filled, missing = screen(chosen, self._settings.resolution_for(target), self._settings.screen_fields)
         if missing:
             words = f"the transition to {target!r} asks for {', '.join(missing)}; give values in `screen_fields`"
             raise Refused(words, field="status")
@@ -294,7 +296,7 @@ class Jira:
         page = self._client.get(f"issue/{_safe(ref.id)}/transitions", "transitions", expand="transitions.fields")
         with parsing("the status"):
             now = str(found["fields"]["status"]["name"])
-            offered = understood(page["transitions"], list)
+            offered = understood(page["transitions"], list, "id")
             self._workflow.learn(now, offered)
         return now, offered
 
@@ -334,7 +336,9 @@ class Jira:
             return
         path = f"issue/{_safe(ref.id)}/remotelink"
         present = self._client.get(path, form=list)
-        for link in remote_links.lacking(wanted, present):
+        with parsing("a link"):
+            lacking = list(remote_links.lacking(wanted, present))
+        for link in lacking:
             self._client.post(path, link)
 
     def _wrote(self, issue: str) -> None:

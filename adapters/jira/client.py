@@ -147,7 +147,7 @@ class Client:
             raise Refused("Jira redirects to another address; check `url`") from None
         except requests.RequestException as exc:
             raise error_from(exc, write=write) from None
-        except (ValueError, TypeError, AttributeError, KeyError) as exc:
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as exc:
             raise _unknown(f"{type(exc).__name__} while reading the vendor's answer", write) from None
         if not answer.content:
             return None

@@ -14,6 +14,7 @@ import requests
 from adapters.http import clean, error_for, error_from
 from adapters.jira.settings import Settings
 from adapters.registry import Spec
+from adapters.times import ending
 from hub.domain.errors import RetryLater, Unauthorised
 
 TOKEN_URL = "https://auth.atlassian.com/oauth/token"  # noqa: S105 - an address
@@ -55,9 +56,11 @@ class Tokens:
             raise error_for(answer.status_code, clean(answer.reason), write=False, headers=answer.headers, now=now)
         try:
             found = answer.json()
-            access, lives = str(found["access_token"]), timedelta(seconds=float(found["expires_in"]))
-        except (ValueError, KeyError, TypeError):
-            raise RetryLater("Atlassian's token answer cannot be read") from None
+            access, until = str(found["access_token"]), ending(now, found["expires_in"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            access, until = "", None
+        if until is None:
+            raise RetryLater("Atlassian's token answer cannot be read")
         if isinstance(found.get("refresh_token"), str):
             secrets.put("refresh_token", found["refresh_token"])
-        return access, now + lives
+        return access, until

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from adapters.http import parsing
 from adapters.pagerduty import wire
 from adapters.pagerduty.client import PAGE, Client, ids
 from hub.domain.values import INCIDENT, Change, Json, Ref
@@ -26,13 +27,16 @@ def status_history(client: Client, ref: Ref, since: Json | None) -> tuple[Sequen
     if ref.kind != INCIDENT:
         return (), since
     if not isinstance(since, dict):
-        return (), _position(_statuses(client.log(ref.id, PAGE)))
+        log = client.log(ref.id, PAGE)
+        with parsing("the log"):
+            return (), _position(_statuses(log))
     at = wire.moment(since.get("at")) or BEGINNING
-    known = since.get("status")
-    entries = _statuses(client.log(ref.id, since=wire.iso(at - OVERLAP)))
+    log = client.log(ref.id, since=wire.iso(at - OVERLAP))
     old = set(since.get("seen") or ())
-    changes = wire.status_changes([e for e in entries if e.get("id") not in old], known)
-    return changes, _position(entries) if entries else since
+    with parsing("the log"):
+        entries = _statuses(log)
+        changes = wire.status_changes([e for e in entries if e.get("id") not in old], since.get("status"))
+        return changes, _position(entries) if entries else since
 
 
 def _statuses(entries: Sequence[dict[str, Json]]) -> list[dict[str, Json]]:

@@ -26,7 +26,7 @@ def _subscribers(client: Client) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for number in range(MOST_PAGES):
         asked = {"type": "webhook", "state": "all", "limit": PAGE_SIZE, "page": number}
-        rows = understood(client.get("/subscribers", asked) or [], list)
+        rows = understood(client.get("/subscribers", asked) or [], list, "id")
         found += rows
         if len(rows) < PAGE_SIZE:
             break

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from adapters.http import parsing
 from adapters.registry import Spec
 from adapters.teams import capability, doctor, wire
 from adapters.teams import settings as setup
@@ -82,11 +83,13 @@ class GraphRoute(Incoming):
         if message is None:
             return Observation(ref=ref, state="absent")
         if ref.kind == COMMENT:
-            return self._remember(wire.observed_reply(message, ref.parent or "", self.settings.account))
+            with parsing("the reply"):
+                return self._remember(wire.observed_reply(message, ref.parent or "", self.settings.account))
         talk = self.channel.replies(ref.id)
         if talk is None:
             return Observation(ref=ref, state="absent")
-        return self._remember(wire.observed(message, self.settings.account, *talk))
+        with parsing("the message"):
+            return self._remember(wire.observed(message, self.settings.account, *talk))
 
     def no_id(self, id: str) -> str | None:
         return None if wire.has_id({"id": id}) else f"{id[:40]!r} is no id of a message in Teams: that is a number"
@@ -96,7 +99,8 @@ class GraphRoute(Incoming):
         message = self.channel.message(ref)
         if message is None:
             return Observation(ref=ref, state="absent")
-        return self._remember(wire.observed(message, self.settings.account))
+        with parsing("the message"):
+            return self._remember(wire.observed(message, self.settings.account))
 
     def find(self, mark: Mark) -> Sequence[Observation]:
         """Roots: by what has changed since a little before the create; replies: by their thread."""
@@ -105,28 +109,29 @@ class GraphRoute(Incoming):
         if mark.kind == COMMENT:
             talk = self.channel.replies(mark.parent.id) if mark.parent else None
             if talk and mark.parent:
-                seen = [wire.observed_reply(m, mark.parent.id, account) for m in talk[0]]
+                with parsing("a reply"):
+                    seen = [wire.observed_reply(m, mark.parent.id, account) for m in talk[0]]
         else:
-            page = self.channel.changed(mark.since - SKEW)
-            seen = [wire.observed(m, account) for m in page.messages]
-            while page.more and page.link:
-                page = self.channel.follow(page.link)
-                seen += [wire.observed(m, account) for m in page.messages]
+            for page in self.channel.pages(mark.since - SKEW):
+                with parsing("a message"):
+                    seen += [wire.observed(m, account) for m in page.messages]
         found = [self._remember(o) for o in seen if o.mark == mark.key and o.state == "present"]
         return sorted(found, key=lambda o: int(o.ref.id))
 
     def create(self, desired: Desired, mark: Mark) -> Written:
         if desired.kind == INCIDENT:
             payload = wire.root_payload(desired.fields, mark.key, desired.context, self.names)
-            seen = wire.observed(self._posted(payload, None), self.settings.account)
+            message = self._posted(payload, None)
+            with parsing("the message", write=True):
+                seen = wire.observed(message, self.settings.account)
         elif desired.parent is None:
             raise Refused("a comment needs the message that it replies to")
         else:
             root = desired.parent.id
             text, who = str(desired.fields.get("text") or ""), desired.context.get("author")
-            seen = wire.observed_reply(
-                self._posted(wire.reply_payload(text, mark.key, who), root), root, self.settings.account
-            )
+            message = self._posted(wire.reply_payload(text, mark.key, who), root)
+            with parsing("the reply", write=True):
+                seen = wire.observed_reply(message, root, self.settings.account)
         self._remember(seen)
         return Written(ref=seen.ref, url=seen.url, version=seen.version, observation=seen)
 
@@ -173,7 +178,8 @@ class GraphRoute(Incoming):
         seen = self._known.get(ref)
         if seen is None or update.expected is None or seen.version != update.expected:
             message = self.channel.message(ref)
-            seen = wire.observed(message, self.settings.account) if message else None
+            with parsing("the message"):
+                seen = wire.observed(message, self.settings.account) if message else None
         if seen is None or seen.mark is None:
             raise Refused("this message is not a card of ours")
         return wire.root_payload(_changed(seen.fields, update), seen.mark, update.context, self.names)

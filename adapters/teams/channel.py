@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -94,6 +94,14 @@ class Channel:
         """The first page of the chains (roots with their replies) that changed after `since`."""
         query = {"top": PAGE, "expand": ["replies"], "filter": f"lastModifiedDateTime gt {wire.stamp(since)}"}
         return self._page(self.graph.get(lambda c: self._place(c).messages.delta, query))
+
+    def pages(self, since: datetime) -> Iterator[Page]:
+        """The same, to the last page."""
+        page = self.changed(since)
+        yield page
+        while page.more and page.link:
+            page = self.follow(page.link)
+            yield page
 
     def follow(self, link: str) -> Page:
         """The page behind a next or delta link."""

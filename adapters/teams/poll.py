@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
+from adapters.http import parsing
 from adapters.registry import Spec
 from adapters.teams import wire
 from adapters.teams.channel import Channel, Page
@@ -43,10 +44,11 @@ class Poll:
         seen, newest = wire.when(known.get("seen")), wire.when(known.get("newest"))
         items: list[Changed] = []
         for message in page.messages:
-            items += self._chain(message, seen, first)
-            for one in (message, *self._replies(message)):
-                moment = _modified(one)
-                newest = max(newest, moment) if newest and moment else newest or moment
+            with parsing("a message"):
+                items += self._chain(message, seen, first)
+                for one in (message, *self._replies(message)):
+                    moment = _modified(one)
+                    newest = max(newest, moment) if newest and moment else newest or moment
         following = {
             "channel": self.settings.channel,
             "link": page.link,

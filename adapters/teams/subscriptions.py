@@ -51,7 +51,7 @@ class Subscriptions:
         wanted = self.settings.resource.strip("/").lower()
         return [
             s
-            for s in understood(found, list)
+            for s in understood(found, list, "id")
             if str(s.get("resource") or "").strip("/").lower() == wanted
             and (wire.when(s.get("expirationDateTime")) or now) > now
         ]

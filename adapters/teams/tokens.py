@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import requests
 
 from adapters.http import Wire, clean, error_from, retry_after
+from adapters.times import ending
 from hub.domain.errors import RetryLater, Unauthorised
 from hub.ports import Clock, Secrets
 
@@ -84,11 +85,7 @@ class Tokens:
         renewed = answer.get("refresh_token")
         if self.grant == DELEGATED and isinstance(renewed, str) and renewed != form["refresh_token"]:
             self.secrets.put("refresh_token", renewed)
-        try:
-            seconds = float(lives)
-        except ValueError:
-            seconds = 0.0
-        return token, asked_at + timedelta(seconds=seconds) - EARLY
+        return token, (ending(asked_at, lives) or asked_at) - EARLY
 
     def _refuse(self, response: requests.Response, code: str, words: str) -> None:
         status, text = response.status_code, clean(f"{code}: {words}" if code else f"HTTP {response.status_code}")

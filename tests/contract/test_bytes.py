@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hub.domain.errors import Forged, Unusable
 from hub.domain.values import COMMENT, INCIDENT, UPDATE, Hint, Request
 from hub.ports import Replies
+from tests.contract.bounds import bounded
 from tests.contract.cases import WORLDS
 from tests.contract.test_webhooks import _life
 from tests.contract.world import World
@@ -49,7 +50,8 @@ def _request(
 def _understand(world: World, request: Request) -> None:
     """Hints, or Unusable."""
     try:
-        hints = world.adapter.hints(request)
+        with bounded(len(request.body)):
+            hints = world.adapter.hints(request)
     except Unusable as unusable:
         if not str(unusable):
             raise AssertionError("the text says what was wrong") from unusable
@@ -71,7 +73,8 @@ def _understand(world: World, request: Request) -> None:
 def _doubt(world: World, request: Request) -> None:
     """Believed, or Forged."""
     try:
-        assert isinstance(world.adapter.authenticate(request, world.secrets), str)
+        with bounded(len(request.body)):
+            assert isinstance(world.adapter.authenticate(request, world.secrets), str)
     except Forged as forged:
         if not str(forged):
             raise AssertionError("the text says why") from forged
