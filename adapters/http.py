@@ -217,6 +217,16 @@ def understood(answer: Any, form: type[V], *needs: str, write: bool = False) -> 
     raise OutcomeUnknown(words) if write else RetryLater(words)
 
 
+MOST_PAGES = 1_000
+
+
+def pages() -> Iterator[int]:
+    """Counts the pages of one listing. Raises RetryLater where there are more than any has: a vendor that names a next page for
+    ever must not keep a worker for ever."""
+    yield from range(MOST_PAGES)
+    raise RetryLater(f"the vendor's listing does not end after {MOST_PAGES} pages")
+
+
 @contextmanager
 def parsing(what: str, *, write: bool = False) -> Iterator[None]:
     """Around pure parsing: what is not where the vendor's documents put it makes the answer one without sense."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from adapters.http import parsing, understood
+from adapters.http import pages, parsing, understood
 from adapters.jira import capability, examine, jql, remote_links, settings, webhooks, wire
 from adapters.jira.changelog import Changelog
 from adapters.jira.client import Client
@@ -124,7 +124,9 @@ class Jira:
         """All comments that we may read, oldest first; None when the issue cannot be read."""
         found: list[Observation] = []
         start = 0
+        counted = pages()
         while True:
+            next(counted)
             path = f"issue/{_safe(issue)}/comment"
             page = self._client.get(
                 path, "comments", absent_ok=True, startAt=start, maxResults=_PAGE, expand="properties"
@@ -135,7 +137,7 @@ class Jira:
             with parsing("a comment"):
                 found += [wire.comment(c, issue, self._dialect) for c in comments]
                 start += len(comments)
-                if not comments or start >= page.get("total", 0):
+                if not comments or start >= page["total"]:
                     return found
 
     def _raw_comment(self, ref: Ref) -> Mapping[str, Json] | None:
@@ -165,7 +167,9 @@ class Jira:
     def _search_all(self, query: str) -> list[str]:
         ids: list[str] = []
         position: Json = None
+        counted = pages()
         while True:
+            next(counted)
             issues, position = self._search(query, position)
             with parsing("the search"):
                 ids += [wire.id_of(i) for i in issues]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from adapters.http import parsing
+from adapters.http import pages, parsing
 from adapters.jira.client import Client
 from adapters.jira.labels import visible
 from adapters.jira.wire import FIELD_NAMES, Dialect, actor
@@ -51,7 +51,9 @@ class Changelog:
     def _all(self, path: str) -> dict[int, Entry]:
         entries: dict[int, Entry] = {}
         start = 0
+        counted = pages()
         while True:
+            next(counted)
             page = self._client.get(f"{path}/changelog", "values", startAt=start, maxResults=_PAGE)
             values = page.get("values") or []
             entries |= {int(h["id"]): h for h in values}

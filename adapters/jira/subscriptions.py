@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from adapters.http import pages
 from adapters.jira import jql
 from adapters.jira.client import Client
 from adapters.jira.settings import Settings
@@ -54,7 +55,9 @@ class Subscriptions:
 
     def _ours(self, url: str, id: str | None = None) -> Mapping[str, Json] | None:
         start = 0
+        counted = pages()
         while True:
+            next(counted)
             page = self._client.get("webhook", startAt=start, maxResults=_PAGE)
             hooks = page.get("values") or []
             for hook in hooks:

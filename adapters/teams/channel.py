@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from adapters.http import understood
+from adapters.http import pages, understood
 from adapters.teams import wire
 from adapters.teams.graph import Answer, Graph
 from adapters.teams.settings import Settings
@@ -99,7 +99,9 @@ class Channel:
         """The same, to the last page."""
         page = self.changed(since)
         yield page
-        while page.more and page.link:
+        for _ in pages():
+            if not (page.more and page.link):
+                return
             page = self.follow(page.link)
             yield page
 

@@ -18,7 +18,7 @@ from tests.contract.line import Act, Answer
 from tests.contract.ops import Op, each_op, prepared, rehearsed
 from tests.contract.world import World
 
-READS = settings.default.max_examples
+READS = min(settings.default.max_examples, 80)
 WRITES = max(1, READS // 5)
 """Examples. A write needs a world of its own each time."""
 
