@@ -106,6 +106,7 @@ def _back_again(
     seen = (v for v in world.ledger.saw[thing.ref] if v < entry.version and (str(v) in taken or v in before))
     shown = max(seen, default=None)
     view = next((v for v in thing.views if v.version == shown), None)
+    born = next((v for v in reversed(thing.views) if v.version <= BIRTH), None)
     ours = next((e for e in thing.history if e.field == name and e.by.startswith(HUB) and e.version <= BIRTH), None)
     later = [
         e
@@ -118,6 +119,8 @@ def _back_again(
         theirs = view.fields.get(name)
     elif ours is not None:
         theirs = ours.after
+    elif born is not None and thing.mark is not None:  # what an object of ours shows first is how it was born
+        theirs = born.fields.get(name)
     else:
         return False
     return bool((relation.cells(theirs).get(key) if isinstance(relation, ManyRelation) else theirs) == after)
