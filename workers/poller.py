@@ -90,9 +90,7 @@ def run(hub: Hub, wake: LocalWake, stop: threading.Event, threads: int = HANDS, 
 def _until_nothing_is_due(timer: Timer, wake: LocalWake, stop: threading.Event) -> None:
     while True:
         idle = wake.idle  # before the sweep: what a thread leaves behind it is found by the next one
-        if not timer.tick() and idle:
-            return timer.leave()
-        if stop.wait(GLANCE_SECONDS):
+        if (not timer.tick() and idle) or stop.wait(GLANCE_SECONDS):
             return timer.leave()
 
 

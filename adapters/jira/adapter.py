@@ -197,7 +197,7 @@ class Jira:
         issues = understood(page["issues"], list)
         after = start + len(issues)
         with parsing("the number of issues"):
-            return issues, after if issues and after < page.get("total", 0) else None
+            return issues, after if issues and after < page["total"] else None
 
     def changed_since(self, cursor: Json | None) -> Changes:
         """The listing names issues, it does not show them: the search index may be older than our own last write, and it

@@ -58,7 +58,7 @@ class Changelog:
             values = page.get("values") or []
             entries |= {int(h["id"]): h for h in values}
             start += len(values)
-            if not values or start >= page.get("total", 0):
+            if not values or start >= page["total"]:
                 return entries
 
     def _by_name(self, change: Change) -> Change:

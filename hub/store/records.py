@@ -226,6 +226,11 @@ class Link(Record):
         return self.slot.startswith(("secondary", "twin"))
 
     @property
+    def remarks(self) -> dict[str, Json]:
+        """field → why it is not shown there as it is; without what `frozen` and `refused` say already."""
+        return {n: words for n, words in self.notes.items() if n not in {*self.frozen, *self.refused, "correction"}}
+
+    @property
     def double(self) -> bool:
         """A second object with our mark, which should not be there: it is closed, whatever becomes of the incident."""
         return self.slot.startswith("twin")

@@ -115,10 +115,9 @@ def _link(part: str, link: Link) -> Iterator[Matter]:
 
 
 def _noted(part: str, link: Link) -> Iterator[Matter]:
-    if link.state == "gone":
-        words = f"it was {link.reason or 'deleted'}; nothing is written there any more"
-        yield Matter(part, "ok", words, "if there is another object for it, tie it with `lockstep link relink`")
+    if link.state == "gone":  # no remedy: nobody need do anything
+        words = f"it was {link.reason or 'deleted'}; nothing is written there any more; `lockstep link relink` ties another object"
+        yield Matter(part, "ok", words)
         return
-    for name, words in sorted(link.notes.items()):
-        if name not in link.frozen and name not in link.refused and name != "correction":
-            yield Matter(part, "ok", f"{name}: {words}")
+    for name, words in sorted(link.remarks.items()):
+        yield Matter(part, "ok", f"{name}: {words}")

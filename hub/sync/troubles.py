@@ -45,13 +45,8 @@ def troubles(case: Case) -> Iterator[Trouble]:
             yield WORDS[line.kind], {**_place(case, link), **about}
     for link in case.links.values():
         before = (link._was or {}).get("notes") or {}
-        for name, words in link.notes.items():
-            if (
-                before.get(name) != words
-                and name not in link.frozen
-                and name not in link.refused
-                and name != "correction"
-            ):
+        for name, words in link.remarks.items():
+            if before.get(name) != words:
                 yield NOTED, {**_place(case, link), "field": name, "words": words}
 
 

@@ -13,6 +13,12 @@ from tests.simulation.test_found import until
 from tests.simulation.test_scenarios import begun
 
 
+def passes(play: Play) -> None:
+    """So much time that nothing is under way any more at any vendor."""
+    over = play.world.clock.now() + timedelta(seconds=150)
+    until(play, lambda: play.world.clock.now() >= over)
+
+
 def rephrased_in_doubt(play: Play) -> Thing:
     """A comment of ours whose edit Jira never got, though we do not know it; returns the copy in Jira."""
     play.ask(lambda hub: desk.add_comment(hub, "1", "said", actor="ada"))
@@ -119,8 +125,7 @@ def test_what_came_between_our_read_and_our_write_is_found_after_a_pause_too() -
     play.edit(severity="SEV4")
     until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
     play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
-    over = play.world.clock.now() + timedelta(seconds=150)  # what PagerDuty still has under way is then over
-    until(play, lambda: play.world.clock.now() >= over)
+    passes(play)
     play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
     play.end()
     assert [line["values"] for line in play.journal("gap")] == [{"severity": ["", "high"]}]
@@ -168,8 +173,7 @@ def test_what_came_before_a_step_of_ours_is_found_although_a_look_in_a_pause_has
     play.edit(status="resolved")
     until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
     play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
-    over = play.world.clock.now() + timedelta(seconds=150)
-    until(play, lambda: play.world.clock.now() >= over)
+    passes(play)
     play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
     play.end()
     assert [line["values"] for line in play.journal("gap")] == [{"status": "Blocked"}]
@@ -183,8 +187,7 @@ def test_a_comment_that_is_not_shown_by_its_id_is_looked_for_where_it_was_said()
     play.server("jira").delete(copy, "cy")
     play.world.network.flights.clear()
     for _ in range(2):  # until no poll names the ticket for this any more
-        over = play.world.clock.now() + timedelta(seconds=150)
-        until(play, lambda over=over: play.world.clock.now() >= over)
+        passes(play)
     play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
     until(play, lambda: play.journal("unreachable"))
     play.settle()
@@ -199,8 +202,7 @@ def test_what_a_look_has_heard_since_our_write_in_doubt_is_not_heard_again_from_
     play.edit(severity="SEV4")
     until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
     play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
-    over = play.world.clock.now() + timedelta(seconds=150)  # what PagerDuty still has under way is then over
-    until(play, lambda: play.world.clock.now() >= over)
+    passes(play)
     play.at("pd", severity=["P3", "high"])
     until(play, lambda: play.journal("overruled"))
     play.at("pd", severity=["P5", "low"])
@@ -219,11 +221,9 @@ def test_whom_a_person_replaced_in_a_pause_is_known_although_our_own_assignment_
     play.edit(assignees=["cy"])
     until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
     play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
-    over = play.world.clock.now() + timedelta(seconds=150)
-    until(play, lambda: play.world.clock.now() >= over)
+    passes(play)
     play.at("jira", assignees="JU-ada")
-    over = play.world.clock.now() + timedelta(seconds=150)
-    until(play, lambda: play.world.clock.now() >= over)
+    passes(play)
     play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
     play.end()
     assert play.fields()["assignees"] == ["ada"]
