@@ -199,8 +199,8 @@ def _candidates(hub: Hub, tx: Tx, connection: str, seen: Observation) -> list[In
     if not services:
         return []
     return [
-        i for i in incident_rows.open_ones(tx)
-        if services & set(i.fields.get("services") or ()) and _free(tx, i, connection)
+        incident for incident in incident_rows.open_without(tx, connection)
+        if services & set(incident.fields.get("services") or ())
     ]  # fmt: skip
 
 

@@ -1,0 +1,102 @@
+"""With many incidents open at once, each new one costs no more than the first: a storm must not slow itself down."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import event, text
+
+from hub.store.records import Stranger, save
+from hub.sync import desk
+from hub.sync.adopt import consider
+from hub.sync.case import finish, new_case
+from hub.sync.hub import Hub
+from tests.engine.quartet import Quartet
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def four(request: pytest.FixtureRequest):
+    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    quartet = Quartet(url)
+    quartet.settle(3)
+    yield quartet
+    quartet.hub.store.close()
+
+
+def opened(four: Quartet, count: int) -> None:
+    for number in range(count):
+        four.pagerduty.sandbox.people_create(f"Checkout is slow, {number}", priority="P2")
+    four.settle(10)
+
+
+def stranger_of(four: Quartet) -> Stranger:
+    """An incident of PagerDuty's that the hub has heard of."""
+    id = four.pagerduty.sandbox.people_create("One more", priority="P2")
+    now = four.clock.now()
+    stranger = Stranger(four.hub.ids.new(), "pagerduty", "incident", id, now, due_at=now)
+    with four.hub.store.unit() as tx:
+        save(tx, stranger)
+    return stranger
+
+
+def statements_of_a_stranger(four: Quartet) -> int:
+    """How many statements the hub needs until it knows that an incident of PagerDuty's is a new one."""
+    hub, stranger, seen = four.hub, stranger_of(four), list[str]()
+
+    def note(_connection, _cursor, statement, *_rest) -> None:
+        seen.append(statement)
+
+    engines = {hub.store.writer, hub.store.reader}
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    before = len(desk.list_incidents(hub, limit=100)["items"])
+    seen.clear()
+    consider(hub, stranger.id)
+    count = len(seen)
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", note)
+    assert len(desk.list_incidents(hub, limit=100)["items"]) == before + 1
+    return count
+
+
+def test_whose_a_stranger_is_takes_as_many_statements_with_thirty_open_incidents_as_with_two(four: Quartet) -> None:
+    """A question for each open incident would make a storm's work grow with the square of its size."""
+    opened(four, 2)
+    few = statements_of_a_stranger(four)
+    opened(four, 28)
+    assert statements_of_a_stranger(four) == few
+
+
+@pytest.mark.postgres
+def test_who_opens_an_incident_while_another_is_being_opened_waits_for_its_number(postgres_url: str) -> None:
+    """Refused, it would ask the vendor again; in a storm that used up PagerDuty's limit."""
+    four = Quartet(postgres_url)
+    four.settle(3)
+    hub, stranger = four.hub, stranger_of(four)
+    asked = len(four.pagerduty.sandbox.calls)
+    with ThreadPoolExecutor(1) as other:
+        with hub.store.unit() as tx:
+            mine = new_case(hub, tx, {"title": "Mine"}, dedup_key=None, source="lockstep", actor="ada")
+            finish(mine)
+            theirs = other.submit(consider, hub, stranger.id)
+            until_waited_for(hub)
+        theirs.result(30)
+    assert sorted(i["number"] for i in desk.list_incidents(hub)["items"]) == ["INC-1", "INC-2"]
+    assert [path.split("?")[0] for _, path in four.pagerduty.sandbox.calls[asked:]].count(
+        f"/incidents/{stranger.remote_id}"
+    ) == 1
+    hub.store.close()
+
+
+def until_waited_for(hub: Hub) -> None:
+    """Returns when another transaction waits for a lock of ours."""
+    ours = "FROM pg_stat_activity WHERE datname = current_database()"
+    waits = text(f"SELECT count(*) {ours} AND wait_event_type = 'Lock'")
+    for _ in range(1000):
+        with hub.store.reading() as tx:
+            if tx.scalar(waits):
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
