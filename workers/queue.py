@@ -22,6 +22,7 @@ may hold is the budget's (`hub.sync.budget`).
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -34,7 +35,7 @@ from rq import Queue, SimpleWorker
 from rq.exceptions import NoSuchJobError, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.utils import import_attribute
+from rq.utils import import_attribute, utcformat
 
 from hub.clock import SystemClock
 from hub.ports import Clock
@@ -77,6 +78,17 @@ CARE_SECONDS = 10.0
 BLIND_SECONDS = 1.0
 """After a failure Redis is left alone this long, so that a webhook's answer does not wait for it again and again."""
 
+
+WAKE = """
+if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[2], unpack(ARGV, 4))
+redis.call('EXPIRE', KEYS[2], ARGV[1])
+redis.call('SADD', ARGV[2], KEYS[3])
+redis.call('RPUSH', KEYS[3], ARGV[3])
+return 1
+"""
+"""Puts a job into its queue as RQ would, unless its name waits there already: in one exchange. RQ's own `enqueue` takes
+two, and longer than all else that a webhook's answer waits for."""
 
 THEN = """
 local came = tonumber(redis.call('GETDEL', KEYS[1]) or '') or 1
@@ -121,44 +133,38 @@ def _doing(duty: str, name: str) -> str:
     return f"{DOING}{duty}:{name}"
 
 
+def _fields(duty: str, name: str, queue: str, at: str) -> list[str | int]:
+    """A job's hash in Redis: names and values, in turns."""
+    call = json.dumps([JOB, None, [duty, name], {}])
+    return [
+        "created_at", at, "enqueued_at", at, "status", "queued", "origin", queue, "description", duty, "data", call,
+        "timeout", JOB_SECONDS, "result_ttl", 0, "failure_ttl", 60,
+    ]  # fmt: skip
+
+
 class RqWake:
     """`hub.ports.Wake` over RQ. Never raises: a wake-up that Redis does not take is counted in `lost`, and said once."""
 
     def __init__(self, url: str, clock: Clock, queue_of: Mapping[str, str] = QUEUE_OF) -> None:
         self._redis = connect(url)
         self._queue_of = queue_of
-        self._then = self._redis.register_script(THEN)
+        self._wake, self._then = (self._redis.register_script(script) for script in (WAKE, THEN))
         self._clock = clock
-        self._queues: dict[str, Queue] = {}
         self._blind_until: float | None = None
         self._said = False
         self.lost = 0
-
-    def _queue(self, duty: str) -> Queue:
-        name = self._queue_of.get(duty, VENDORS)
-        if name not in self._queues:
-            self._queues[name] = Queue(name, connection=self._redis, serializer=JSONSerializer)
-        return self._queues[name]
 
     def wake(self, duty: str, name: str) -> None:
         if self._blind_until is not None and self._clock.monotonic() < self._blind_until:
             self.lost += 1
             return
         try:
-            if self._redis.set(_key(duty, name), "1", nx=True, ex=COALESCE_SECONDS):
-                with self._redis.pipeline(transaction=False) as pipe:
-                    self._queue(duty).enqueue_call(
-                        JOB,
-                        args=(duty, name),
-                        job_id=f"{duty}_{name}_{round(self._clock.now().timestamp() * 1e6):x}",
-                        timeout=JOB_SECONDS,
-                        ttl=COALESCE_SECONDS,
-                        result_ttl=0,
-                        failure_ttl=60,
-                        description=duty,
-                        pipeline=pipe,
-                    )
-                    pipe.execute()
+            now = self._clock.now()
+            job, queue = f"{duty}_{name}_{round(now.timestamp() * 1e6):x}", self._queue_of.get(duty, VENDORS)
+            self._wake(
+                keys=[_key(duty, name), Job.key_for(job), Queue.redis_queue_namespace_prefix + queue],
+                args=[COALESCE_SECONDS, Queue.redis_queues_keys, job, *_fields(duty, name, queue, utcformat(now))],
+            )
         except Exception as e:
             self._missed(e)
         else:

@@ -35,7 +35,7 @@ BUSY_SECONDS = 4
 PAUSE, LONGEST_PAUSE = 0.0001, 0.0005
 """Seconds between two looks whether another process has committed. A commit takes 0.3 to 1 ms; SQLite's own pauses grow to 100."""
 
-KEPT, MOST = 8, 16
+KEPT, MOST = 12, 16
 """Connections to a server: how many of a kind stay open, and how many there may be."""
 
 ALIVE = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 3}

@@ -63,11 +63,11 @@ def test_a_job_comes_back_at_once_and_the_end_waits_for_what_it_began(
     go = threading.Event()
     monkeypatch.setattr("hub.sync.duties.run", lambda hub, duty, name: go.wait(15) and names.append(name))
     for n in range(HANDS):
-        sync.run("look", f"link{n}")
+        sync.run("look", f"link{n:02}")
     assert names == []
     go.set()
     sync.finish()
-    assert sorted(names) == [f"link{n}" for n in range(HANDS)]
+    assert sorted(names) == [f"link{n:02}" for n in range(HANDS)]
 
 
 def test_a_hand_goes_on_with_the_names_behind_its_own(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
