@@ -49,7 +49,7 @@ an incident for plan; a stranger for adopt."""
 
 def run(hub: Hub, duty: str, name: str) -> None:
     """One wake-up. A database that is away is no error: the row is still due, the sweep comes back to it. Nor is another
-    worker that was faster at making the same row (an incident's number, a link)."""
+    worker that was faster at making the same row (an incident's key, a link)."""
     try:
         DUTIES[duty](hub, name)
     except Collision as e:
