@@ -88,7 +88,7 @@ redis.call('RPUSH', KEYS[3], ARGV[3])
 return 1
 """
 """Puts a job into its queue as RQ would, unless its name waits there already: in one exchange. RQ's own `enqueue` takes
-two, and longer than all else that a webhook's answer waits for."""
+two, and twice as long as keeping the webhook that it is for."""
 
 THEN = """
 local came = tonumber(redis.call('GETDEL', KEYS[1]) or '') or 1

@@ -1,4 +1,5 @@
 """Changes of many rows at once lock them in one order: incidents, links, intentions, connections, cursors, each by its key.
+Who opens an incident takes its turn for the number (`incidents.next_number`) before any of them.
 
 Two transactions that lock the same rows in different orders wait for each other, until the database ends one of them. A bare
 update of many rows takes them in whatever order it comes upon them.

@@ -89,7 +89,7 @@ def open_incident(hub: Hub, fields: Mapping[str, Any], *, actor: str, dedup_key:
                 finish(case)
             announce(case)
             return shapes.incident(case.incident)
-        except Collision:  # another one took the number, or the key, at the same moment
+        except Collision:  # another one took the key at the same moment
             continue
     raise Conflict("too many incidents are being opened at this moment; try again")
 
