@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from hub.store.unit import BUSY_SECONDS, LONGEST_PAUSE, Store, StoreUnavailable
+from hub.store.pool import BUSY_SECONDS, LONGEST_PAUSE
+from hub.store.unit import Store, StoreUnavailable
 
 
 def test_a_writer_goes_on_as_soon_as_another_process_has_committed(
@@ -28,7 +29,7 @@ def test_a_writer_goes_on_as_soon_as_another_process_has_committed(
         if len(pauses) == 12:
             other.execute("COMMIT")
 
-    monkeypatch.setattr("hub.store.unit.select", SimpleNamespace(select=pause))
+    monkeypatch.setattr("hub.store.pool.select", SimpleNamespace(select=pause))
     with store.unit() as tx:
         tx.exec_driver_sql("INSERT INTO t VALUES (1)")
     assert len(pauses) == 12
@@ -44,7 +45,7 @@ def test_a_writer_that_is_never_let_in_is_refused_after_some_seconds(
     other = sqlite3.connect(tmp_path / "hub.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     pauses: list[float] = []
-    monkeypatch.setattr("hub.store.unit.select", SimpleNamespace(select=lambda *waits: pauses.append(waits[-1])))
+    monkeypatch.setattr("hub.store.pool.select", SimpleNamespace(select=lambda *waits: pauses.append(waits[-1])))
     with pytest.raises(StoreUnavailable, match="locked"), store.unit():
         pass
     assert sum(pauses) == pytest.approx(BUSY_SECONDS, abs=LONGEST_PAUSE)
