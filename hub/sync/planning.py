@@ -263,25 +263,22 @@ def _plan_birth(case: Case, link: Link, *, observe_only: bool) -> None:
     if parent is not None and parent.remote_id is not None and not parent.shadow and _reads(case, parent):
         _withdraw(case, link)  # tied by hand, and not read yet: it may be the wrong one
         return
-    closed = case.incident.fields.get("status") in CLOSED
-    item = case.items.get(str(link.item_id)) if link.item_id else None
+    content, digest, notes = draft(case, link)
     row = case.outbox.get(link.id)
+    approvable = link.kind == INCIDENT and link.approved_by != POLICY and case.hub.capabilities(link.connection).public
     unsent = row is None or row.first_sent_at is None
-    if unsent and (
-        (item is not None and item.fields.get("deleted")) or (link.kind == INCIDENT and closed and row is None)
-    ):
+    if approvable and unsent and link.state != "held" and link.approved_hash != digest:
+        link.state, link.reason = "held", "the content changed after it was approved"
+        case.say("held", POLICY, link=link.id, hash=digest)
+        _withdraw(case, link)
+    if _too_late(case, link):
         if link.kind == INCIDENT and not (link.state == "held" and case.hub.config.policy.public.withdraw_when_closed):
             return
         link.state, link.reason = "unlinked", "withdrawn: it was over before this was published"
         case.say("withdrawn", POLICY, link=link.id)
         _withdraw(case, link)
         return
-    content, digest, notes = draft(case, link)
     link.notes = {**({"correction": link.notes["correction"]} if "correction" in link.notes else {}), **notes}
-    approvable = link.kind == INCIDENT and link.approved_by != POLICY and case.hub.capabilities(link.connection).public
-    if approvable and unsent and link.state != "held" and link.approved_hash != digest:
-        link.state, link.reason = "held", "the content changed after it was approved"
-        case.say("held", POLICY, link=link.id, hash=digest)
     if link.state == "held":
         shown = {"draft": content, "hash": digest}
         if link.plan != shown:
@@ -291,6 +288,15 @@ def _plan_birth(case: Case, link: Link, *, observe_only: bool) -> None:
     link.plan = {"draft": content} if observe_only else None
     if not observe_only:
         _intend(case, link, "create", content)
+
+
+def _too_late(case: Case, link: Link) -> bool:
+    """Whether nothing needs to be created any more: the incident is over and nobody has begun, or its item is deleted."""
+    row = case.outbox.get(link.id)
+    if link.kind == INCIDENT:
+        return row is None and case.incident.fields.get("status") in CLOSED
+    item = case.items.get(str(link.item_id))
+    return (row is None or row.first_sent_at is None) and item is not None and bool(item.fields.get("deleted"))
 
 
 def _reads(case: Case, link: Link) -> bool:

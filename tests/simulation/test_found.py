@@ -370,3 +370,16 @@ def test_a_read_that_ends_while_a_write_is_claimed_says_nothing() -> None:
     play.end()
     assert set(play.shown("title").values()) == {"newer"}
     assert not play.journal("overruled")
+
+
+def test_a_draft_whose_words_change_with_the_end_of_its_incident_after_the_approval_is_withdrawn_with_it() -> None:
+    """Approved, not yet sent, and then all is well again: at once, not when something else happens to the incident."""
+    play = Play("over before it left")
+    play.open()
+    play.settle()
+    play.approve()
+    assert play.link("page")["state"] == "pending"
+    play.edit(status="resolved")
+    assert play.link("page")["state"] == "unlinked"
+    play.end()
+    assert play.objects("page") == []

@@ -25,7 +25,7 @@ from hub.sync import duties, sweep
 from hub.sync.budget import Budget
 from hub.sync.hub import Hub
 from tests.contract.world import MemorySecrets
-from tests.simulation import audit, company
+from tests.simulation import audit, company, planned
 from tests.simulation.coverage import Coverage
 from tests.simulation.faults import CALM, Faults
 from tests.simulation.invariants import Invariants, Violation
@@ -168,6 +168,7 @@ class World:
         self.workers = [self.actors["worker-1"], self.actors["worker-2"]]
         company.connect(self, list(self.config.connections))
         self.store.watch, self.store.enter = self._committing, self._alive
+        planned.watch(self)
 
     # ------------------------------------------------------------------ processes
 

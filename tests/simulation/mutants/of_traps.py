@@ -297,7 +297,13 @@ OF_TRAPS = (
     ),
     Mutant(
         "a draft outlives its incident", "trap 15", PLANNING,
-        "or (link.kind == INCIDENT and closed and row is None)", "",
+        'return row is None and case.incident.fields.get("status") in CLOSED', "return False",
         ("a draft ends with its incident",),
+    ),
+    Mutant(
+        "a draft that falls back to its approval ends at the next chance", "trap 15", PLANNING,
+        'case.say("held", POLICY, link=link.id, hash=digest)\n        _withdraw(case, link)\n',
+        'case.say("held", POLICY, link=link.id, hash=digest)\n',
+        ("one plan is enough",),
     ),
 )  # fmt: skip

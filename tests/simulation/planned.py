@@ -1,0 +1,39 @@
+"""A plan is whole: made again at once, it changes nothing. What one plan leaves owing would wait for whatever opens the case
+next, and nobody knows when that is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hub.sync import planning
+from hub.sync.case import Case
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+NAME = "one plan is enough"
+
+_plan_case = planning.plan_case
+
+
+def watch(world: World) -> None:
+    """Whatever this world's hub plans is planned twice, in the same transaction."""
+
+    def plan_case(case: Case) -> None:
+        _plan_case(case)
+        once, said = _state(case), len(case.lines)
+        _plan_case(case)
+        again = _state(case)
+        if again != once:
+            more = [name for name in {**once, **again} if once.get(name) != again.get(name)]
+            world.violated(NAME, f"the second one changes {more} and says {case.lines[said:]}")
+        world.coverage.checks[NAME] += 1
+
+    planning.plan_case = plan_case
+
+
+def _state(case: Case) -> dict[str, Any]:
+    """Everything that a plan may change. Its values are never changed in place, or nothing would be saved of it."""
+    rows = {"the incident": case.incident, **case.items, **case.links}
+    rows.update({f"what is written to {link}": row for link, row in case.outbox.items()})
+    return {"lines": len(case.lines), "settled": len(case.settled), **{n: dict(vars(r)) for n, r in rows.items()}}
