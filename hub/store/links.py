@@ -29,6 +29,19 @@ CHILDREN_REVS = Ready(select(links.c.id, links.c.rev).where(links.c.parent_id ==
 _DUE = {links.c.look_due: bindparam("at", type_=links.c.look_due.type)}
 HINT = Ready(update(links).where(links.c.id == _ID).values({**_DUE, links.c.look_whole: text("true")}))
 HINT_FIELDS = Ready(update(links).where(links.c.id == _ID).values(_DUE))
+_AS_READ = (links.c[name] == bindparam(f"was_{name}", type_=links.c[name].type) for name in ("rev", "look_due"))
+SEEN_AS_KNOWN = Ready(
+    update(links)
+    .where(
+        links.c.id == _ID,
+        *_AS_READ,
+        text("links.state = 'live' AND NOT links.look_whole"),
+        text(
+            "NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.link_id = links.id AND outbox.state IN ('due', 'claimed', 'unknown'))"
+        ),
+    )
+    .values({links.c.look_due: text("NULL"), links.c.version: bindparam("seen_version", type_=links.c.version.type)})
+)
 
 BY_MARK = Ready(select(links).where(links.c.mark == bindparam("mark", type_=links.c.mark.type)))
 UNSETTLED = Ready(
@@ -86,6 +99,17 @@ def shown_at(tx: Tx, connection: str) -> list[str]:
     """The ids of all links that show an incident there."""
     shown = (links.c.connection == connection, links.c.kind == "incident", links.c.state.in_(("live", "frozen")))
     return list(tx.scalars(select(links.c.id).where(*shown, links.c.remote_id.is_not(None)).order_by(links.c.id)))
+
+
+def seen_as_known(tx: Tx, link: Link, version: str | None) -> bool:
+    """Its fields were read, and show what was known of them: the look that was due is done. False, and nothing is noted, if the link
+    has moved since it was read, a new look has fallen due, or something is to be written there."""
+    return (
+        SEEN_AS_KNOWN.change(
+            tx, id=link.id, was_rev=link.rev, was_look_due=link.look_due, seen_version=version or link.version
+        )
+        == 1
+    )
 
 
 def hint_all(tx: Tx, dues: Mapping[str, datetime], fields: Collection[str] = ()) -> None:

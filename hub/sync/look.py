@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hub.domain.errors import VendorError
-from hub.domain.values import INCIDENT
-from hub.ports import Glances
+from hub.domain.values import INCIDENT, Observation
+from hub.ports import Glances, reads_reactions
 from hub.store import connections as connection_rows
 from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
-from hub.store.records import TOMBSTONES, Link, save
+from hub.store.records import TOMBSTONES, Connection, Link, save
 from hub.sync import health
 from hub.sync.budget import GLANCE_SHARE, READ_SHARE
 from hub.sync.case import open_case
@@ -61,6 +61,10 @@ def look(hub: Hub, link_id: str) -> None:
         health.note_failure(hub, link.connection, e)
         _later(hub, link_id, health.backoff(hub, connection.failures + 1, e))
         return
+    if glances is not None and shows_the_known(hub, link, seen, connection):
+        with hub.store.unit() as tx:
+            if link_rows.seen_as_known(tx, link, seen.version):
+                return
     with open_case(hub, link.incident_id) as case:
         if case is None or link_id not in case.links:
             return
@@ -84,6 +88,21 @@ def look(hub: Hub, link_id: str) -> None:
         from hub.sync.merging import follow_merge
 
         follow_merge(hub, link.connection, link.incident_id, seen.merged_into)
+
+
+def shows_the_known(hub: Hub, link: Link, seen: Observation, connection: Connection) -> bool:
+    """Whether a read of the fields says nothing that is not known, of a link that lacks nothing: mostly the echo of our own write.
+    Then there is nothing to merge and nothing to plan, and no case need be opened."""
+    adapter = hub.adapter(link.connection)
+    return (
+        (link.state, seen.state) == ("live", "present")
+        and (seen.terminal, seen.merged_into, seen.url or link.url) == (link.terminal, None, link.url)
+        and sorted(seen.consequences) == sorted(link.consequences)
+        and not (link.frozen or link.held or link.refused or link.reason or seen.children)
+        and (connection.failures, connection.open_until) == (0, None)
+        and all(name in link.shadow and link.shadow[name] == value for name, value in seen.fields.items())
+        and not (reads_reactions(adapter) and adapter.reactions(seen))
+    )
 
 
 def earliest(hub: Hub, link: Link, now: datetime) -> datetime:

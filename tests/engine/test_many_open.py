@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 from hub.store.records import Stranger, save
 from hub.sync import desk
 from hub.sync.adopt import consider
-from hub.sync.case import finish, new_case
+from hub.sync.case import finish, new_case, open_case
 from hub.sync.hub import Hub
 from tests.engine.quartet import Quartet
 
@@ -100,3 +100,28 @@ def until_waited_for(hub: Hub) -> None:
                 return
         time.sleep(0.01)
     raise AssertionError("nobody waits")
+
+
+def test_what_our_own_writes_announce_is_read_and_opens_no_case(four: Quartet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a read of the fields shows what is known, there is nothing to merge: of four looks after an edit in Jira, the one
+    at the issue does."""
+    opened(four, 1)
+    four.settle(60)
+    (number,) = [i["number"] for i in desk.list_incidents(four.hub)["items"]]
+    ids = {k["connection"]: k["remote_id"] for k in desk.show_incident(four.hub, number)["links"]}
+    cases, reads = list[str](), {name: len(world.sandbox.calls) for name, world in four.worlds.items()}
+
+    def open_(hub: Hub, incident_id: str):
+        cases.append(incident_id)
+        return open_case(hub, incident_id)
+
+    monkeypatch.setattr("hub.sync.look.open_case", open_)
+    four.jira.sandbox.people_set(ids["jira"], priority="Highest")
+    four.settle(10)
+    assert desk.show_incident(four.hub, number)["fields"]["severity"] == "SEV1"
+    assert len(cases) == 1
+    for name in ("pagerduty", "teams"):
+        fresh = four.worlds[name].sandbox.calls[reads[name] :]
+        assert [m for m, path in fresh if m == "GET" and ids[name] in path][1:], (
+            f"{name}: read before and after the write"
+        )
