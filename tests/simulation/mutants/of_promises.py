@@ -58,11 +58,6 @@ OF_PROMISES = (
         (APART, LOST, HEARD), needs=("webhook_loss",),
     ),
     Mutant(
-        "a read of the fields is never news", "promise 2", "hub/sync/look.py",
-        "and all(name in link.shadow and link.shadow[name] == value for name, value in seen.fields.items())", "",
-        (APART, LOST, HEARD),
-    ),
-    Mutant(
         "a look that is to come stays at the fields alone, whatever a poll tells", "promise 2", "hub/sync/poll.py",
         "elif not link.look_whole:", "elif False:",
         (), test="tests/simulation/test_found.py::test_what_was_said_is_heard_although_a_look_at_the_fields_alone_was_to_come_when_a_poll_told_of_it",
