@@ -25,7 +25,7 @@ BUSY_SECONDS = 4
 PAUSE, LONGEST_PAUSE = 0.0001, 0.0005
 """Seconds between two looks whether another process has committed. A commit takes 0.3 to 1 ms; SQLite's own pauses grow to 100."""
 
-MOST = 8
+MOST = 5
 """Connections that a process holds at once. A PostgreSQL as it is delivered has 100 for everybody; a transaction takes a few
 milliseconds, so that the threads of a process, though they are more, hardly ever wait for one."""
 

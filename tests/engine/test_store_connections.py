@@ -14,7 +14,6 @@ from sqlalchemy import text
 from hub.store import pool
 from hub.store.pool import MOST
 from hub.store.unit import Store, StoreUnavailable
-from workers.hands import HANDS
 
 BACKENDS = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
 
@@ -129,8 +128,7 @@ def test_connections_that_cannot_be_made_are_not_missed_later() -> None:
             store.reading().__enter__()
 
 
-def test_a_hub_of_ten_processes_fits_into_a_postgres_as_it_is_delivered() -> None:
-    """A hundred connections, three of them kept for its administrator. One more than a process's share would not help it:
-    its threads take turns in Python too."""
-    assert 10 * MOST <= 100 - 3
-    assert MOST < HANDS
+def test_a_hub_of_eighteen_processes_fits_into_a_postgres_as_it_is_delivered() -> None:
+    """A hundred connections, three of them kept for its administrator. (More in a process would not help it: measured with
+    `make bench`, eight were not faster than five.)"""
+    assert 18 * MOST <= 100 - 3
