@@ -4,6 +4,7 @@
 #   make test                      every test that this machine can run; says what it skipped and why
 #   make faults [STORM=200]        breaks real processes, one fault after another; STORM: incidents under way (default 6); AT_ONCE=4
 #   make races [RACES=12000]       two workers on PostgreSQL, statement by statement in many orders (LOCKSTEP_TEST_POSTGRES)
+#   make prove [QUICK=1]           mutants, seeds, races, faults and benchmarks, one after another, with a table of what held
 #   make check [AUDIT=1]           style, types, imports, known vulnerabilities, documents; AUDIT=1: no answer about one fails
 #   make sim SEEDS=500 | SEED=7    the seeded simulation; SEED replays one run
 #   make sim MUTANTS=1             breaks each trap and promise of the design in a copy; an invariant must notice [ONLY=x]
@@ -14,7 +15,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test faults races check sim soak bench clean
+.PHONY: help demo test faults races prove check sim soak bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,10 +54,13 @@ test: $(VENV)/.installed-test
 
 # one at a time, so that the seconds are the fault's own: each has a hub of five processes to itself. AT_ONCE: so many beside
 faults: $(VENV)/.installed-test
-	@LOCKSTEP_FAULTS=all $(if $(STORM),STORM=$(STORM)) $(BIN)/python -m pytest -v $(if $(AT_ONCE),-n $(AT_ONCE),-p no:xdist) tests/engine/faults
+	@LOCKSTEP_FAULTS=$(if $(QUICK),quick,all) $(if $(STORM),STORM=$(STORM)) $(BIN)/python -m pytest -v $(if $(AT_ONCE),-n $(AT_ONCE),-p no:xdist) tests/engine/faults
 
 races: $(VENV)/.installed-test
 	@LOCKSTEP_REQUIRE_ALL=1 LOCKSTEP_RACES=$(or $(RACES),12000) $(BIN)/python -m pytest -v -p no:xdist tests/engine/races
+
+prove: $(VENV)/.installed-test
+	@$(BIN)/python -m tests.prove $(if $(QUICK),--quick)
 
 check: $(VENV)/.installed-test
 	@$(BIN)/ruff check .

@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     BUILD.write_text(json.dumps([row.shape() for row in rows], indent=1) + "\n", encoding="utf-8")
     print(table(rows))
     print("\n".join(["", *plan.notes, *machine.lines(), f"size of the run: {plan.size}"]))
-    return 1 if any(row.holds is False for row in rows) else 0
+    required, broken = (sum(row.holds in which for row in rows) for which in ((True, False), (False,)))
+    print(f"{len(rows)} rows, {required} of them required, {broken} of which do not hold")
+    return 1 if broken else 0
 
 
 def note(line: str) -> None:
