@@ -29,12 +29,12 @@ CHILDREN_REVS = Ready(select(links.c.id, links.c.rev).where(links.c.parent_id ==
 _DUE = {links.c.look_due: bindparam("at", type_=links.c.look_due.type)}
 HINT = Ready(update(links).where(links.c.id == _ID).values({**_DUE, links.c.look_whole: text("true")}))
 HINT_FIELDS = Ready(update(links).where(links.c.id == _ID).values(_DUE))
-_AS_READ = (links.c[name] == bindparam(f"was_{name}", type_=links.c[name].type) for name in ("rev", "look_due"))
 SEEN_AS_KNOWN = Ready(
     update(links)
     .where(
         links.c.id == _ID,
-        *_AS_READ,
+        links.c.rev == bindparam("was_rev", type_=links.c.rev.type),
+        links.c.look_due == bindparam("was_look_due", type_=links.c.look_due.type),
         text("links.state = 'live' AND NOT links.look_whole"),
         text(
             "NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.link_id = links.id AND outbox.state IN ('due', 'claimed', 'unknown'))"

@@ -5,6 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from sqlalchemy import text
+
+from hub.store.unit import Store
+
 
 def until(true: Callable[[], object], seconds: float = 15.0) -> None:
     """Looks every 20 ms until `true()` is; fails after `seconds`."""
@@ -14,3 +18,10 @@ def until(true: Callable[[], object], seconds: float = 15.0) -> None:
             return
         pause.wait(0.02)
     raise AssertionError(f"it did not happen within {seconds:g} s")
+
+
+def somebody_waits(store: Store) -> bool:
+    """Whether a transaction in this PostgreSQL database waits for another one's lock."""
+    ours = "FROM pg_stat_activity WHERE datname = current_database()"
+    with store.reading() as tx:
+        return bool(tx.scalar(text(f"SELECT count(*) {ours} AND wait_event_type = 'Lock'")))

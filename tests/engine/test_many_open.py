@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event
 
 from hub.store.records import Stranger, save
 from hub.sync import desk
 from hub.sync.adopt import consider
 from hub.sync.case import finish, new_case, open_case
 from hub.sync.hub import Hub
+from tests.engine.patience import somebody_waits, until
 from tests.engine.quartet import Quartet
 
 
@@ -81,25 +81,13 @@ def test_who_opens_an_incident_while_another_is_being_opened_waits_for_its_numbe
             mine = new_case(hub, tx, {"title": "Mine"}, dedup_key=None, source="lockstep", actor="ada")
             finish(mine)
             theirs = other.submit(consider, hub, stranger.id)
-            until_waited_for(hub)
+            until(lambda: somebody_waits(hub.store))
         theirs.result(30)
     assert sorted(i["number"] for i in desk.list_incidents(hub)["items"]) == ["INC-1", "INC-2"]
     assert [path.split("?")[0] for _, path in four.pagerduty.sandbox.calls[asked:]].count(
         f"/incidents/{stranger.remote_id}"
     ) == 1
     hub.store.close()
-
-
-def until_waited_for(hub: Hub) -> None:
-    """Returns when another transaction waits for a lock of ours."""
-    ours = "FROM pg_stat_activity WHERE datname = current_database()"
-    waits = text(f"SELECT count(*) {ours} AND wait_event_type = 'Lock'")
-    for _ in range(1000):
-        with hub.store.reading() as tx:
-            if tx.scalar(waits):
-                return
-        time.sleep(0.01)
-    raise AssertionError("nobody waits")
 
 
 def test_what_our_own_writes_announce_is_read_and_opens_no_case(four: Quartet, monkeypatch: pytest.MonkeyPatch) -> None:

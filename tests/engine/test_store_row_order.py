@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Table, select, text
+from sqlalchemy import Table, select
 
 from hub.clock import ManualClock
 from hub.store import cases
@@ -17,7 +17,7 @@ from hub.store.links import hint_frozen
 from hub.store.records import Connection, Incident, Link, Outbox, save
 from hub.store.tables import incidents, links, outbox
 from hub.store.unit import Store, Tx
-from tests.engine.patience import until
+from tests.engine.patience import somebody_waits, until
 
 NOW = ManualClock().now()
 LATER = NOW + timedelta(seconds=60)
@@ -73,13 +73,6 @@ class Changing:
         except BaseException as e:
             self.error = e
 
-    def waits(self) -> bool:
-        with self._store.reading() as tx:
-            waiting = (
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            return bool(tx.scalar(text(waiting)))
-
     def end(self) -> None:
         self._thread.join(20)
         assert self.error is None
@@ -107,7 +100,7 @@ def test_who_waits_for_a_row_holds_none_that_comes_after_it(store: Store, change
     with store.unit() as tx:
         _lock(tx, table, "a")
         other = Changing(store, CHANGES[change])
-        until(other.waits)
+        until(lambda: somebody_waits(store))
         _lock(tx, table, "b")
     other.end()
 
@@ -118,7 +111,7 @@ def test_who_waits_for_an_incident_holds_nothing_that_belongs_to_it(store: Store
     with store.unit() as tx:
         _lock(tx, incidents, "a")
         other = Changing(store, CHANGES[change])
-        until(other.waits)
+        until(lambda: somebody_waits(store))
         for id in ("a", "b"):
             for table in (links, outbox):
                 _lock(tx, table, id)
@@ -133,7 +126,7 @@ def test_a_case_locks_its_intentions_in_that_order_too(store: Store) -> None:
     with store.unit() as tx:
         _lock(tx, outbox, "a")
         other = Changing(store, lambda other: cases.gather(other, "a"))
-        until(other.waits)
+        until(lambda: somebody_waits(store))
         _lock(tx, outbox, "b")
     other.end()
 
