@@ -1,7 +1,7 @@
 """`wsgi:app`: the web side of the hub, for any WSGI server."""
 
 from hub import logs
-from hub.settings import load
+from hub.settings.load import load
 from workers.bootstrap import web_app
 
 logs.configure(load().log_level)

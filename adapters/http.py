@@ -21,11 +21,11 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.exceptions import LocationParseError
 
-from hub.addresses import is_address
 from hub.domain.errors import OutcomeUnknown, Refused, RetryLater, Unauthorised, VendorError
+from hub.settings.addresses import is_address
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 3.05, 10.0
-"""Seconds. A lease must outlast their sum (`sync.deliver`)."""
+"""Seconds. A lease must outlast their sum (`sync.outbound.deliver`)."""
 
 S = TypeVar("S", bound=requests.Session)
 V = TypeVar("V")

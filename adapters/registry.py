@@ -18,10 +18,10 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from adapters.http import Wire
-from hub.addresses import same, web_problem
 from hub.domain.capability import Rate
 from hub.ports import PROTOCOL, Adapter, Clock, Ids, Notebook, Secrets
-from hub.shapes import ConnectionTable
+from hub.settings.addresses import same, web_problem
+from hub.settings.models import ConnectionTable
 
 BUILT_IN = ("pagerduty", "jira", "statuspage", "cachet", "teams")
 

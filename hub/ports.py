@@ -66,8 +66,8 @@ class Ids(Protocol):
 class Wake(Protocol):
     """The one wake-up port. A wake-up may be lost: the sweep finds the row again. It never raises."""
 
-    def wake(self, duty: str, name: str) -> None:
-        """duty: "inbox" (a connection), "look" (a link), "deliver" (a link), "plan" (an incident), "poll" (a connection)."""
+    def wake(self, task: str, name: str) -> None:
+        """task: "inbox" (a connection), "look" (a link), "deliver" (a link), "plan" (an incident), "poll" (a connection)."""
         ...
 
 
@@ -113,7 +113,7 @@ class Adapter(Protocol):
     def authenticate(self, request: Request, secrets: Secrets) -> str:
         """Returns the delivery id (same on the vendor's retries; a hash of the body where the vendor has none).
 
-        Raises Forged. Compares in constant time, on the raw body.
+        Raises InvalidSignature. Compares in constant time, on the raw body.
         """
         ...
 
@@ -143,10 +143,10 @@ class Adapter(Protocol):
 
 
 @runtime_checkable
-class Glances(Protocol):
+class PartialReads(Protocol):
     """An object can be read without its comments and updates, by fewer calls than with them."""
 
-    def glance(self, ref: Ref) -> Observation:
+    def read_fields(self, ref: Ref) -> Observation:
         """One incident as `observe` reads it, without children (`children_complete` False), in one call where that can be."""
         ...
 

@@ -1,7 +1,7 @@
 """The values of secrets that this process has handed out, so that no line of a log repeats one, whatever it looks like.
 
-Whoever hands a secret out (`hub.environment`, `hub.store.vault`) has it learnt here; whoever writes words down (`hub.logs`,
-`hub.sync.guard`) has them taken out. A value is kept in memory alone, where it has just been anyway.
+Whoever hands a secret out (`hub.settings.environment`, `hub.store.vault`) has it learnt here; whoever writes words down (`hub.logs`,
+`hub.sync.limits.guard`) has them taken out. A value is kept in memory alone, where it has just been anyway.
 """
 
 from __future__ import annotations

@@ -19,13 +19,13 @@ from adapters.registry import Spec, UnknownVendor, build, place, unknown, unknow
 from hub.clock import SystemClock, SystemIds, nap
 from hub.domain.errors import VendorError
 from hub.ports import Adapter, Clock, Ids, Secrets, Wake
-from hub.settings import Settings, SettingsError, load
+from hub.settings.load import Settings, SettingsError, load
 from hub.store.connections import StoreNotebook
 from hub.store.unit import Store, StoreUnavailable
 from hub.store.vault import Vault, VaultLocked
-from hub.sync.budget import Budget
-from hub.sync.guard import guarded
 from hub.sync.hub import Hub
+from hub.sync.limits.budget import Budget
+from hub.sync.limits.guard import guarded
 from mappings.vocabulary import BadTable, overlay, packaged
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def queue_wake(settings: Settings, clock: Clock, *, sweeps: bool = False) -> Wak
 
 
 def slots(where: str, clock: Clock) -> Callable[[], int]:
-    """How many duties all workers can do at once, asked at most every ten seconds."""
+    """How many tasks all workers can do at once, asked at most every ten seconds."""
     from workers.hands import HANDS
 
     if not where:

@@ -1,5 +1,5 @@
-"""The threads of one worker. A duty waits for its vendor nearly all of the time it takes, so one process does several at
-once; which of them may talk to one vendor at the same time is the budget's to say (`hub.sync.budget`)."""
+"""The threads of one worker. A task waits for its vendor nearly all of the time it takes, so one process does several at
+once; which of them may talk to one vendor at the same time is the budget's to say (`hub.sync.limits.budget`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 HANDS = 12
-"""Duties at once in one worker. With eight, 1,000 changes a minute found them all taken now and then, by what only reads the
+"""Tasks at once in one worker. With eight, 1,000 changes a minute found them all taken now and then, by what only reads the
 echo of our own writes. More hold more database connections than a small PostgreSQL likes to give."""
 
 
@@ -17,7 +17,7 @@ class Hands:
 
     def __init__(self, size: int = HANDS) -> None:
         self._free = threading.Semaphore(size)
-        self._pool = ThreadPoolExecutor(size, "duty")
+        self._pool = ThreadPoolExecutor(size, "task")
 
     def take(self, work: Callable[[], None]) -> None:
         """Waits until a hand is free, and gives it the work. `work` must not raise: nobody would hear of it."""

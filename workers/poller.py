@@ -1,4 +1,4 @@
-"""Where there is no Redis at all: one process that sweeps and does the duties itself, in a few threads.
+"""Where there is no Redis at all: one process that sweeps and does the tasks itself, in a few threads.
 
 Slower than the queue (a webhook waits up to a second for the sweep), not less certain: the rows are the truth either way.
 """
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class LocalWake:
-    """`hub.ports.Wake` inside one process: names wait in memory, each (duty, name) once."""
+    """`hub.ports.Wake` inside one process: names wait in memory, each (task, name) once."""
 
     def __init__(self) -> None:
         self._names: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
@@ -28,27 +28,27 @@ class LocalWake:
         self._doing: dict[tuple[str, str], bool] = {}
         self._lock = threading.Lock()
 
-    def wake(self, duty: str, name: str) -> None:
+    def wake(self, task: str, name: str) -> None:
         with self._lock:
-            if (duty, name) in self._waiting:
+            if (task, name) in self._waiting:
                 return
-            self._waiting.add((duty, name))
-        self._names.put((duty, name))
+            self._waiting.add((task, name))
+        self._names.put((task, name))
 
-    def begin(self, duty: str, name: str) -> bool:
+    def begin(self, task: str, name: str) -> bool:
         """False if another thread is at this name; it is woken again when that one has ended."""
         with self._lock:
-            if (duty, name) in self._doing:
-                self._doing[duty, name] = True
+            if (task, name) in self._doing:
+                self._doing[task, name] = True
                 return False
-            self._doing[duty, name] = False
+            self._doing[task, name] = False
         return True
 
-    def end(self, duty: str, name: str) -> None:
+    def end(self, task: str, name: str) -> None:
         with self._lock:
-            again = self._doing.pop((duty, name), False)
+            again = self._doing.pop((task, name), False)
         if again:
-            self.wake(duty, name)
+            self.wake(task, name)
 
     def next(self) -> tuple[str, str] | None:
         """Waits for a name; None = it is time to stop."""
@@ -71,9 +71,9 @@ class LocalWake:
 
 
 def run(hub: Hub, wake: LocalWake, stop: threading.Event, threads: int = HANDS, *, burst: bool = False) -> None:
-    """Works until `stop` is set; the duties in hand are finished. `hub.wake` must be `wake`. burst: until nothing is due."""
+    """Works until `stop` is set; the tasks in hand are finished. `hub.wake` must be `wake`. burst: until nothing is due."""
     log.warning("there is no Redis: polling the database once a second instead (install redis-server for speed)")
-    pool = [threading.Thread(target=_work, args=(hub, wake, stop), name=f"duty-{n}") for n in range(threads)]
+    pool = [threading.Thread(target=_work, args=(hub, wake, stop), name=f"task-{n}") for n in range(threads)]
     for thread in pool:
         thread.start()
     try:

@@ -5,19 +5,19 @@ Choices, from measurements (RQ 3.0, two cores):
 * `SimpleWorker`, which runs a job in its own process: 250 wake-ups a second instead of 64, and 1.7 ms from the wake-up to
   its start instead of 11 ms. What a process for each job would isolate is held otherwise: every vendor call has time-outs,
   and a worker that dies is started again while the leases in SQL bring its rows back.
-* A job gives its name to one of the worker's threads (`workers.hands`): duties wait for vendors nearly all of their time.
-* A thread whose duty is done takes over the names that wait behind it (`RqWake.then`), for a second. RQ's own care of a job
-  (registries, heartbeats, executions), which costs more than most duties do, is left out (`_Worker`).
+* A job gives its name to one of the worker's threads (`workers.hands`): tasks wait for vendors nearly all of their time.
+* A thread whose task is done takes over the names that wait behind it (`RqWake.then`), for a second. RQ's own care of a job
+  (registries, heartbeats, executions), which costs more than most tasks do, is left out (`_Worker`).
 * RQ's retries, scheduler and `unique` stay unused: its scheduler died with a Redis restart and stayed dead, `unique` held
   a name for as long as its result was kept. Due times, attempts and once-ness are rows in SQL.
-* Wake-ups for the same (duty, name) coalesce in one short-lived key, which goes when the job starts. A job that waited
+* Wake-ups for the same (task, name) coalesce in one short-lived key, which goes when the job starts. A job that waited
   longer than that key lives is dropped by Redis, so a long queue cannot grow by repeats.
 * `--maintenance-interval 15`, `--worker-ttl 30`: an idle worker looks around at least every 15 seconds (by default 405).
 * Arguments are JSON, not pickle: who can write to Redis cannot run code here by a crafted job body.
 
-Three queues, by what a duty waits for: our own rows, a vendor's write or read, a vendor's polling. Every second worker
+Three queues, by what a task waits for: our own rows, a vendor's write or read, a vendor's polling. Every second worker
 begins with the vendors, the others with the rows, so that neither waits behind the other; how many slots one connection
-may hold is the budget's (`hub.sync.budget`).
+may hold is the budget's (`hub.sync.limits.budget`).
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ ROWS, VENDORS, POLLS = "lockstep-rows", "lockstep-vendors", "lockstep-polls"
 QUEUE_OF: Mapping[str, str] = {
     "inbox": ROWS,
     "plan": ROWS,
-    "look": VENDORS,
+    "refresh": VENDORS,
     "deliver": VENDORS,
     "adopt": VENDORS,
     "backlink": VENDORS,
-    "twins": VENDORS,
+    "duplicates": VENDORS,
     "poll": POLLS,
     "subscribe": POLLS,
 }
-"""duty → queue. A duty that is not named here is the vendors'."""
+"""task → queue. A task that is not named here is the vendors'."""
 
-SWEPT: Mapping[str, str] = {**QUEUE_OF, "look": POLLS}
+SWEPT: Mapping[str, str] = {**QUEUE_OF, "refresh": POLLS}
 """For what the sweep wakes: a look that nobody has woken before is mostly at what our own writes have left there, and waits behind
 what people do."""
 
@@ -96,12 +96,12 @@ for n = 2, #KEYS do
   local id = redis.call('LPOP', KEYS[n])
   while id do
     if redis.call('DEL', ARGV[1] .. id) == 1 then
-      local duty, name = string.match(id, '^([^_]*)_(.*)_[^_]*$')
-      if duty then
-        local doing = ARGV[3] .. duty .. ':' .. name
-        redis.call('DEL', ARGV[2] .. duty .. ':' .. name)
+      local task, name = string.match(id, '^([^_]*)_(.*)_[^_]*$')
+      if task then
+        local doing = ARGV[3] .. task .. ':' .. name
+        redis.call('DEL', ARGV[2] .. task .. ':' .. name)
         redis.call('SET', doing, 0, 'NX', 'EX', ARGV[4])
-        if redis.call('INCR', doing) == 1 then return {came, duty, name} end
+        if redis.call('INCR', doing) == 1 then return {came, task, name} end
       end
     end
     id = redis.call('LPOP', KEYS[n])
@@ -110,7 +110,7 @@ end
 return {came}
 """
 """Ends one name and begins the next, in one exchange: `end`, then the first job that is still there (what waited too long has
-gone) and that nobody else is at, out of the first queue that has one, and `begin`. A job's id is made of its duty and name."""
+gone) and that nobody else is at, out of the first queue that has one, and `begin`. A job's id is made of its task and name."""
 
 WOKEN, DOING = "lockstep:woken:", "lockstep:doing:"
 
@@ -125,19 +125,19 @@ def connect(url: str) -> redis.Redis:
     return redis.Redis.from_url(url, socket_connect_timeout=1.0, socket_timeout=2.0)
 
 
-def _key(duty: str, name: str) -> str:
-    return f"{WOKEN}{duty}:{name}"
+def _key(task: str, name: str) -> str:
+    return f"{WOKEN}{task}:{name}"
 
 
-def _doing(duty: str, name: str) -> str:
-    return f"{DOING}{duty}:{name}"
+def _doing(task: str, name: str) -> str:
+    return f"{DOING}{task}:{name}"
 
 
-def _fields(duty: str, name: str, queue: str, at: str) -> list[str | int]:
+def _fields(task: str, name: str, queue: str, at: str) -> list[str | int]:
     """A job's hash in Redis: names and values, in turns."""
-    call = json.dumps([JOB, None, [duty, name], {}])
+    call = json.dumps([JOB, None, [task, name], {}])
     return [
-        "created_at", at, "enqueued_at", at, "status", "queued", "origin", queue, "description", duty, "data", call,
+        "created_at", at, "enqueued_at", at, "status", "queued", "origin", queue, "description", task, "data", call,
         "timeout", JOB_SECONDS, "result_ttl", 0, "failure_ttl", 60,
     ]  # fmt: skip
 
@@ -154,16 +154,16 @@ class RqWake:
         self._said = False
         self.lost = 0
 
-    def wake(self, duty: str, name: str) -> None:
+    def wake(self, task: str, name: str) -> None:
         if self._blind_until is not None and self._clock.monotonic() < self._blind_until:
             self.lost += 1
             return
         try:
             now = self._clock.now()
-            job, queue = f"{duty}_{name}_{round(now.timestamp() * 1e6):x}", self._queue_of.get(duty, VENDORS)
+            job, queue = f"{task}_{name}_{round(now.timestamp() * 1e6):x}", self._queue_of.get(task, VENDORS)
             self._wake(
-                keys=[_key(duty, name), Job.key_for(job), Queue.redis_queue_namespace_prefix + queue],
-                args=[COALESCE_SECONDS, Queue.redis_queues_keys, job, *_fields(duty, name, queue, utcformat(now))],
+                keys=[_key(task, name), Job.key_for(job), Queue.redis_queue_namespace_prefix + queue],
+                args=[COALESCE_SECONDS, Queue.redis_queues_keys, job, *_fields(task, name, queue, utcformat(now))],
             )
         except Exception as e:
             self._missed(e)
@@ -179,58 +179,58 @@ class RqWake:
             self._said = True
             log.warning("Redis takes no wake-ups (%s); the sweep finds the rows", type(error).__name__)
 
-    def begin(self, duty: str, name: str) -> bool:
+    def begin(self, task: str, name: str) -> bool:
         """The job for this name begins: what happens from now on needs a wake-up of its own. False if another worker is at
         it right now; it is told, and there will be another wake-up when it has ended."""
         try:
             pipe = self._redis.pipeline(transaction=False)
-            pipe.delete(_key(duty, name))
-            pipe.set(_doing(duty, name), 0, nx=True, ex=DOING_SECONDS)
-            pipe.incr(_doing(duty, name))
+            pipe.delete(_key(task, name))
+            pipe.set(_doing(task, name), 0, nx=True, ex=DOING_SECONDS)
+            pipe.incr(_doing(task, name))
             return int(pipe.execute()[-1]) == 1
         except redis.RedisError as e:
             self._missed(e)
             return True
 
-    def end(self, duty: str, name: str) -> None:
+    def end(self, task: str, name: str) -> None:
         """The job for this name has ended. Wakes it again if anybody came for it meanwhile."""
         try:
-            came = self._redis.getdel(_doing(duty, name))
+            came = self._redis.getdel(_doing(task, name))
         except redis.RedisError as e:
             self._missed(e)
             return
         if came is not None and int(came) > 1:
-            self.wake(duty, name)
+            self.wake(task, name)
 
-    def then(self, duty: str, name: str, more: bool) -> tuple[str, str] | None:
-        """Ends this name, as `end` does, and begins the next (duty, name) that waits, our own rows first, taken out of its
+    def then(self, task: str, name: str, more: bool) -> tuple[str, str] | None:
+        """Ends this name, as `end` does, and begins the next (task, name) that waits, our own rows first, taken out of its
         queue. None if there is none, or not `more`, or this worker is to stop. What is taken and then lost is found by the
         sweep."""
         if not more or _stopping.is_set():
-            self.end(duty, name)
+            self.end(task, name)
             return None
         queues = [Queue.redis_queue_namespace_prefix + queue for queue in order(0)]
         try:
-            came, *following = self._then(keys=[_doing(duty, name), *queues], args=PREFIXES)
+            came, *following = self._then(keys=[_doing(task, name), *queues], args=PREFIXES)
         except redis.RedisError as e:
             self._missed(e)
             return None
         if int(came) > 1:
-            self.wake(duty, name)
+            self.wake(task, name)
         return (following[0].decode(), following[1].decode()) if following else None
 
 
 class NoWake:
     """`hub.ports.Wake` where there is no queue: rows wait for the next look of the poller."""
 
-    def wake(self, duty: str, name: str) -> None:
+    def wake(self, task: str, name: str) -> None:
         return None
 
 
 def words(job: str) -> tuple[str, str]:
-    """(duty, name), out of a job's id."""
-    duty, _, name = job.rpartition("_")[0].partition("_")
-    return duty, name
+    """(task, name), out of a job's id."""
+    task, _, name = job.rpartition("_")[0].partition("_")
+    return task, name
 
 
 class _Name(Job):
@@ -251,7 +251,7 @@ class _Worker(SimpleWorker):
     that would break the vendor call that is under way), and raise wherever the worker happens to be.
 
     A job is over when it has been given to a hand: it has no result, no retry and no registry, so nothing is written to Redis
-    for it. What RQ writes for each job, some twenty times, cost twice what our own duties do.
+    for it. What RQ writes for each job, some twenty times, cost twice what our own tasks do.
     """
 
     waiting = False
@@ -318,7 +318,7 @@ def work(
     url: str, number: int = 0, *, burst: bool = False, stop: threading.Event | None = None,
     finish: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
-    """Works until SIGTERM or SIGINT (the duties in hand are finished first). A second signal stops at once.
+    """Works until SIGTERM or SIGINT (the tasks in hand are finished first). A second signal stops at once.
 
     Comes back after every loss of Redis. burst: until the queues are empty, for tests. stop: ends the wait for Redis.
     finish: waits for what the jobs have begun; called last.

@@ -1,4 +1,4 @@
-"""The job behind every wake-up of the sync engine: a duty and a name, nothing more. What is due stands in SQL."""
+"""The job behind every wake-up of the sync engine: a task and a name, nothing more. What is due stands in SQL."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 _hands: Hands | None = None
 
 
-def run(duty: str, name: str) -> None:
-    """Gives one duty (a key of `hub.sync.duties.DUTIES`) for one name to a free hand of this worker, which then goes on with
+def run(task: str, name: str) -> None:
+    """Gives one task (a key of `hub.sync.tasks.DUTIES`) for one name to a free hand of this worker, which then goes on with
     those that wait behind it. Comes back at once: only a worker with no hand free waits.
 
     Nothing is raised into the queue: RQ would keep the traceback in Redis, where no redaction reaches it. What was not
@@ -28,7 +28,7 @@ def run(duty: str, name: str) -> None:
     if _hands is None:
         _hands = Hands()
     hub = bootstrap.of_this_process()
-    _hands.take(lambda: _do(hub, duty, name))
+    _hands.take(lambda: _do(hub, task, name))
 
 
 def finish() -> None:
@@ -39,12 +39,12 @@ def finish() -> None:
         hands.finish()
 
 
-def _do(hub: Hub, duty: str, name: str) -> None:
+def _do(hub: Hub, task: str, name: str) -> None:
     wake, began = hub.wake, hub.clock.monotonic()
     if not isinstance(wake, Chain):
-        one(hub, wake, duty, name)
+        one(hub, wake, task, name)
         return
-    item: tuple[str, str] | None = (duty, name) if wake.begin(duty, name) else None
+    item: tuple[str, str] | None = (task, name) if wake.begin(task, name) else None
     while item is not None:
         _run(hub, *item)
         item = wake.then(*item, more=hub.clock.monotonic() - began < DRAIN_SECONDS)
@@ -54,34 +54,34 @@ def _do(hub: Hub, duty: str, name: str) -> None:
 class Turns(Protocol):
     """A wake-up port that knows which names are being seen to, so that no two workers read the same object at once."""
 
-    def begin(self, duty: str, name: str) -> bool: ...
+    def begin(self, task: str, name: str) -> bool: ...
 
-    def end(self, duty: str, name: str) -> None: ...
+    def end(self, task: str, name: str) -> None: ...
 
 
 @runtime_checkable
 class Chain(Turns, Protocol):
     """One that ends a name and begins the next that waits in one exchange."""
 
-    def then(self, duty: str, name: str, more: bool) -> tuple[str, str] | None: ...
+    def then(self, task: str, name: str, more: bool) -> tuple[str, str] | None: ...
 
 
-def one(hub: Hub, wake: Wake, duty: str, name: str) -> None:
-    """One duty for one name, unless somebody is at it already. Raises nothing."""
+def one(hub: Hub, wake: Wake, task: str, name: str) -> None:
+    """One task for one name, unless somebody is at it already. Raises nothing."""
     turns = wake if isinstance(wake, Turns) else None
-    if turns is not None and not turns.begin(duty, name):
+    if turns is not None and not turns.begin(task, name):
         return
     try:
-        _run(hub, duty, name)
+        _run(hub, task, name)
     finally:
         if turns is not None:
-            turns.end(duty, name)
+            turns.end(task, name)
 
 
-def _run(hub: Hub, duty: str, name: str) -> None:
-    from hub.sync import duties
+def _run(hub: Hub, task: str, name: str) -> None:
+    from hub.sync import tasks
 
     try:
-        duties.run(hub, duty, name)
+        tasks.run(hub, task, name)
     except Exception:
-        log.exception("%s of %s failed; the sweep brings it again", duty, name)
+        log.exception("%s of %s failed; the sweep brings it again", task, name)

@@ -95,7 +95,7 @@ class Timer:
             ours = self.tick() is not None
             while not stop.wait(GLANCE_SECONDS) and self._hub.clock.monotonic() - began < TICK_SECONDS:
                 if ours:
-                    seen = self._glance(seen)
+                    seen = self._read_fields(seen)
         self.leave()
 
     def leave(self) -> None:
@@ -106,7 +106,7 @@ class Timer:
         except StoreUnavailable:
             log.info("the lease ends by itself")
 
-    def _glance(self, since: datetime) -> datetime:
+    def _read_fields(self, since: datetime) -> datetime:
         """Wakes what has become due since then; returns the moment of this look. What it misses, the next sweep finds."""
         from hub.sync.sweep import sweep
 

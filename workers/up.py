@@ -20,7 +20,7 @@ from typing import IO
 
 from hub.clock import SystemClock
 from hub.ports import Clock, Ids
-from hub.settings import Settings
+from hub.settings.load import Settings
 from workers.bootstrap import migrated
 from workers.parent import die_with_parent
 from workers.port import place

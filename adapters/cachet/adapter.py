@@ -13,7 +13,7 @@ from adapters.cachet.examining import examine
 from adapters.http import parsing, understood
 from adapters.registry import Spec
 from adapters.statuspages import PAGE_IMPACTS, SERVICES, STATUS, as_map, entries_after, listed, relations
-from hub.domain.errors import Forged, OutcomeUnknown, Refused, Unusable, VendorError
+from hub.domain.errors import InvalidSignature, OutcomeUnknown, Refused, Unusable, VendorError
 from hub.domain.values import (
     INCIDENT,
     UPDATE,
@@ -71,7 +71,7 @@ class CachetAdapter:
         self._client = Client(spec.wire, spec.secrets, spec.clock, api)
 
     def authenticate(self, request: Request, secrets: Secrets) -> str:
-        raise Forged("a Cachet connection takes no webhooks: it is polled")
+        raise InvalidSignature("a Cachet connection takes no webhooks: it is polled")
 
     def hints(self, request: Request) -> Sequence[Hint]:
         raise Unusable("a Cachet connection takes no webhooks: it is polled")

@@ -97,7 +97,7 @@ class Jira:
     def no_id(self, id: str) -> str | None:
         return None if _ID.match(id) else f"{id[:40]!r} is no id of a Jira issue: that is a number (PAY-77 is a key)"
 
-    def glance(self, ref: Ref) -> Observation:
+    def read_fields(self, ref: Ref) -> Observation:
         return self._issue(ref, children=False)
 
     def _issue(self, ref: Ref, *, children: bool) -> Observation:

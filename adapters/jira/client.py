@@ -20,10 +20,10 @@ from jira.exceptions import JIRAError
 from jira.resilientsession import ResilientSession
 
 from adapters.http import NO_ADDRESS, Wire, carried, clean, error_for, error_from, sendable, understood
-from hub.addresses import is_address
 from hub.domain.errors import OutcomeUnknown, Refused, RetryLater, VendorError
 from hub.domain.values import Json
 from hub.ports import Clock
+from hub.settings.addresses import is_address
 
 logging.getLogger("jira").setLevel(logging.ERROR)  # below that it prints headers and bodies of failed calls
 

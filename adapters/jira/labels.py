@@ -40,7 +40,7 @@ class Labels:
     def _all(self, words: Iterable[str] | None) -> set[str]:
         return {label for w in words or () if (label := self._label(w))}
 
-    def cells(self, theirs: Json) -> Mapping[str, Json]:
+    def field_paths(self, theirs: Json) -> Mapping[str, Json]:
         return dict.fromkeys(sorted(self._all(theirs)), True)
 
     def fits(self, ours: Json, theirs: Json) -> bool:

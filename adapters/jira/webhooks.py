@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 import jwt
 
 from adapters.jira.wire import actor
-from hub.domain.errors import Forged, Unusable
+from hub.domain.errors import InvalidSignature, Unusable
 from hub.domain.values import COMMENT, INCIDENT, Hint, Json, Ref, Request
 from hub.ports import Secrets
 
@@ -48,7 +48,7 @@ IGNORED: Mapping[str, str] = {
 
 
 def authenticate(request: Request, secrets: Secrets, how: str) -> str:
-    """The delivery's id. how: "signature", "jwt" or "path" (see README.md). Raises Forged."""
+    """The delivery's id. how: "signature", "jwt" or "path" (see README.md). Raises InvalidSignature."""
     {"signature": _signed, "jwt": _token, "path": _path}[how](request, secrets)
     identifier = request.headers.get(IDENTIFIER, "").strip()
     return identifier[:200] if identifier else "sha256:" + hashlib.sha256(request.body).hexdigest()
@@ -57,26 +57,26 @@ def authenticate(request: Request, secrets: Secrets, how: str) -> str:
 def _signed(request: Request, secrets: Secrets) -> None:
     given = request.headers.get(SIGNATURE, "")
     if not given:
-        raise Forged(f"no {SIGNATURE} header; was the webhook made without a secret?")
+        raise InvalidSignature(f"no {SIGNATURE} header; was the webhook made without a secret?")
     method, _, digest = given.partition("=")
     make = _METHODS.get(method.strip().lower())
     if make is None:
-        raise Forged(f"{SIGNATURE} uses a method that is not known here")
+        raise InvalidSignature(f"{SIGNATURE} uses a method that is not known here")
     claimed = digest.strip().lower().encode("utf-8", "replace")
     known = secrets.all("webhook_secret")
     if not known:
-        raise Forged("no webhook_secret is configured, so nothing can be verified")
+        raise InvalidSignature("no webhook_secret is configured, so nothing can be verified")
     matches = [
         hmac.compare_digest(hmac.new(s.encode(), request.body, make).hexdigest().encode(), claimed) for s in known
     ]
     if not any(matches):
-        raise Forged("the signature fits none of the configured secrets")
+        raise InvalidSignature("the signature fits none of the configured secrets")
 
 
 def _token(request: Request, secrets: Secrets) -> None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() not in ("bearer", "jwt") or not token:
-        raise Forged("no bearer token in the authorization header")
+        raise InvalidSignature("no bearer token in the authorization header")
     for secret in secrets.all("client_secret"):
         try:
             claims = jwt.decode(
@@ -89,15 +89,15 @@ def _token(request: Request, secrets: Secrets) -> None:
             continue
         expires = claims.get("exp")
         if not isinstance(expires, (int, float)) or expires < request.received_at.timestamp() - 60:
-            raise Forged("the token has expired")
+            raise InvalidSignature("the token has expired")
         return
-    raise Forged("the token is signed with none of the configured secrets")
+    raise InvalidSignature("the token is signed with none of the configured secrets")
 
 
 def _path(request: Request, secrets: Secrets) -> None:
     given = request.path.rstrip("/").rpartition("/")[2].encode("utf-8", "replace")
     if not any([hmac.compare_digest(s.encode(), given) for s in secrets.all("webhook_path_token")]):  # noqa: C419 - no early end
-        raise Forged("the path is not the one that was agreed on")
+        raise InvalidSignature("the path is not the one that was agreed on")
 
 
 def hints(request: Request) -> Sequence[Hint]:

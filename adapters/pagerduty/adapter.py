@@ -73,7 +73,7 @@ class PagerDuty:
     # What comes in.
 
     def authenticate(self, request: Request, secrets: Secrets) -> str:
-        """Raises Forged. The delivery id is the event's own (`webhooks.authenticate` says why)."""
+        """Raises InvalidSignature. The delivery id is the event's own (`webhooks.authenticate` says why)."""
         return webhooks.authenticate(request, secrets.all("webhook_secret"))
 
     def hints(self, request: Request) -> Sequence[Hint]:
@@ -97,7 +97,7 @@ class PagerDuty:
     def no_id(self, id: str) -> str | None:
         return None if id.isascii() and id.isalnum() else f"{id[:40]!r} is no id of a PagerDuty incident"
 
-    def glance(self, ref: Ref) -> Observation:
+    def read_fields(self, ref: Ref) -> Observation:
         """An incident without its notes (1 read; 2 when its escalation policy has just given it to somebody)."""
         try:
             return self._incident(ref, None)

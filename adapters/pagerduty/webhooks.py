@@ -14,7 +14,7 @@ from typing import Any
 
 from adapters.http import clean
 from adapters.pagerduty.wire import agent
-from hub.domain.errors import Forged, Unusable
+from hub.domain.errors import InvalidSignature, Unusable
 from hub.domain.values import COMMENT, INCIDENT, Actor, Hint, Json, Ref, Request
 
 SIGNATURE = "x-pagerduty-signature"
@@ -88,19 +88,19 @@ V2 = (
 
 
 def authenticate(request: Request, secrets: Sequence[str]) -> str:
-    """The delivery id. Raises Forged.
+    """The delivery id. Raises InvalidSignature.
 
     The id is the event's own, which the signature covers. (`X-Webhook-Id` is the same on retries too, but unsigned: a
     replayed body under the id of a delivery to come would make us take the real one for a repeat.)
     """
     if not secrets:
-        raise Forged("no webhook secret is configured for this connection")
+        raise InvalidSignature("no webhook secret is configured for this connection")
     header = request.headers.get(SIGNATURE)
     if not header:
-        raise Forged("the signature header is missing")
+        raise InvalidSignature("the signature header is missing")
     given = [p.strip()[3:].encode("utf-8", "replace") for p in header.split(",")[:MOST] if p.strip().startswith("v1=")]
     if not given:
-        raise Forged("the signature header has no v1 entry")
+        raise InvalidSignature("the signature header has no v1 entry")
     valid = False
     for secret in secrets:
         expected = (
@@ -109,7 +109,7 @@ def authenticate(request: Request, secrets: Sequence[str]) -> str:
         for signature in given:
             valid |= hmac.compare_digest(expected, signature)
     if not valid:
-        raise Forged("no signature fits the body")
+        raise InvalidSignature("no signature fits the body")
     return _delivery(request.body)
 
 

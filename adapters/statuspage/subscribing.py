@@ -17,7 +17,7 @@ from hub.domain.errors import OutcomeUnknown, Refused, Unauthorised, VendorError
 from hub.domain.values import Finding, Json
 from hub.ports import Ids, Secrets
 
-FOREIGN_LOOK = 30
+FOREIGN_CHECK = 30
 """How many of the newest incidents are looked at for another integration's metadata."""
 
 
@@ -119,7 +119,7 @@ def _components(client: Client, mapped: Sequence[str]) -> list[Finding]:
 
 
 def _others(client: Client) -> list[Finding]:
-    rows = client.get("/incidents", {"limit": FOREIGN_LOOK})
+    rows = client.get("/incidents", {"limit": FOREIGN_CHECK})
     keys = {
         key
         for row in understood(rows or [], list)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapters.statuspage import wire
-from hub.domain.errors import Forged, Unusable
+from hub.domain.errors import InvalidSignature, Unusable
 from hub.domain.values import Hint, Request
 from hub.ports import Secrets
 
@@ -32,14 +32,14 @@ def parse(body: bytes) -> Any:
 
 
 def authenticate(request: Request, secrets: Secrets) -> str:
-    """The delivery id. Raises Forged."""
+    """The delivery id. Raises InvalidSignature."""
     given = request.path.rstrip("/").rsplit("/", 1)[-1].encode("utf-8", "surrogatepass")
     tokens = [token.encode() for token in secrets.all(PATH_TOKEN) if token]
     if not tokens:
-        raise Forged(f"no {PATH_TOKEN} is set: notifications cannot be told from forgeries")
+        raise InvalidSignature(f"no {PATH_TOKEN} is set: notifications cannot be told from forgeries")
     matches = [hmac.compare_digest(given, token) for token in tokens]
     if True not in matches:
-        raise Forged("the path does not end in a valid token")
+        raise InvalidSignature("the path does not end in a valid token")
     try:
         named = wire.delivery_id(parse(request.body))
     except (Unusable, RecursionError):

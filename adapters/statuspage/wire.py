@@ -41,7 +41,7 @@ FIELD_OF = {STATUS: "status", TITLE: "name", SEVERITY: "impact_override"}
 METADATA = "lockstep"
 """Our top-level key in an incident's metadata: {"mark": …, "updates": {mark: {"after": …, "text": …}}}."""
 KEPT_MARKS = 20
-TWINS = timedelta(seconds=120)
+DUPLICATES_WITHIN = timedelta(seconds=120)
 """Longer than a request can take effect after it was sent, shorter than it takes people to repeat themselves."""
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -76,7 +76,7 @@ def mark_of(incident: Mapping[str, Any]) -> str | None:
 
 def update_marks(incident: Mapping[str, Any], guess: str | None = None) -> dict[str, str]:
     """update id → mark. Metadata cannot name an update that does not exist yet, so a mark names the update *before* it and
-    the text; the first later update with this text is meant, and its twins: the same text once more within `TWINS`, which
+    the text; the first later update with this text is meant, and its duplicates: the same text once more within `TWINS`, which
     is what a request that lands late leaves behind.
 
     guess: a mark whose write is known to have happened (metadata and update are one request): if a person has edited the
@@ -98,7 +98,7 @@ def update_marks(incident: Mapping[str, Any], guess: str | None = None) -> dict[
                 break
     for mark, first in firsts.items():
         for update in updates[place[str(first["id"])] + 1 :]:
-            if update["id"] not in found and _twins(first, update):
+            if update["id"] not in found and _duplicates(first, update):
                 found[update["id"]] = mark
     if guess in entries and guess not in firsts:
         later = [u for u in updates[entries[guess][0] + 1 :] if u.get("body") and u["id"] not in found]
@@ -107,10 +107,10 @@ def update_marks(incident: Mapping[str, Any], guess: str | None = None) -> dict[
     return found
 
 
-def _twins(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+def _duplicates(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     one, other = when(first.get("created_at")), when(second.get("created_at"))
     same = _text_hash(first.get("body")) == _text_hash(second.get("body"))
-    return same and one is not None and other is not None and other - one <= TWINS
+    return same and one is not None and other is not None and other - one <= DUPLICATES_WITHIN
 
 
 def publishes(incident: Mapping[str, Any], mark: str) -> bool:

@@ -94,7 +94,7 @@ class GraphRoute(Incoming):
     def no_id(self, id: str) -> str | None:
         return None if wire.has_id({"id": id}) else f"{id[:40]!r} is no id of a message in Teams: that is a number"
 
-    def glance(self, ref: Ref) -> Observation:
+    def read_fields(self, ref: Ref) -> Observation:
         """The root message alone, without its thread."""
         message = self.channel.message(ref)
         if message is None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from adapters.teams import wire
 from adapters.teams.markup import to_markdown
-from hub.domain.errors import Forged, Unusable
+from hub.domain.errors import InvalidSignature, Unusable
 from hub.domain.values import INCIDENT, Actor, Command, Hint, Json, Ref, Reply, Request
 from hub.ports import Ask, Secrets
 
@@ -70,11 +70,11 @@ def _inner(data: Mapping[str, Json], name: str) -> Mapping[str, Json]:
 
 
 def authenticate(request: Request, secrets: Secrets) -> str:
-    """Any of the security tokens that are valid now. Raises Forged."""
+    """Any of the security tokens that are valid now. Raises InvalidSignature."""
     try:
         given = base64.b64decode(request.headers["authorization"][5:].strip(), validate=True)
     except (binascii.Error, ValueError):
-        raise Forged("the HMAC is not base64") from None
+        raise InvalidSignature("the HMAC is not base64") from None
     keys = []
     for secret in secrets.all("outgoing_webhook_secret"):
         try:
@@ -82,9 +82,9 @@ def authenticate(request: Request, secrets: Secrets) -> str:
         except (binascii.Error, ValueError):
             continue
     if not keys:
-        raise Forged("no security token of an outgoing webhook is set")
+        raise InvalidSignature("no security token of an outgoing webhook is set")
     if not any(hmac.compare_digest(hmac.new(key, request.body, hashlib.sha256).digest(), given) for key in keys):
-        raise Forged("wrong HMAC")
+        raise InvalidSignature("wrong HMAC")
     try:
         activity = activity_of(request.body)
     except Unusable as exc:
@@ -92,7 +92,7 @@ def authenticate(request: Request, secrets: Secrets) -> str:
         return "teams-" + hashlib.sha256(request.body + str(exc).encode()).hexdigest()[:40]
     sent_at = wire.when(activity.get("timestamp"))
     if sent_at is None or abs(request.received_at - sent_at) > SKEW:
-        raise Forged("the activity's time is missing, or too far from ours")
+        raise InvalidSignature("the activity's time is missing, or too far from ours")
     conversation = str(_inner(activity, "conversation").get("id") or "")
     named = json.dumps([conversation, str(activity.get("id") or "")])
     if not activity.get("id"):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from hub.domain.errors import Forged
+from hub.domain.errors import InvalidSignature
 from hub.domain.values import Json
 
 KeySource = Callable[[str], Any]
@@ -33,21 +33,21 @@ def _bytes(content: Mapping[str, Json], name: str) -> bytes:
     try:
         return base64.b64decode(str(content.get(name) or ""), validate=True)
     except (binascii.Error, ValueError):
-        raise Forged(f"encrypted content: {name} is not base64") from None
+        raise InvalidSignature(f"encrypted content: {name} is not base64") from None
 
 
 def decrypt(content: Json, pem_of: Callable[[str], Sequence[str]]) -> dict[str, Json]:
-    """The resource in an `encryptedContent`. pem_of: certificate id → our private keys (PEM). Raises Forged."""
+    """The resource in an `encryptedContent`. pem_of: certificate id → our private keys (PEM). Raises InvalidSignature."""
     from cryptography.hazmat.primitives import hashes, padding, serialization
     from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
     if not isinstance(content, Mapping):
-        raise Forged("encrypted content: not an object")
+        raise InvalidSignature("encrypted content: not an object")
     pems = pem_of(str(content.get("encryptionCertificateId") or ""))
     if not pems:
-        raise Forged("encrypted content: no private key for its certificate")
+        raise InvalidSignature("encrypted content: no private key for its certificate")
     wrapped, signature, data = (_bytes(content, n) for n in ("dataKey", "dataSignature", "data"))
     oaep = rsa_padding.OAEP(mgf=rsa_padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303
     for pem in pems:
@@ -66,32 +66,32 @@ def decrypt(content: Json, pem_of: Callable[[str], Sequence[str]]) -> dict[str, 
         except (ValueError, RecursionError):
             break
         return resource if isinstance(resource, dict) else {}
-    raise Forged("encrypted content: it cannot be opened with our key")
+    raise InvalidSignature("encrypted content: it cannot be opened with our key")
 
 
 def check_token(token: Json, keys: KeySource, audience: str, tenant: str, sender: str, now: datetime) -> None:
-    """One of `validationTokens`: RS256, ours as the audience, our tenant as the issuer, Graph as the party. Raises Forged."""
+    """One of `validationTokens`: RS256, ours as the audience, our tenant as the issuer, Graph as the party. Raises InvalidSignature."""
     import jwt
 
     try:
         kid = jwt.get_unverified_header(str(token)).get("kid")
         found = keys(str(kid))
         if found is None:
-            raise Forged("validation token: unknown signing key")
+            raise InvalidSignature("validation token: unknown signing key")
         key = jwt.PyJWK(dict(found), algorithm="RS256") if isinstance(found, Mapping) else found
         claims = jwt.decode(
             str(token), key, algorithms=["RS256"], audience=audience,
             options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "require": ["exp", "aud", "iss"]},
         )  # fmt: skip
     except (jwt.PyJWTError, ValueError, TypeError) as exc:
-        raise Forged(f"validation token: {type(exc).__name__}") from None
+        raise InvalidSignature(f"validation token: {type(exc).__name__}") from None
     try:
         lives = float(claims.get("nbf", 0)) - LEEWAY <= now.timestamp() <= float(claims["exp"]) + LEEWAY
     except (TypeError, ValueError):
         lives = False
     if not lives:
-        raise Forged("validation token: not valid now")
+        raise InvalidSignature("validation token: not valid now")
     if tenant not in str(claims["iss"]).strip("/").split("/"):
-        raise Forged("validation token: another tenant's")
+        raise InvalidSignature("validation token: another tenant's")
     if sender not in (claims.get("azp"), claims.get("appid")):
-        raise Forged("validation token: not from Graph's change tracking")
+        raise InvalidSignature("validation token: not from Graph's change tracking")

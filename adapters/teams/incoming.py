@@ -42,7 +42,7 @@ class Incoming:
         return found[0] if found else None
 
     def authenticate(self, request: Request, secrets: Secrets) -> str:
-        """Raises Forged."""
+        """Raises InvalidSignature."""
         if commands.is_signed(request):
             return commands.authenticate(request, secrets)
         return self._changes.authenticate(request, secrets)

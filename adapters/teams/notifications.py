@@ -16,7 +16,7 @@ from typing import Any
 
 from adapters.teams import wire
 from adapters.teams.encrypted import KeySource, check_token, decrypt
-from hub.domain.errors import Forged, Unusable
+from hub.domain.errors import InvalidSignature, Unusable
 from hub.domain.values import INCIDENT, Hint, Json, Reply, Request
 from hub.ports import Secrets
 
@@ -114,17 +114,17 @@ class ChangeNotifications:
         return lambda name: secrets.all(self.certificates[name]) if name in self.certificates else ()
 
     def authenticate(self, request: Request, secrets: Secrets) -> str:
-        """Every item must carry one of our client states. Raises Forged."""
+        """Every item must carry one of our client states. Raises InvalidSignature."""
         found = items(request.body)
         if found is None:
-            raise Forged("neither a change notification nor a signed command")
+            raise InvalidSignature("neither a change notification nor a signed command")
         known = [s.encode() for s in secrets.all("client_state")]
         if not known:
-            raise Forged("no client state is set: nothing can be believed")
+            raise InvalidSignature("no client state is set: nothing can be believed")
         for item in found:
             given = _text(item, "clientState").encode("utf-8", "surrogatepass")
             if not any(hmac.compare_digest(given, state) for state in known):
-                raise Forged("client state is missing or wrong")
+                raise InvalidSignature("client state is missing or wrong")
         if any("encryptedContent" in i for i in found):
             self._prove(request, found, secrets)
         return delivery_id(found, request)
@@ -132,7 +132,7 @@ class ChangeNotifications:
     def _prove(self, request: Request, found: Sequence[Mapping[str, Json]], secrets: Secrets) -> None:
         tokens = json.loads(request.body).get("validationTokens")
         if not isinstance(tokens, list) or not tokens:
-            raise Forged("encrypted content without a validation token")
+            raise InvalidSignature("encrypted content without a validation token")
         for token in tokens:
             check_token(token, self.keys, self.client_id, self.tenant, self.sender, request.received_at)
         for item in found:
@@ -170,5 +170,5 @@ class ChangeNotifications:
             return None
         try:
             return wire.author(decrypt(item["encryptedContent"], self._pems(self.secrets)))
-        except Forged:
+        except InvalidSignature:
             return None

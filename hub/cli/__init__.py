@@ -1,4 +1,4 @@
-"""The command line. It says what a person may ask for, and asks the same services as the web does (`hub.sync.desk`).
+"""The command line. It says what a person may ask for, and asks the same services as the web does (`hub.services`).
 
 Modules here import little at their top, so that `lockstep --help` answers at once; a command imports what it needs when it
 runs.
@@ -31,10 +31,10 @@ COMMANDS = {
     "resume": "hub.cli.connections",
     "incident": "hub.cli.incident",
     "link": "hub.cli.link",
-    "inbox": "hub.cli.letters",
-    "dead": "hub.cli.letters",
-    "replay": "hub.cli.letters",
-    "strangers": "hub.cli.strangers",
+    "inbox": "hub.cli.failed_writes",
+    "failed": "hub.cli.failed_writes",
+    "replay": "hub.cli.failed_writes",
+    "unmatched_objects": "hub.cli.unmatched",
     "token": "hub.cli.token",
 }
 """word → module with a command of that name."""

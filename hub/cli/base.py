@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from hub.settings import Settings
+    from hub.settings.load import Settings
     from hub.sync.hub import Hub
 
 DONE, FAILED, MISUSED, MISSING, CONFLICT = 0, 1, 2, 3, 4
@@ -110,7 +110,7 @@ def _user() -> str:
 def settings() -> Settings:
     """The configuration. Ends with 2 and every problem, one on each line."""
     from hub import logs
-    from hub.settings import SettingsError, load
+    from hub.settings.load import SettingsError, load
 
     logs.last_resort()
     try:
@@ -122,11 +122,10 @@ def settings() -> Settings:
 @contextlib.contextmanager
 def asked() -> Iterator[Hub]:
     """The hub, for the time of one question; what the services raise becomes the command's end."""
-    from hub import logs
-    from hub.settings import SettingsError
+    from hub import logs, services
+    from hub.settings.load import SettingsError
     from hub.store.address import no_file
     from hub.store.faults import FASTER, Collision, StoreUnavailable
-    from hub.sync import desk
     from hub.sync.hub import NoSuchConnection
     from workers.bootstrap import of_this_process
 
@@ -137,11 +136,11 @@ def asked() -> Iterator[Hub]:
         yield of_this_process()
     except SettingsError as e:
         raise Ended(MISUSED, str(e)) from None
-    except desk.Invalid as e:
+    except services.Invalid as e:
         raise Ended(MISUSED, str(e)) from None
-    except (desk.NotFound, NoSuchConnection) as e:
+    except (services.NotFound, NoSuchConnection) as e:
         raise Ended(MISSING, _words(e)) from None
-    except desk.Conflict as e:
+    except services.Conflict as e:
         raise Ended(CONFLICT, str(e)) from None
     except Collision:
         raise Ended(CONFLICT, f"{FASTER}; look, and try again") from None

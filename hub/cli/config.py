@@ -27,7 +27,7 @@ def example() -> None:
 def check(as_json: bool) -> None:
     """Says whether the file can be used, and everything that is wrong with it. Talks to nobody."""
     from hub.clock import SystemClock, SystemIds
-    from hub.settings import SettingsError
+    from hub.settings.load import SettingsError
     from hub.store.unit import Store
     from workers.bootstrap import build_hub
     from workers.queue import NoWake

@@ -8,7 +8,7 @@ from hub.cli.base import FAILED, Command, Ended, Group, acting, answer, as_json,
 
 COLUMNS = {
     "name": "connection", "vendor": "vendor", "state": "state", "well": "well", "reason": "why not",
-    "open_until": "left alone until", "polled_at": "last poll", "forged": "forged", "counts": "links",
+    "open_until": "left alone until", "polled_at": "last poll", "invalid_signatures": "invalid_signatures", "counts": "links",
     "degraded": "limits",
 }  # fmt: skip
 
@@ -22,18 +22,18 @@ def connections() -> None:
 @as_json
 def list_(as_json: bool) -> None:
     """Every connection: its state, how it is, what it cannot do."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        found = desk.list_connections(hub)
+        found = services.list_connections(hub)
     answer(found, as_json, lambda rows: table(rows, COLUMNS, "no connections: run `lockstep migrate` first"))
 
 
 def _set(name: str, state: str, actor: str, as_json: bool) -> None:
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        found = desk.set_connection(hub, name, state, actor=actor)
+        found = services.set_connection(hub, name, state, actor=actor)
     answer(found, as_json)
 
 
@@ -70,7 +70,7 @@ def subscribe(name: str) -> None:
     """Has the vendor send its webhooks here, or repairs that subscription. Needs [hub].base_url."""
     from hub.domain.errors import VendorError
     from hub.ports import Subscribes
-    from hub.sync import duties
+    from hub.sync import tasks
 
     with asked() as hub:
         if not isinstance(hub.adapter(name), Subscribes):
@@ -78,7 +78,7 @@ def subscribe(name: str) -> None:
         if not hub.config.base_url:
             raise Ended(FAILED, "webhooks need an address: set [hub].base_url in lockstep.toml")
         try:
-            duties.run(hub, "subscribe", name)
+            tasks.run(hub, "subscribe", name)
         except VendorError as e:
             raise Ended(FAILED, f"{name}: {e.words}") from None
     say(f"{name}: looked after; `lockstep doctor` shows what the vendor says")
@@ -101,8 +101,8 @@ def resume(actor: str, as_json: bool) -> None:
 
 
 def _pause(paused: bool, actor: str, as_json: bool) -> None:
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        now = desk.set_pause(hub, paused, actor=actor)
+        now = services.set_pause(hub, paused, actor=actor)
     answer(now, as_json, lambda d: say("paused: nothing is written" if d["paused"] else "running"))

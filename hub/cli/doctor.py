@@ -11,7 +11,7 @@ import click
 from hub.cli.base import FAILED, Command, as_json, visible
 
 if TYPE_CHECKING:
-    from hub.settings import Settings
+    from hub.settings.load import Settings
     from hub.sync.hub import Hub
 
 
@@ -58,7 +58,7 @@ def doctor(parts: tuple[str, ...], as_json: bool) -> None:
 def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
     """Every check of these parts, in the order in which to repair."""
     from hub import logs
-    from hub.settings import SettingsError, load
+    from hub.settings.load import SettingsError, load
     from hub.store.address import no_file
     from hub.store.unit import Store
     from workers.bootstrap import build_hub
@@ -222,7 +222,7 @@ def _connection(hub: Hub, name: str) -> Iterator[Line]:
 
 
 def _work(hub: Hub) -> Iterator[Line]:
-    from hub.sync.attention import matters
+    from hub.services.attention import matters
 
     waiting = [Line(m.part, m.level, m.what, m.remedy) for m in matters(hub)]
     yield from waiting

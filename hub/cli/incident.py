@@ -23,10 +23,10 @@ def incident() -> None:
 @as_json
 def list_(is_open: bool | None, limit: int, before: str | None, as_json: bool) -> None:
     """Incidents, newest first."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        found = desk.list_incidents(hub, open=is_open, limit=limit, before=before)
+        found = services.list_incidents(hub, open=is_open, limit=limit, before=before)
     answer(found, as_json, _shown)
 
 
@@ -40,10 +40,10 @@ def _shown(found: dict[str, Any]) -> None:
 @as_json
 def show(ref: str, as_json: bool) -> None:
     """One incident: its fields and where each value came from, its links, comments and updates."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        found = desk.show_incident(hub, ref)
+        found = services.show_incident(hub, ref)
     answer(found, as_json)
 
 
@@ -67,11 +67,11 @@ def open_(
     as_json: bool,
 ) -> None:
     """Opens an incident here; policy decides which systems get it."""
-    from hub.sync import desk
+    from hub import services
 
     fields = {"title": title, "severity": severity, "description": description, "services": list(services)}
     with asked() as hub:
-        made = desk.open_incident(hub, fields, actor=actor, dedup_key=dedup_key)
+        made = services.open_incident(hub, fields, actor=actor, dedup_key=dedup_key)
     answer(made, as_json)
 
 
@@ -82,10 +82,10 @@ def open_(
 @as_json
 def set_(ref: str, changes: tuple[str, ...], actor: str, as_json: bool) -> None:
     """Changes fields. A set is given whole, its elements parted by commas: tags=db,eu. A map too: impacts=shop:degraded."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        changed = desk.edit_incident(hub, ref, fields_from(changes), actor=actor)
+        changed = services.edit_incident(hub, ref, fields_from(changes), actor=actor)
     answer(changed, as_json)
 
 
@@ -119,10 +119,10 @@ def fields_from(changes: tuple[str, ...]) -> dict[str, Any]:
 @as_json
 def comment(ref: str, text: str, actor: str, as_json: bool) -> None:
     """Adds an internal comment; it is copied to the internal tools."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        added = desk.add_comment(hub, ref, text, actor=actor)
+        added = services.add_comment(hub, ref, text, actor=actor)
     answer(added, as_json)
 
 
@@ -134,10 +134,10 @@ def comment(ref: str, text: str, actor: str, as_json: bool) -> None:
 @as_json
 def update(ref: str, text: str, audience: str, actor: str, as_json: bool) -> None:
     """Drafts an update for an audience. It waits for `lockstep incident publish`."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        drafted = desk.draft_update(hub, ref, text, audience=audience, actor=actor)
+        drafted = services.draft_update(hub, ref, text, audience=audience, actor=actor)
     answer(drafted, as_json)
 
 
@@ -148,10 +148,10 @@ def update(ref: str, text: str, audience: str, actor: str, as_json: bool) -> Non
 @as_json
 def publish(update_id: str, content_hash: str, actor: str, as_json: bool) -> None:
     """Approves a drafted update: exactly the text with this hash."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        approved = desk.approve_update(hub, update_id, content_hash, actor=actor)
+        approved = services.approve_update(hub, update_id, content_hash, actor=actor)
     answer(approved, as_json)
 
 
@@ -162,10 +162,10 @@ def publish(update_id: str, content_hash: str, actor: str, as_json: bool) -> Non
 @as_json
 def merge(loser: str, winner: str, actor: str, as_json: bool) -> None:
     """Merges LOSER into WINNER, whose links stay the primary ones on every side."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        merged = desk.merge_incidents(hub, loser, winner, actor=actor)
+        merged = services.merge_incidents(hub, loser, winner, actor=actor)
     answer(merged, as_json)
 
 
@@ -174,10 +174,10 @@ def merge(loser: str, winner: str, actor: str, as_json: bool) -> None:
 @as_json
 def journal(ref: str, as_json: bool) -> None:
     """What happened, in order, and whether the chain of hashes is unbroken (exit code 1 if it is not)."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        found = desk.show_journal(hub, ref)
+        found = services.show_journal(hub, ref)
     answer(found, as_json, _journal)
     if not found["verified"]:
         raise Ended(1, "the journal's chain is broken: a line was changed or removed")

@@ -27,10 +27,10 @@ def link() -> None:
 @as_json
 def list_(ref: str | None, state: str | None, limit: int, before: str | None, as_json: bool) -> None:
     """Links, of one incident (REF) or of all."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        found = desk.list_links(hub, ref, state, limit, before)
+        found = services.list_links(hub, ref, state, limit, before)
 
     def shown(found: dict[str, Any]) -> None:
         table(found["items"], COLUMNS, "no links")
@@ -44,10 +44,10 @@ def list_(ref: str | None, state: str | None, limit: int, before: str | None, as
 @as_json
 def show(link_id: str, as_json: bool) -> None:
     """One link; for one that waits for approval, its draft and the draft's hash."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        found = desk.show_link(hub, link_id)
+        found = services.show_link(hub, link_id)
     answer(found, as_json)
 
 
@@ -60,17 +60,17 @@ def show(link_id: str, as_json: bool) -> None:
 @as_json
 def approve(link_id: str, content_hash: str | None, actor: str, as_json: bool) -> None:
     """Publishes what is held, exactly as it was read: if the draft changed since, the answer is a conflict (4)."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
         if content_hash is None:
-            found = desk.show_link(hub, link_id)
+            found = services.show_link(hub, link_id)
             if not found["content_hash"]:
                 raise Ended(CONFLICT, "nothing on this link waits for an approval")
             record(found["draft"])
             click.confirm("Publish this?", abort=True)
             content_hash = str(found["content_hash"])
-        approved = desk.approve_link(hub, link_id, content_hash, actor=actor)
+        approved = services.approve_link(hub, link_id, content_hash, actor=actor)
     answer(approved, as_json)
 
 
@@ -80,10 +80,10 @@ def approve(link_id: str, content_hash: str | None, actor: str, as_json: bool) -
 @as_json
 def unlink(link_id: str, actor: str, as_json: bool) -> None:
     """Stops keeping this object in step. Nothing is deleted there, and only `relink` brings it back."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        ended = desk.unlink(hub, link_id, actor=actor)
+        ended = services.unlink(hub, link_id, actor=actor)
     answer(ended, as_json)
 
 
@@ -96,10 +96,10 @@ def unlink(link_id: str, actor: str, as_json: bool) -> None:
 @as_json
 def relink(ref: str, connection: str, slot: str, remote_id: str, actor: str, as_json: bool) -> None:
     """Ties an object that exists there to an incident. REMOTE_ID: as the vendor's API names it (in Jira no key: the number)."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        tied = desk.relink(hub, ref, connection, slot, remote_id, actor=actor)
+        tied = services.relink(hub, ref, connection, slot, remote_id, actor=actor)
     answer(tied, as_json)
 
 
@@ -111,10 +111,10 @@ def relink(ref: str, connection: str, slot: str, remote_id: str, actor: str, as_
 @as_json
 def review(link_id: str, field: str, decision: str, actor: str, as_json: bool) -> None:
     """Decides about a change that waits for a person: `take` theirs, or `keep` ours and write it back."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        decided = desk.review_field(hub, link_id, field, decision, actor=actor)
+        decided = services.review_field(hub, link_id, field, decision, actor=actor)
     answer(decided, as_json)
 
 
@@ -123,8 +123,8 @@ def review(link_id: str, field: str, decision: str, actor: str, as_json: bool) -
 @as_json
 def look(link_id: str, as_json: bool) -> None:
     """Reads the object there again, now."""
-    from hub.sync import desk
+    from hub import services
 
     with asked() as hub:
-        looked = desk.look_again(hub, link_id)
+        looked = services.refresh_link(hub, link_id)
     answer(looked, as_json)

@@ -10,7 +10,7 @@ import click
 from hub.cli.base import CONFLICT, FAILED, MISUSED, Command, Ended, settings
 
 if TYPE_CHECKING:
-    from hub.settings import Settings
+    from hub.settings.load import Settings
 
 
 PORT = click.IntRange(1, 65535)
@@ -23,7 +23,7 @@ PORT = click.IntRange(1, 65535)
 def up(host: str, port: int, workers: int) -> None:
     """Runs a whole hub: database, Redis if there is none, web, workers and timer. Ctrl-C stops it, in order."""
     from hub.clock import SystemIds
-    from hub.settings import SettingsError
+    from hub.settings.load import SettingsError
     from hub.store.migrate import NotMigratable
     from hub.store.unit import StoreUnavailable
     from workers.port import NoPlace, Taken
@@ -48,7 +48,7 @@ def up(host: str, port: int, workers: int) -> None:
 def _prepared() -> Settings:
     """Logs and configuration. Refuses to start with a connection that cannot be built: ends with 2 and every problem."""
     from hub import logs
-    from hub.settings import SettingsError
+    from hub.settings.load import SettingsError
     from workers.bootstrap import of_this_process
 
     found = settings()
@@ -148,7 +148,7 @@ def timer() -> None:
 @click.option("--check", is_flag=True, help="Change nothing; end with 1 if there is something to do.")
 def migrate(check: bool) -> None:
     """Brings the database to the tables that this version expects."""
-    from hub.settings import SettingsError
+    from hub.settings.load import SettingsError
     from hub.store import migrate as steps
     from hub.store.unit import StoreUnavailable
     from workers.bootstrap import migrated

@@ -1,5 +1,5 @@
 """The errors of the adapter protocol. A call to a vendor ends well, or in one of the four `VendorError`s; an incoming
-request is `Forged` or `Unusable`. Nothing else may leave an adapter."""
+request is `InvalidSignature` or `Unusable`. Nothing else may leave an adapter."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Unauthorised(VendorError):
     """The credential is missing, wrong, expired, or lacks a permission."""
 
 
-class Forged(Exception):
+class InvalidSignature(Exception):
     """The request is not from whom it claims to be. The text says why (for the log; never the expected value)."""
 
 

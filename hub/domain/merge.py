@@ -1,8 +1,8 @@
 """The merge: what vendors show, against what they showed last time, against what we hold. Pure.
 
-A *cell* is the unit of merging: a scalar field ("status"), or one element of a set or map ("tags/db", "impacts/checkout").
+A *field path* is the unit of merging: a scalar field ("status"), or one element of a set or map ("tags/db", "impacts/checkout").
 
-For each cell of each observation:
+For each field path of each observation:
 
 | remote against shadow | ours against shadow | then |
 |---|---|---|
@@ -58,7 +58,7 @@ class Entry:
     """A line for the journal: kind `changed | overruled | review | unknown_word`, and why."""
 
     kind: str
-    cell: str
+    field_path: str
     source: str
     rule: str
     value: Json
@@ -78,7 +78,7 @@ class LinkAfter:
 
 @dataclass
 class Merged:
-    """fields, provenance: the canonical object afterwards (cells of sets and maps have provenance of their own)."""
+    """fields, provenance: the canonical object afterwards (field paths of sets and maps have provenance of their own)."""
 
     fields: dict[str, Json]
     provenance: dict[str, Provenance]
@@ -89,7 +89,7 @@ class Merged:
 
 @dataclass(frozen=True)
 class _Candidate:
-    cell: str
+    field_path: str
     field: str
     value: Json
     seen: Seen
@@ -99,9 +99,9 @@ class _Candidate:
         return Provenance(self.seen.source, self.seen.after, self.seen.until, rank, self.seen.actor)
 
 
-def cell_value(fields: Fields, cell: str) -> Json:
-    """The value of a cell: None when an element is not there."""
-    name, _, key = cell.partition("/")
+def value_at(fields: Fields, field_path: str) -> Json:
+    """The value of a field path: None when an element is not there."""
+    name, _, key = field_path.partition("/")
     value = fields.get(name)
     if not key:
         return value
@@ -110,9 +110,9 @@ def cell_value(fields: Fields, cell: str) -> Json:
     return True if key in (value or ()) else None
 
 
-def with_cell(fields: dict[str, Json], cell: str, value: Json, many: str) -> None:
-    """Sets a cell; None removes an element."""
-    name, _, key = cell.partition("/")
+def set_value_at(fields: dict[str, Json], field_path: str, value: Json, many: str) -> None:
+    """Sets a field path; None removes an element."""
+    name, _, key = field_path.partition("/")
     if not key:
         fields[name] = value
     elif many == "map":
@@ -140,9 +140,9 @@ def merge(
         result.links[s.link] = after
         for name in sorted(s.remote):
             for candidate in _news(name, s, fields, after, specs, result.entries):
-                candidates.setdefault(candidate.cell, []).append(candidate)
-    for cell in sorted(candidates):
-        _settle(cell, candidates[cell], fields, result, authority, specs, orders or {})
+                candidates.setdefault(candidate.field_path, []).append(candidate)
+    for field_path in sorted(candidates):
+        _settle(field_path, candidates[field_path], fields, result, authority, specs, orders or {})
     return result
 
 
@@ -194,25 +194,25 @@ def _scalar(name: str, s: Seen, ours: Json, relation: Relation, before: Json) ->
 
 
 def _elements(name: str, s: Seen, fields: Fields, relation: ManyRelation, before: Json) -> list[_Candidate]:
-    was = {} if before == MISSING else relation.cells(before)
-    now = relation.cells(s.remote[name])
+    was = {} if before == MISSING else relation.field_paths(before)
+    now = relation.field_paths(s.remote[name])
     fits = relation.fits(fields.get(name), s.remote[name])
-    own = [relation.cells(sent) for sent in s.own.get(name, ())]
+    own = [relation.field_paths(sent) for sent in s.own.get(name, ())]
     found = []
     for key in sorted(set(was) | set(now)):
         if was.get(key) == now.get(key) or any(sent.get(key) == now.get(key) for sent in own):
             continue
         if fits and key in now:  # several of our words share theirs, and it stands for one that we have
             continue
-        cell = f"{name}/{key}"
-        ours = cell_value(fields, cell)
+        field_path = f"{name}/{key}"
+        ours = value_at(fields, field_path)
         if ours != now.get(key):
-            found.append(_Candidate(cell, name, now.get(key), s, conflict=ours != was.get(key)))
+            found.append(_Candidate(field_path, name, now.get(key), s, conflict=ours != was.get(key)))
     return found
 
 
 def _settle(
-    cell: str,
+    field_path: str,
     candidates: list[_Candidate],
     fields: Fields,
     result: Merged,
@@ -220,8 +220,8 @@ def _settle(
     specs: Mapping[str, FieldSpec],
     orders: Mapping[str, int],
 ) -> None:
-    """Decides one cell: who may, who wins; writes down what was overruled."""
-    ours, base = cell_value(fields, cell), result.provenance.get(cell)
+    """Decides one field path: who may, who wins; writes down what was overruled."""
+    ours, base = value_at(fields, field_path), result.provenance.get(field_path)
     contenders: list[tuple[_Candidate, Provenance, str]] = []
     for c in candidates:
         row = authority.row(c.field, c.seen.vendor)
@@ -254,9 +254,9 @@ def _settle(
         if c is not winner and c.value != winner.value:
             _note(result, "overruled", c, "latest" if (c not in [x[0] for x in latest]) else "rank", winner.value)
     _note(result, "changed", winner, rule, ours)
-    with_cell(result.fields, cell, winner.value, specs[winner.field].many)
-    result.provenance[cell] = proof
-    result.changed.add(cell)
+    set_value_at(result.fields, field_path, winner.value, specs[winner.field].many)
+    result.provenance[field_path] = proof
+    result.changed.add(field_path)
 
 
 def _conflict(base: Provenance, proof: Provenance, rule: str, orders: Mapping[str, int]) -> tuple[Verdict, str]:
@@ -275,7 +275,7 @@ def _conflict(base: Provenance, proof: Provenance, rule: str, orders: Mapping[st
 
 
 def _note(result: Merged, kind: str, c: _Candidate, rule: str, ours: Json) -> None:
-    result.entries.append(Entry(kind, c.cell, c.seen.source, rule, c.value, ours, c.seen.actor, c.seen.link))
+    result.entries.append(Entry(kind, c.field_path, c.seen.source, rule, c.value, ours, c.seen.actor, c.seen.link))
 
 
 def edit(
@@ -289,18 +289,18 @@ def edit(
     result = Merged(dict(fields), dict(provenance), {}, [], set())
     for name in sorted(changes):
         spec, new = specs[name], changes[name]
-        for cell, value in _cells_of(name, fields.get(name), new, spec.many):
-            ours = cell_value(fields, cell)
+        for field_path, value in _field_paths_of(name, fields.get(name), new, spec.many):
+            ours = value_at(fields, field_path)
             if ours == value:
                 continue
-            result.entries.append(Entry("changed", cell, proof.source, "here", value, ours, proof.actor))
-            with_cell(result.fields, cell, value, spec.many)
-            result.provenance[cell] = replace(proof)
-            result.changed.add(cell)
+            result.entries.append(Entry("changed", field_path, proof.source, "here", value, ours, proof.actor))
+            set_value_at(result.fields, field_path, value, spec.many)
+            result.provenance[field_path] = replace(proof)
+            result.changed.add(field_path)
     return result
 
 
-def _cells_of(name: str, old: Json, new: Json, many: str) -> list[tuple[str, Json]]:
+def _field_paths_of(name: str, old: Json, new: Json, many: str) -> list[tuple[str, Json]]:
     if not many:
         return [(name, new)]
     if many == "map":

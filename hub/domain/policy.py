@@ -1,6 +1,6 @@
 """The house rules that a company sets: which incident gets which link, who may open one, what the public sees, and when.
 
-Plain values, built and checked by `hub.settings` from `lockstep.toml`. The rules here are pure functions of them.
+Plain values, built and checked by `hub.settings.load` from `lockstep.toml`. The rules here are pure functions of them.
 """
 
 from __future__ import annotations

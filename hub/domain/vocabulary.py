@@ -47,8 +47,8 @@ class Relation(Protocol):
 class ManyRelation(Relation, Protocol):
     """A relation between a set (or map) of ours and one of theirs, merged element by element."""
 
-    def cells(self, theirs: Json) -> Mapping[str, Json]:
-        """Theirs, read as our cells: element → True for a set, key → our value for a map. What has no counterpart on our
+    def field_paths(self, theirs: Json) -> Mapping[str, Json]:
+        """Theirs, read as our field paths: element → True for a set, key → our value for a map. What has no counterpart on our
         side is left out (and left alone by `forward`)."""
         ...
 
@@ -199,7 +199,7 @@ class Elements:
         except UnknownWord:
             return None
 
-    def cells(self, theirs: Json) -> Mapping[str, Json]:
+    def field_paths(self, theirs: Json) -> Mapping[str, Json]:
         return {o: True for t in theirs or () if (o := self._ours(t)) is not None}
 
     def _mapped(self, ours: Iterable[str]) -> list[tuple[str, Json]]:
@@ -258,7 +258,7 @@ class OneOf:
 
     each: Relation
 
-    def cells(self, theirs: Json) -> Mapping[str, Json]:
+    def field_paths(self, theirs: Json) -> Mapping[str, Json]:
         return {} if theirs is None else {self.each.backward(None, theirs): True}
 
     def _mapped(self, ours: Iterable[str]) -> list[tuple[str, Json]]:
@@ -283,7 +283,7 @@ class OneOf:
         if self.fits(ours_now, theirs):
             return ours_now
         mapped = {o for o, _ in self._mapped(ours_now)}
-        return sorted((set(ours_now or ()) - mapped) | set(self.cells(theirs)))
+        return sorted((set(ours_now or ()) - mapped) | set(self.field_paths(theirs)))
 
 
 @dataclass(frozen=True)
@@ -293,7 +293,7 @@ class Entries:
     keys: Relation
     values: Relation
 
-    def cells(self, theirs: Json) -> Mapping[str, Json]:
+    def field_paths(self, theirs: Json) -> Mapping[str, Json]:
         out: dict[str, Json] = {}
         for k, v in sorted((theirs or {}).items()):
             try:
@@ -313,7 +313,7 @@ class Entries:
     def fits(self, ours: Json, theirs: Json) -> bool:
         theirs = theirs or {}
         want = {k: v for o, v in (ours or {}).items() if (k := self._key_of(o)) is not None}
-        known = {k for k in theirs if self.cells({k: theirs[k]})}
+        known = {k for k in theirs if self.field_paths({k: theirs[k]})}
         return set(want) == known and all(self.values.fits(v, theirs[k]) for k, v in want.items())
 
     def forward(self, ours: Json, theirs_now: Json) -> Json:
@@ -321,7 +321,7 @@ class Entries:
             return theirs_now
         now = dict(theirs_now or {})
         want = {k: v for o, v in (ours or {}).items() if (k := self._key_of(o)) is not None}
-        out = {k: v for k, v in now.items() if k in want or not self.cells({k: v})}
+        out = {k: v for k, v in now.items() if k in want or not self.field_paths({k: v})}
         for k, v in want.items():
             out[k] = self.values.forward(v, now.get(k))
         return out

@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, SAWarning
 
-from hub.addresses import UNKNOWN_OPTION, folder_problem, unreadable
+from hub.settings.addresses import UNKNOWN_OPTION, folder_problem, unreadable
 
 KINDS = r"(sqlite|postgresql(\+psycopg)?|postgres)://"
 

@@ -13,7 +13,7 @@ from hub.store.unit import Tx
 
 @dataclass
 class CaseRows:
-    """One incident with all that belongs to it; see `hub.sync.case.Case`."""
+    """One incident with all that belongs to it; see `hub.sync.incident.case.Case`."""
 
     incident: Incident
     links: dict[str, Link]

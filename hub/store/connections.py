@@ -66,8 +66,12 @@ def known(rows: list[dict[str, Any]]) -> tuple[dict[str, Connection], bool]:
     return found, pause
 
 
-def count_forged(tx: Tx, name: str) -> None:
-    tx.execute(update(connections).where(connections.c.name == name).values(forged=connections.c.forged + 1))
+def count_invalid_signature(tx: Tx, name: str) -> None:
+    tx.execute(
+        update(connections)
+        .where(connections.c.name == name)
+        .values(invalid_signatures=connections.c.invalid_signatures + 1)
+    )
 
 
 def cursor(tx: Tx, name: str) -> dict[str, Any] | None:

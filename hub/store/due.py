@@ -9,15 +9,15 @@ from sqlalchemy import BigInteger, String, bindparam, literal_column, or_, selec
 
 from hub.store.locking import lock
 from hub.store.ready import Ready
-from hub.store.tables import connections, cursors, inbox, incidents, links, outbox, strangers, timers
+from hub.store.tables import connections, cursors, inbox, incidents, links, outbox, timers, unmatched_objects
 from hub.store.unit import Tx
 
-# duty → (what to wake it with, when it is due)
+# task → (what to wake it with, when it is due)
 SOURCES = (
     ("inbox", inbox.c.connection, inbox.c.due_at),
     ("deliver", outbox.c.link_id, outbox.c.due_at),
-    ("look", links.c.id, links.c.look_due),
-    ("adopt", strangers.c.id, strangers.c.due_at),
+    ("refresh", links.c.id, links.c.refresh_due),
+    ("adopt", unmatched_objects.c.id, unmatched_objects.c.due_at),
     ("plan", incidents.c.id, incidents.c.plan_due),
     ("poll", cursors.c.connection, cursors.c.due_at),
     ("subscribe", connections.c.name, connections.c.subscription_due),
@@ -31,9 +31,9 @@ SINCE, NOW = (bindparam(name, type_=timers.c.due_at.type) for name in ("since", 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _waiting(duty: Any, name: Any, when: Any) -> Any:
+def _waiting(task: Any, name: Any, when: Any) -> Any:
     found = (
-        select(duty.label("duty"), name.label("name"))
+        select(task.label("task"), name.label("name"))
         .where(when > SINCE, when <= NOW)
         .order_by(when)
         .limit(literal_column(str(LIMIT)))
@@ -43,23 +43,23 @@ def _waiting(duty: Any, name: Any, when: Any) -> Any:
 
 DUE = Ready(
     union_all(
-        *(_waiting(literal_column(f"'{duty}'", String), name, when) for duty, name, when in SOURCES),
+        *(_waiting(literal_column(f"'{task}'", String), name, when) for task, name, when in SOURCES),
         _waiting(timers.c.kind, timers.c.key, timers.c.due_at),
     )
 )
 
 
 def due(tx: Tx, now: datetime, since: datetime = EVER) -> list[tuple[str, str]]:
-    """(duty, name) of everything that is due, each once, the longest overdue first within a duty. since: only what has
+    """(task, name) of everything that is due, each once, the longest overdue first within a task. since: only what has
     become due after that."""
-    return list(dict.fromkeys((duty, name) for duty, name in DUE.rows(tx, now=now, since=since)))
+    return list(dict.fromkeys((task, name) for task, name in DUE.rows(tx, now=now, since=since)))
 
 
 STORED = (
     (incidents, ("plan_due",)),
-    (links, ("look_due", "seen_at", "written_at", "behind_since", "created_at")),
+    (links, ("refresh_due", "seen_at", "written_at", "behind_since", "created_at")),
     (outbox, ("due_at", "lease_until", "first_sent_at", "last_sent_at")),
-    (strangers, ("due_at",)),
+    (unmatched_objects, ("due_at",)),
     (inbox, ("due_at",)),
     (timers, ("due_at",)),
     (connections, ("subscription_due", "open_until", "activated_at")),

@@ -13,14 +13,14 @@ from typing import Any
 from sqlalchemy import FromClause, Table, func, select, text
 
 from hub.store.connections import paused
-from hub.store.tables import connections, inbox, incidents, links, outbox, strangers
+from hub.store.tables import connections, inbox, incidents, links, outbox, unmatched_objects
 from hub.store.unit import Store, Tx
 
 Figure = Mapping[tuple[str, ...], float]
 """Labels → value."""
 
 OPEN = "outbox.state IN ('due', 'claimed', 'unknown')"
-DEAD = "state = 'dead'"
+FAILED_ROWS = "state = 'failed'"
 
 
 def read(store: Store, now: datetime) -> dict[str, Figure]:
@@ -34,13 +34,13 @@ def read(store: Store, now: datetime) -> dict[str, Figure]:
         return {
             "failures": {(row["name"],): row["failures"] for row in rows},
             "breaker_open": {(row["name"],): bool(row["open_until"] and row["open_until"] > now) for row in rows},
-            "forged": {(row["name"],): row["forged"] for row in rows},
+            "invalid_signatures": {(row["name"],): row["invalid_signatures"] for row in rows},
             "inbox_due": {label: count for label, (count, _) in waiting.items()},
             "inbox_wait": {label: age for label, (_, age) in waiting.items()},
-            "inbox_dead": _count(tx, inbox, DEAD),
+            "inbox_failed": _count(tx, inbox, FAILED_ROWS),
             "outbox_open": _count(tx, outbox, OPEN, outbox.c.state),
             "outbox_wait": {label: age for label, (_, age) in writing.items()},
-            "outbox_dead": _count(tx, outbox, DEAD),
+            "outbox_failed": _count(tx, outbox, FAILED_ROWS),
             "links_behind": {label: count for label, (count, _) in behind.items()},
             "link_lag": {label: age for label, (_, age) in behind.items()},
             "incidents_open": {(): tx.scalar(select(func.count()).select_from(incidents).where(text("open"))) or 0},
@@ -49,9 +49,9 @@ def read(store: Store, now: datetime) -> dict[str, Figure]:
 
 
 def undecided(tx: Tx) -> tuple[int, int]:
-    """(drafts, strangers) that wait for a person. Reads more than the figures do: for who asks now and then."""
+    """(drafts, unmatched objects) that wait for a person. Reads more than the figures do: for who asks now and then."""
     drafts = select(func.count()).select_from(links).where(links.c.state == "held")
-    proposed = select(func.count()).select_from(strangers).where(strangers.c.state == "proposed")
+    proposed = select(func.count()).select_from(unmatched_objects).where(unmatched_objects.c.state == "proposed")
     return tx.scalar(drafts) or 0, tx.scalar(proposed) or 0
 
 

@@ -145,21 +145,21 @@ def revisions_of(tx: Tx, item_ids: Iterable[str]) -> list[dict[str, Any]]:
 def provenance_out(provenance: dict[str, Provenance]) -> dict[str, Json]:
     """Provenance as JSON."""
     return {
-        cell: {
+        field_path: {
             "source": p.source, "after": p.after.isoformat(), "until": p.until.isoformat(), "rank": p.rank,
             "actor": p.actor,
         }
-        for cell, p in provenance.items()
+        for field_path, p in provenance.items()
     }  # fmt: skip
 
 
 def provenance_in(document: dict[str, Json]) -> dict[str, Provenance]:
     """JSON as provenance."""
     return {
-        cell: Provenance(
+        field_path: Provenance(
             p["source"], datetime.fromisoformat(p["after"]), datetime.fromisoformat(p["until"]), p["rank"], p["actor"]
         )
-        for cell, p in document.items()
+        for field_path, p in document.items()
     }
 
 

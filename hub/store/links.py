@@ -1,4 +1,4 @@
-"""Links and strangers: finding the one that a remote object belongs to."""
+"""Links and unmatched objects: finding the one that a remote object belongs to."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Text, bindparam, cast, func, literal_colum
 from hub.domain.values import Ref
 from hub.store.locking import lock
 from hub.store.ready import Ready
-from hub.store.records import Link, Stranger, one, read
-from hub.store.tables import incidents, links, outbox, strangers
+from hub.store.records import Link, Unmatched, one, read
+from hub.store.tables import incidents, links, outbox, unmatched_objects
 from hub.store.unit import Tx
 
 _ID = bindparam("id", type_=links.c.id.type)
@@ -26,21 +26,21 @@ BY_REF = Ready(
     )
 )
 CHILDREN_REVS = Ready(select(links.c.id, links.c.rev).where(links.c.parent_id == _ID))
-_DUE = {links.c.look_due: bindparam("at", type_=links.c.look_due.type)}
-HINT = Ready(update(links).where(links.c.id == _ID).values({**_DUE, links.c.look_whole: text("true")}))
+_DUE = {links.c.refresh_due: bindparam("at", type_=links.c.refresh_due.type)}
+HINT = Ready(update(links).where(links.c.id == _ID).values({**_DUE, links.c.refresh_whole: text("true")}))
 HINT_FIELDS = Ready(update(links).where(links.c.id == _ID).values(_DUE))
 SEEN_AS_KNOWN = Ready(
     update(links)
     .where(
         links.c.id == _ID,
         links.c.rev == bindparam("was_rev", type_=links.c.rev.type),
-        links.c.look_due == bindparam("was_look_due", type_=links.c.look_due.type),
-        text("links.state = 'live' AND NOT links.look_whole"),
+        links.c.refresh_due == bindparam("was_refresh_due", type_=links.c.refresh_due.type),
+        text("links.state = 'live' AND NOT links.refresh_whole"),
         text(
             "NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.link_id = links.id AND outbox.state IN ('due', 'claimed', 'unknown'))"
         ),
     )
-    .values({links.c.look_due: text("NULL"), links.c.version: bindparam("seen_version", type_=links.c.version.type)})
+    .values({links.c.refresh_due: text("NULL"), links.c.version: bindparam("seen_version", type_=links.c.version.type)})
 )
 
 BY_MARK = Ready(select(links).where(links.c.mark == bindparam("mark", type_=links.c.mark.type)))
@@ -54,15 +54,17 @@ UNSETTLED = Ready(
     )
     .limit(literal_column("1"))
 )
-STRANGER = Ready(
-    select(strangers).where(
+UNMATCHED = Ready(
+    select(unmatched_objects).where(
         *(
-            strangers.c[name] == bindparam(name, type_=strangers.c[name].type)
+            unmatched_objects.c[name] == bindparam(name, type_=unmatched_objects.c[name].type)
             for name in ("connection", "remote_kind", "remote_id", "remote_parent")
         )
     )
 )
-GET_STRANGER = Ready(select(strangers).where(strangers.c.id == bindparam("id", type_=strangers.c.id.type)))
+GET_UNMATCHED = Ready(
+    select(unmatched_objects).where(unmatched_objects.c.id == bindparam("id", type_=unmatched_objects.c.id.type))
+)
 
 
 def get(tx: Tx, link_id: str) -> Link | None:
@@ -106,7 +108,7 @@ def seen_as_known(tx: Tx, link: Link, version: str | None) -> bool:
     has moved since it was read, a new look has fallen due, or something is to be written there."""
     return (
         SEEN_AS_KNOWN.change(
-            tx, id=link.id, was_rev=link.rev, was_look_due=link.look_due, seen_version=version or link.version
+            tx, id=link.id, was_rev=link.rev, was_refresh_due=link.refresh_due, seen_version=version or link.version
         )
         == 1
     )
@@ -129,21 +131,25 @@ def unsettled_creates(tx: Tx, connection: str, kind: str) -> bool:
     return UNSETTLED.first(tx, connection=connection, kind=kind) is not None
 
 
-def stranger(tx: Tx, connection: str, ref: Ref) -> Stranger | None:
+def unmatched(tx: Tx, connection: str, ref: Ref) -> Unmatched | None:
     return one(
-        tx, Stranger, STRANGER, connection=connection, remote_kind=ref.kind, remote_id=ref.id,
+        tx, Unmatched, UNMATCHED, connection=connection, remote_kind=ref.kind, remote_id=ref.id,
         remote_parent=ref.parent or "",
     )  # fmt: skip
 
 
-def get_stranger(tx: Tx, stranger_id: str) -> Stranger | None:
-    return one(tx, Stranger, GET_STRANGER, id=stranger_id)
+def get_unmatched(tx: Tx, unmatched_id: str) -> Unmatched | None:
+    return one(tx, Unmatched, GET_UNMATCHED, id=unmatched_id)
 
 
-def stranger_linked(tx: Tx, known: Stranger) -> None:
+def unmatched_linked(tx: Tx, known: Unmatched) -> None:
     """It belongs to a link by now. Changes nothing if something was heard of it since it was read."""
-    same = (strangers.c.id == known.id, strangers.c.state == "waiting", strangers.c.due_at == known.due_at)
-    tx.execute(update(strangers).where(*same).values(state="linked", reason=None, due_at=None))
+    same = (
+        unmatched_objects.c.id == known.id,
+        unmatched_objects.c.state == "waiting",
+        unmatched_objects.c.due_at == known.due_at,
+    )
+    tx.execute(update(unmatched_objects).where(*same).values(state="linked", reason=None, due_at=None))
 
 
 def by_remote_id(tx: Tx, connection: str, kind: str, remote_id: str) -> Link | None:
@@ -167,7 +173,7 @@ def page(tx: Tx, incident_id: str | None, state: str | None, limit: int, before:
     return [read(Link, row) for row in tx.execute(query)]
 
 
-def troubled(tx: Tx, since: datetime, limit: int) -> list[tuple[int, Link]]:
+def with_problems(tx: Tx, since: datetime, limit: int) -> list[tuple[int, Link]]:
     """(number of the incident, link) where a link of an incident that is open, or was changed after `since`, waits for
     somebody; newest first."""
     some = [cast(column, Text) != "{}" for column in (links.c.frozen, links.c.held, links.c.refused)]
@@ -205,18 +211,18 @@ def left_behind(tx: Tx, known: Collection[str]) -> dict[str, int]:
     return {str(name): int(count) for name, count in tx.execute(query)}
 
 
-def stranger_page(tx: Tx, state: str | None, limit: int, before: str | None) -> list[Stranger]:
+def unmatched_page(tx: Tx, state: str | None, limit: int, before: str | None) -> list[Unmatched]:
     """Newest first."""
-    query = select(strangers).order_by(strangers.c.id.desc()).limit(limit)
+    query = select(unmatched_objects).order_by(unmatched_objects.c.id.desc()).limit(limit)
     if state is not None:
-        query = query.where(strangers.c.state == state)
+        query = query.where(unmatched_objects.c.state == state)
     if before is not None:
-        query = query.where(strangers.c.id < before)
-    return [read(Stranger, row) for row in tx.execute(query)]
+        query = query.where(unmatched_objects.c.id < before)
+    return [read(Unmatched, row) for row in tx.execute(query)]
 
 
 def hint_frozen(tx: Tx, when: datetime) -> None:
     """Every link with a field that is frozen on an unknown word is to be looked at again."""
     frozen = (links.c.state == "frozen") & links.c.remote_id.is_not(None)
     lock(tx, links, frozen)
-    tx.execute(update(links).where(frozen).values(look_due=when))
+    tx.execute(update(links).where(frozen).values(refresh_due=when))

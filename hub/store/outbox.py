@@ -69,8 +69,8 @@ def creates_since(tx: Tx, since: datetime) -> int:
 
 
 def dead(tx: Tx, limit: int, before: str | None = None) -> list[Outbox]:
-    """Dead letters, newest first."""
-    query = select(outbox).where(outbox.c.state == "dead").order_by(outbox.c.id.desc()).limit(limit)
+    """Failed writes, newest first."""
+    query = select(outbox).where(outbox.c.state == "failed").order_by(outbox.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(outbox.c.id < before)
     return [read(Outbox, row) for row in tx.execute(query)]

@@ -115,7 +115,7 @@ class Connection(Record):
     reason: str | None = None
     subscription: Json = None
     subscription_due: datetime | None = None
-    forged: int = 0
+    invalid_signatures: int = 0
 
 
 @dataclass
@@ -207,8 +207,8 @@ class Link(Record):
     rev: int = 0
     seen_at: datetime | None = None
     written_at: datetime | None = None
-    look_due: datetime | None = None
-    look_whole: bool = True
+    refresh_due: datetime | None = None
+    refresh_whole: bool = True
     behind_since: datetime | None = None
     approved_hash: str | None = None
     approved_by: str | None = None
@@ -223,7 +223,7 @@ class Link(Record):
 
     @property
     def secondary(self) -> bool:
-        return self.slot.startswith(("secondary", "twin"))
+        return self.slot.startswith(("secondary", "duplicate"))
 
     @property
     def remarks(self) -> dict[str, Json]:
@@ -231,9 +231,9 @@ class Link(Record):
         return {n: words for n, words in self.notes.items() if n not in {*self.frozen, *self.refused, "correction"}}
 
     @property
-    def double(self) -> bool:
+    def duplicate(self) -> bool:
         """A second object with our mark, which should not be there: it is closed, whatever becomes of the incident."""
-        return self.slot.startswith("twin")
+        return self.slot.startswith("duplicate")
 
 
 @dataclass
@@ -265,8 +265,8 @@ class Outbox(Record):
 
 
 @dataclass
-class Stranger(Record):
-    table = tables.strangers
+class Unmatched(Record):
+    table = tables.unmatched_objects
     id: str
     connection: str
     remote_kind: str

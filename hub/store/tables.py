@@ -121,10 +121,10 @@ connections = Table(
     Column("reason", Text),
     Column("subscription", Doc),
     Column("subscription_due", Utc),
-    Column("forged", Integer, nullable=False, server_default="0"),
+    Column("invalid_signatures", Integer, nullable=False, server_default="0"),
 )
 
-# fields: name → value; provenance: cell → {source, after, until, rank, actor}. A cell is a field, or "field/element".
+# fields: name → value; provenance: field path → {source, after, until, rank, actor}. A field path is a field, or "field/element".
 incidents = Table(
     "incidents",
     metadata,
@@ -219,8 +219,8 @@ links = Table(
     Column("rev", Integer, nullable=False, server_default="0"),
     Column("seen_at", Utc),
     Column("written_at", Utc),
-    Column("look_due", Utc),
-    Column("look_whole", Boolean, nullable=False, server_default=text("true")),
+    Column("refresh_due", Utc),
+    Column("refresh_whole", Boolean, nullable=False, server_default=text("true")),
     Column("behind_since", Utc),
     Column("approved_hash", String(64)),
     Column("approved_by", String(200)),
@@ -232,7 +232,7 @@ Index(
     "uq_links_remote", links.c.connection, links.c.remote_kind, links.c.remote_id, links.c.remote_parent,
     unique=True, **_when("remote_id IS NOT NULL"),
 )  # fmt: skip
-Index("ix_links_look_due", links.c.look_due, **_when("look_due IS NOT NULL"))
+Index("ix_links_look_due", links.c.refresh_due, **_when("refresh_due IS NOT NULL"))
 Index("ix_links_item_id", links.c.item_id)
 
 # An incoming webhook, kept raw. state: new | done | ignored | dead.
@@ -256,7 +256,7 @@ inbox = Table(
     UniqueConstraint("connection", "delivery_id"),
 )
 Index("ix_inbox_due_at", inbox.c.due_at, **_when("due_at IS NOT NULL"))
-Index("ix_inbox_dead", inbox.c.received_at, **_when("state = 'dead'"))
+Index("ix_inbox_dead", inbox.c.received_at, **_when("state = 'failed'"))
 
 # An intention to write at a vendor. op: create | update. state: due | claimed | unknown | done | dead | withdrawn.
 # changes: field → theirs. base_rev: the link's rev that the intention was made from. steps: what is left of a walk.
@@ -290,12 +290,12 @@ outbox = Table(
 Index("uq_outbox_open_link", outbox.c.link_id, unique=True, **_when("state IN ('due', 'claimed', 'unknown')"))
 Index("ix_outbox_due_at", outbox.c.due_at, **_when("due_at IS NOT NULL"))
 Index("ix_outbox_link_id", outbox.c.link_id)
-Index("ix_outbox_dead", outbox.c.created_at, **_when("state = 'dead'"))
+Index("ix_outbox_dead", outbox.c.created_at, **_when("state = 'failed'"))
 Index("ix_outbox_created", outbox.c.first_sent_at, **_when("op = 'create' AND first_sent_at IS NOT NULL"))
 
 # A remote object that nobody here knows yet. state: waiting | linked | opened | proposed | ignored.
-strangers = Table(
-    "strangers",
+unmatched_objects = Table(
+    "unmatched_objects",
     metadata,
     Column("id", Id, primary_key=True),
     Column("connection", Name, nullable=False),
@@ -310,7 +310,7 @@ strangers = Table(
     Column("first_seen", Utc, nullable=False),
     UniqueConstraint("connection", "remote_kind", "remote_id", "remote_parent"),
 )
-Index("ix_strangers_due_at", strangers.c.due_at, **_when("due_at IS NOT NULL"))
+Index("ix_strangers_due_at", unmatched_objects.c.due_at, **_when("due_at IS NOT NULL"))
 
 # Append-only; one hash chain for each incident. `data` and `salt` may be erased, the chain still verifies.
 journal = Table(

@@ -1,4 +1,4 @@
-"""What every duty is handed: the ports, the store, the adapters and the house rules of one process."""
+"""What every task is handed: the ports, the store, the adapters and the house rules of one process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hub.domain.values import Json
 from hub.domain.vocabulary import Relation, Same
 from hub.ports import Adapter, Clock, Ids, Secrets, Wake
 from hub.store.unit import Store
-from hub.sync.budget import Budget
+from hub.sync.limits.budget import Budget
 
 LEASE = 60.0
 """Seconds that a worker has to carry out one write. Must outlast a call's time-outs (`adapters.http`), with room for the
@@ -38,7 +38,7 @@ class Hub:
     budget: Budget
     secrets: Callable[[str], Secrets]
     owner: str = "hub"
-    forged: dict[str, float] = field(default_factory=dict)
+    invalid_signatures: dict[str, float] = field(default_factory=dict)
 
     def adapter(self, connection: str) -> Adapter:
         if connection not in self.adapters:

@@ -14,6 +14,6 @@ def sweep(hub: Hub, since: datetime = EVER) -> int:
     since: only what has become due after that."""
     with hub.store.reading() as tx:
         found = due(tx, hub.clock.now(), since)
-    for duty, name in found:
-        hub.wake.wake(duty, name)
+    for task, name in found:
+        hub.wake.wake(task, name)
     return len(found)

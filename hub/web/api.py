@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from hub.web.operations import Operation
-from hub.web.resources import connections, incidents, letters, links
+from hub.web.resources import connections, failed_writes, incidents, links
 
 OPERATIONS: tuple[Operation, ...] = (
     *incidents.OPERATIONS,
     *links.OPERATIONS,
-    *letters.OPERATIONS,
+    *failed_writes.OPERATIONS,
     *connections.OPERATIONS,
 )

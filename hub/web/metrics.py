@@ -28,10 +28,10 @@ REQUESTS = Counter("lockstep_api_requests", "Requests to the API by what was ans
 _GAUGES = {
     "inbox_due": ("lockstep_inbox_due", "Webhooks that are not worked through yet", ["connection"]),
     "inbox_wait": ("lockstep_inbox_wait_seconds", "Age of the oldest of them", ["connection"]),
-    "inbox_dead": ("lockstep_inbox_dead", "Authentic webhooks of which no sense could be made", ["connection"]),
+    "inbox_failed": ("lockstep_inbox_dead", "Authentic webhooks of which no sense could be made", ["connection"]),
     "outbox_open": ("lockstep_outbox_open", "Writes that are not settled yet", ["connection", "state"]),
     "outbox_wait": ("lockstep_outbox_wait_seconds", "Age of the oldest of them", ["connection"]),
-    "outbox_dead": ("lockstep_outbox_dead", "Writes that were given up", ["connection"]),
+    "outbox_failed": ("lockstep_outbox_dead", "Writes that were given up", ["connection"]),
     "links_behind": ("lockstep_links_behind", "Links that are being written because they do not show the incident as it is", ["connection"]),
     "link_lag": ("lockstep_link_lag_seconds", "How long the slowest of them has been behind", ["connection"]),
     "failures": ("lockstep_connection_failures", "Calls that failed in a row", ["connection"]),
@@ -63,10 +63,12 @@ class _Rows(Collector):
             for label, value in seen[key].items():
                 gauge.add_metric(label, value)
             yield gauge
-        forged = CounterMetricFamily("lockstep_forged", "Webhooks with a wrong signature", labels=["connection"])
-        for label, value in seen["forged"].items():
-            forged.add_metric(label, value)
-        yield forged
+        invalid_signatures = CounterMetricFamily(
+            "lockstep_forged", "Webhooks with a wrong signature", labels=["connection"]
+        )
+        for label, value in seen["invalid_signatures"].items():
+            invalid_signatures.add_metric(label, value)
+        yield invalid_signatures
 
 
 def render(store: Store, clock: Clock) -> bytes:

@@ -15,8 +15,8 @@ from typing import Any
 from flask import Flask, Request, Response, g, request
 from pydantic import BaseModel, ValidationError
 
+from hub import services
 from hub.store.faults import FASTER, Collision
-from hub.sync import desk
 from hub.sync.hub import Hub
 from hub.web import bodies, wording
 from hub.web.access import Access
@@ -122,18 +122,18 @@ def _view(hub: Hub, access: Access, operation: Operation) -> Callable[..., Respo
 def _done(operation: Operation, call: Call) -> Any:
     try:
         return operation.act(call)
-    except desk.NotFound as e:
+    except services.NotFound as e:
         raise Problem(404, str(e)) from None
-    except desk.Conflict as e:
+    except services.Conflict as e:
         raise Problem(409, str(e)) from None
-    except desk.Invalid as e:
+    except services.Invalid as e:
         raise Problem(422, e.words, _place(operation, e.field)) from None
     except Collision:
         raise Problem(409, f"{FASTER}; nothing was changed; look, and try again") from None
 
 
 def _place(operation: Operation, name: str) -> str:
-    """Where in the request a field of the desk stands."""
+    """Where in the request a field of the services stands."""
     known = [where.model_fields if where else {} for where in (operation.query, operation.body)]
     if name in known[0]:
         return f"query.{name}"

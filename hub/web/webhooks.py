@@ -1,6 +1,6 @@
 """The door for webhooks: `POST /in/<connection>` and `/in/<connection>/<anything>` (a GET only where the vendor's handshake
 is one). Stands before Flask, so that a webhook pays for no routing, no session and no context: its whole cost is reading it,
-checking it, and the one commit in `hub.sync.intake`.
+checking it, and the one commit in `hub.sync.inbound.intake`.
 
 | what came | answer |
 |---|---|
@@ -21,12 +21,12 @@ from urllib.parse import parse_qsl
 
 import structlog
 
-from hub.domain.errors import Forged
+from hub.domain.errors import InvalidSignature
 from hub.domain.values import Reply, Request
 from hub.ports import Replies
 from hub.store.unit import StoreUnavailable
-from hub.sync import intake
 from hub.sync.hub import Hub, NoSuchConnection
+from hub.sync.inbound import intake
 from hub.web import bodies
 from hub.web.metrics import WEBHOOKS
 from hub.web.problems import TYPE, Problem, phrase, render, unavailable
@@ -103,9 +103,14 @@ class Door:
             return intake.accept(hub, connection, request)
         except Problem:
             raise
-        except Forged:
+        except InvalidSignature:
             # why is in the intake's own line; the sender is told nothing that would help to forge
-            _LOG.warning("forged webhook", connection=connection, remote=environ.get("REMOTE_ADDR"), request_id=name)
+            _LOG.warning(
+                "webhook with an invalid signature",
+                connection=connection,
+                remote=environ.get("REMOTE_ADDR"),
+                request_id=name,
+            )
             raise Problem(401, "the signature does not fit") from None
         except NoSuchConnection:
             raise Problem(404, "there is no such connection") from None

@@ -1,4 +1,4 @@
-"""What is said of a request that a model refuses (`hub.web.shapes`): which place, and in plain words what would be right. The
+"""What is said of a request that a model refuses (`hub.web.request_models`): which place, and in plain words what would be right. The
 models' own words name their classes and show regular expressions."""
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from hub.web.shapes import PATTERNS
+from hub.web.request_models import PATTERNS
 
 KINDS: Mapping[str, str] = {
     "extra_forbidden": "there is no such field here",

@@ -9,7 +9,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from hub.sync import desk, duties
+from hub import services
+from hub.sync import tasks
 from tests.bench.rows import Plan, Row, told
 from tests.bench.writes import begin
 from tests.engine.quartet import Quartet
@@ -23,22 +24,22 @@ def measure(plan: Plan) -> list[Row]:
     count = plan.of(60, 25, 2)
     house = Quartet()
     begin(house)
-    incident = desk.list_incidents(house.hub)["items"][0]["id"]
-    links = {k["connection"]: k["id"] for k in desk.show_incident(house.hub, incident)["links"]}
+    incident = services.list_incidents(house.hub)["items"][0]["id"]
+    links = {k["connection"]: k["id"] for k in services.show_incident(house.hub, incident)["links"]}
     spent: dict[str, float] = dict.fromkeys(SYSTEMS, 0.0)
     profiles = {name: cProfile.Profile() for name in SYSTEMS}
     for n in range(2 * count):
         severity = ("SEV1", "SEV3")[n % 2]
-        desk.edit_incident(house.hub, incident, {"severity": severity}, actor="cleo")
+        services.edit_incident(house.hub, incident, {"severity": severity}, actor="cleo")
         house.wakes.waiting.clear()
         house.clock.advance(5.0)
         for name in SYSTEMS:
             began = time.perf_counter()
             if n < count:
-                duties.run(house.hub, "deliver", links[name])
+                tasks.run(house.hub, "deliver", links[name])
                 spent[name] += time.perf_counter() - began
             else:
-                profiles[name].runcall(duties.run, house.hub, "deliver", links[name])
+                profiles[name].runcall(tasks.run, house.hub, "deliver", links[name])
     for name in SYSTEMS:
         plan.notes.append(f"one write through the client of {name}: {_shares(profiles[name])}")
     return [

@@ -12,8 +12,8 @@ from hub.domain.values import INCIDENT, Changes, Desired, Hint, Mark, Observatio
 from hub.domain.vocabulary import Same
 from hub.ports import Wake
 from hub.store.unit import Store
-from hub.sync.budget import Budget
 from hub.sync.hub import Hub
+from hub.sync.limits.budget import Budget
 from hub.sync.setup import register
 from tests.contract.world import MemorySecrets
 
@@ -23,7 +23,7 @@ NAME = "noop"
 class Silent:
     """`hub.ports.Wake` that nobody hears."""
 
-    def wake(self, duty: str, name: str) -> None:
+    def wake(self, task: str, name: str) -> None:
         return None
 
 

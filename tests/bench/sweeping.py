@@ -9,8 +9,8 @@ from statistics import median
 from hub.store import connections as connection_rows
 from hub.store.unit import Store
 from hub.sync.hub import Hub
-from hub.sync.poll import poll
-from hub.sync.subscriptions import subscribe
+from hub.sync.inbound.poll import poll
+from hub.sync.inbound.subscriptions import subscribe
 from hub.sync.sweep import sweep
 from tests.bench.databases import fill, fresh, kinds
 from tests.bench.noop import NAME, noop_hub

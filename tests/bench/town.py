@@ -182,7 +182,7 @@ class Town:
         """Waits until nothing is left to read or to write; returns seconds."""
         store = self.hub().store
         left = text(
-            "SELECT (SELECT count(*) FROM links WHERE look_due IS NOT NULL) + (SELECT count(*) FROM inbox WHERE state = 'new')"
+            "SELECT (SELECT count(*) FROM links WHERE refresh_due IS NOT NULL) + (SELECT count(*) FROM inbox WHERE state = 'new')"
             " + (SELECT count(*) FROM outbox WHERE state IN ('due', 'claimed', 'unknown'))"
         )
 

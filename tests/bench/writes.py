@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hub.sync import desk
+from hub import services
 from tests.bench.rows import Plan, Row, at_most
 from tests.engine.quartet import Quartet
 
@@ -72,18 +72,18 @@ def begin(house: Quartet) -> dict[str, str]:
     """An incident, shown in all four; connection → remote id."""
     house.pagerduty.sandbox.people_create("Checkout is broken", priority="P2")
     house.settle(60)
-    incident = desk.list_incidents(house.hub)["items"][0]["id"]
-    for link in desk.show_incident(house.hub, incident)["links"]:
+    incident = services.list_incidents(house.hub)["items"][0]["id"]
+    for link in services.show_incident(house.hub, incident)["links"]:
         if link["state"] == "held":
-            draft = desk.show_link(house.hub, link["id"])
-            desk.approve_link(house.hub, link["id"], draft["content_hash"], actor="cleo")
+            draft = services.show_link(house.hub, link["id"])
+            services.approve_link(house.hub, link["id"], draft["content_hash"], actor="cleo")
     house.settle(60)
     return _refs(house)
 
 
 def _refs(house: Quartet) -> dict[str, str]:
-    incident = desk.list_incidents(house.hub)["items"][0]["id"]
-    return {k["connection"]: k["remote_id"] for k in desk.show_incident(house.hub, incident)["links"]}
+    incident = services.list_incidents(house.hub)["items"][0]["id"]
+    return {k["connection"]: k["remote_id"] for k in services.show_incident(house.hub, incident)["links"]}
 
 
 def _writes(house: Quartet, act: Callable[[], object], seconds: float = 90) -> Counter[str]:

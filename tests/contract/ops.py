@@ -13,7 +13,7 @@ import pytest
 from hub.domain import plan
 from hub.domain.errors import Refused
 from hub.domain.values import INCIDENT, Ref, Update
-from hub.ports import Glances, Historian, LinksBack, Probes, Subscribes, Walks
+from hub.ports import Historian, LinksBack, PartialReads, Probes, Subscribes, Walks
 from tests.contract.cases import DECLARED, WORLDS, findable, speaks
 from tests.contract.line import Exchange, Line
 from tests.contract.steps import fresh_mark, look, make, poll, wait
@@ -56,8 +56,8 @@ def ops(world: str) -> Iterator[Op]:
         yield Op("poll", _poll(first=False))
     if speaks(world, Historian):
         yield Op("history", _history)
-    if speaks(world, Glances):
-        yield Op("glance", _glance)
+    if speaks(world, PartialReads):
+        yield Op("read_fields", _read_fields)
     if speaks(world, LinksBack) and rehearsed(world, Op("link back", _link_back)):  # a setting may switch it off
         yield Op("link back", _link_back, writes=True, again=True)
     if speaks(world, Probes):
@@ -194,11 +194,11 @@ def _poll(*, first: bool) -> Prepare:
     return prepare
 
 
-def _glance(world: World) -> Call:
+def _read_fields(world: World) -> Call:
     ref, _, _ = make(world, INCIDENT)
-    assert isinstance(world.adapter, Glances)
-    adapter: Glances = world.adapter
-    return lambda: adapter.glance(ref)
+    assert isinstance(world.adapter, PartialReads)
+    adapter: PartialReads = world.adapter
+    return lambda: adapter.read_fields(ref)
 
 
 def _history(world: World) -> Call:

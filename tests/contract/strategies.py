@@ -31,7 +31,7 @@ def their_words(relation: Relation) -> Values:
     return ids if isinstance(relation, Same) else texts
 
 
-def _strangers(relation: Relation) -> Values:
+def _unknowns(relation: Relation) -> Values:
     """What is in no table: left alone in a set or map. A relation that knows everything has none."""
     return st.sampled_from(["stranger-1", "stranger-2"]) if isinstance(relation, Table) else st.nothing()
 
@@ -43,11 +43,11 @@ def _set_of(words: Values) -> Values:
 def ours(relation: Relation) -> Values:
     """A value of ours."""
     if isinstance(relation, (Elements, OneOf)):
-        return _set_of(our_words(relation.each) | _strangers(relation.each))
+        return _set_of(our_words(relation.each) | _unknowns(relation.each))
     if isinstance(relation, Labels):
         return _set_of(texts)
     if isinstance(relation, Entries):
-        keys = our_words(relation.keys) | _strangers(relation.keys)
+        keys = our_words(relation.keys) | _unknowns(relation.keys)
         return st.dictionaries(keys, our_words(relation.values), max_size=4)
     if isinstance(relation, Same):
         return st.booleans() | texts | st.none()
@@ -57,14 +57,14 @@ def ours(relation: Relation) -> Values:
 def theirs(relation: Relation) -> Values:
     """A value as the vendor can show it: a text within its limit, and never empty where it demands one."""
     if isinstance(relation, Elements):
-        return _set_of(their_words(relation.each) | _strangers(relation.each))
+        return _set_of(their_words(relation.each) | _unknowns(relation.each))
     if isinstance(relation, OneOf):
         return st.none() | their_words(relation.each)
     if isinstance(relation, Labels):
         labels = st.text("abcxyz-_äß", min_size=1, max_size=12)
         return _set_of(labels)
     if isinstance(relation, Entries):
-        keys = their_words(relation.keys) | _strangers(relation.keys)
+        keys = their_words(relation.keys) | _unknowns(relation.keys)
         return st.dictionaries(keys, their_words(relation.values), max_size=4)
     if isinstance(relation, Same):
         return st.booleans() | texts | st.none()

@@ -1,4 +1,4 @@
-"""Whatever bytes come in: `authenticate` raises Forged and nothing else, `hints` gives hints or raises Unusable and nothing
+"""Whatever bytes come in: `authenticate` raises InvalidSignature and nothing else, `hints` gives hints or raises Unusable and nothing
 else, and a handshake is answered or not. What they make of it names real objects only: texts, of a sane length."""
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.domain.errors import Forged, Unusable
+from hub.domain.errors import InvalidSignature, Unusable
 from hub.domain.values import COMMENT, INCIDENT, UPDATE, Hint, Request
 from hub.ports import Replies
 from tests.contract.bounds import bounded
@@ -71,13 +71,13 @@ def _understand(world: World, request: Request) -> None:
 
 
 def _doubt(world: World, request: Request) -> None:
-    """Believed, or Forged."""
+    """Believed, or InvalidSignature."""
     try:
         with bounded(len(request.body)):
             assert isinstance(world.adapter.authenticate(request, world.secrets), str)
-    except Forged as forged:
-        if not str(forged):
-            raise AssertionError("the text says why") from forged
+    except InvalidSignature as badly_signed:
+        if not str(badly_signed):
+            raise AssertionError("the text says why") from badly_signed
     if isinstance(world.adapter, Replies):
         world.adapter.handshake(request)
 

@@ -10,7 +10,7 @@ import pytest
 
 from hub.domain.errors import Refused, VendorError
 from hub.domain.values import INCIDENT, Observation, Ref, Update
-from hub.ports import Glances
+from hub.ports import PartialReads
 from tests.contract.cases import each_kind, each_world, findable
 from tests.contract.line import Line
 from tests.contract.steps import differing, fresh_mark, look, make, write
@@ -42,16 +42,20 @@ def test_a_child_comes_along_with_its_incident_as_it_is_read_alone(world: World,
 
 
 @each_world(lambda c: c.kinds[INCIDENT].reads)
-def test_a_glance_shows_what_a_look_shows_without_the_children(world: World) -> None:
-    if not isinstance(world.adapter, Glances):
+def test_a_partial_read_shows_what_a_refresh_shows_without_the_children(world: World) -> None:
+    if not isinstance(world.adapter, PartialReads):
         return  # a look is one call here
     ref, _, mark = make(world, INCIDENT)
-    seen, glanced = look(world, ref), world.adapter.glance(ref)
-    assert not glanced.children
-    assert not glanced.children_complete
-    assert (glanced.fields, glanced.consequences, glanced.state) == (seen.fields, seen.consequences, "present")
-    assert (glanced.mark, glanced.url, glanced.terminal) == (mark.key, seen.url, seen.terminal)
-    assert world.adapter.glance(replace(ref, id="404404404")).state == "absent"
+    seen, partially_read = look(world, ref), world.adapter.read_fields(ref)
+    assert not partially_read.children
+    assert not partially_read.children_complete
+    assert (partially_read.fields, partially_read.consequences, partially_read.state) == (
+        seen.fields,
+        seen.consequences,
+        "present",
+    )
+    assert (partially_read.mark, partially_read.url, partially_read.terminal) == (mark.key, seen.url, seen.terminal)
+    assert world.adapter.read_fields(replace(ref, id="404404404")).state == "absent"
 
 
 @each_kind(lambda name, kind: name != INCIDENT and kind.reads)

@@ -130,7 +130,7 @@ def test_an_idempotent_create_done_twice_makes_one_object_and_says_so(world: Wor
 
 
 @each_kind(lambda name, kind: kind.create is CreateSafety.FINDABLE)
-def test_twins_are_all_found_oldest_first(world: World, kind: str) -> None:
+def test_duplicates_are_all_found_oldest_first(world: World, kind: str) -> None:
     """A create that lands late, after a second one: both must be seen, so that one of them can be closed."""
     number = _creating_exchange(world, kind)
     line, desired, mark = _prepared(world, kind)

@@ -61,7 +61,7 @@ def test_a_word_that_nobody_knows_is_said_to_be_unknown(world: str, kind: str, f
 @each
 @given(data=st.data())
 def test_what_is_merged_by_element_is_seen_by_element(world: str, kind: str, field: str, data: st.DataObject) -> None:
-    """The cells of a set or map are what `backward` would give us of it: merging by element and as a whole agree."""
+    """The field paths of a set or map are what `backward` would give us of it: merging by element and as a whole agree."""
     relation = RELATIONS[world][kind][field]
     many = DECLARED[world].kinds[kind].fields[field].many
     assert (not FIELDS[kind][field].many) or isinstance(relation, ManyRelation)
@@ -69,7 +69,7 @@ def test_what_is_merged_by_element_is_seen_by_element(world: str, kind: str, fie
     if isinstance(relation, ManyRelation) and not isinstance(relation, OneOf):
         theirs = data.draw(strategies.theirs(relation))
         whole = relation.backward({} if many == "map" else [], theirs)
-        cells = relation.cells(theirs)
-        assert set(whole) == set(cells)
+        field_paths = relation.field_paths(theirs)
+        assert set(whole) == set(field_paths)
         if many == "map":
-            assert dict(whole) == dict(cells)
+            assert dict(whole) == dict(field_paths)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from hub.domain.errors import Forged
+from hub.domain.errors import InvalidSignature
 from hub.domain.values import INCIDENT, Hint, Ref, Request
 from hub.ports import Adapter
 from tests.contract.cases import NOBODY, WORLDS, each_field, each_kind, each_world, fields
@@ -85,17 +85,17 @@ def test_a_repeated_delivery_has_the_same_id(world: World) -> None:
 
 
 @each_world()
-def test_a_forged_request_is_refused_whatever_is_wrong_with_it(world: World) -> None:
+def test_a_request_with_an_invalid_signature_is_refused_whatever_is_wrong_with_it(world: World) -> None:
     """And nothing else is raised than that, with words that do not say what would have been right."""
     for request in _some(world):
         try:
-            wrong = list(world.forged(request))
+            wrong = list(world.badly_signed(request))
         except (KeyError, ValueError, IndexError):
             continue  # what a route without webhooks is sent has nothing that could be made wrong
         assert wrong
-        for what, forged in wrong:
-            with pytest.raises(Forged) as raised:
-                world.adapter.authenticate(forged, world.secrets)
+        for what, badly_signed in wrong:
+            with pytest.raises(InvalidSignature) as raised:
+                world.adapter.authenticate(badly_signed, world.secrets)
             told = str(raised.value) + repr(raised.value)
             for values in world.secrets.values.values():
                 assert not any(value in told for value in values), what
@@ -108,7 +108,7 @@ def test_without_a_secret_nothing_is_believed(world: World) -> None:
     empty = MemorySecrets(**dict.fromkeys(world.secrets.values, ""))
     for request in requests:
         for secrets in (MemorySecrets(), empty):
-            with pytest.raises(Forged):
+            with pytest.raises(InvalidSignature):
                 world.adapter.authenticate(request, secrets)
 
 
@@ -130,7 +130,7 @@ def test_while_a_secret_is_rotated_both_are_believed(world: World) -> None:
 def _believed(adapter: Adapter, request: Request, secrets: MemorySecrets) -> bool:
     try:
         return bool(adapter.authenticate(request, secrets))
-    except Forged:
+    except InvalidSignature:
         return False
 
 

@@ -50,7 +50,7 @@ class World(Protocol):
         """Takes what the stand-in has queued, as the hub would receive it (empty for vendors without webhooks)."""
         ...
 
-    def forged(self, request: Request) -> Sequence[tuple[str, Request]]:
+    def badly_signed(self, request: Request) -> Sequence[tuple[str, Request]]:
         """(what is wrong, the request made wrong in that way): missing, malformed and false credentials."""
         ...
 

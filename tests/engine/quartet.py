@@ -9,16 +9,17 @@ from typing import Any
 
 from werkzeug.test import Client, TestResponse
 
+from hub import services
 from hub.cli.doctor import Line, _connection, _work
 from hub.clock import ManualClock, SeededIds
 from hub.domain.policy import Config, ConnectionConfig, LinkRule, Policy
 from hub.domain.values import Json, Request
 from hub.store import tokens
 from hub.store.unit import Store
-from hub.sync import desk, duties
-from hub.sync.budget import Budget
-from hub.sync.guard import guarded
+from hub.sync import tasks
 from hub.sync.hub import Hub
+from hub.sync.limits.budget import Budget
+from hub.sync.limits.guard import guarded
 from hub.sync.setup import register
 from hub.sync.sweep import sweep
 from hub.web.app import create_app
@@ -52,9 +53,9 @@ class Wakes:
 
     waiting: list[tuple[str, str]] = field(default_factory=list)
 
-    def wake(self, duty: str, name: str) -> None:
-        if (duty, name) not in self.waiting:
-            self.waiting.append((duty, name))
+    def wake(self, task: str, name: str) -> None:
+        if (task, name) not in self.waiting:
+            self.waiting.append((task, name))
 
 
 class Quartet:
@@ -119,8 +120,8 @@ class Quartet:
     def work(self) -> None:
         sweep(self.hub)
         while self.wakes.waiting:
-            duty, name = self.wakes.waiting.pop(0)
-            duties.run(self.hub, duty, name)
+            task, name = self.wakes.waiting.pop(0)
+            tasks.run(self.hub, task, name)
 
     # --- in and out ---------------------------------------------------------------------------------------------
 
@@ -148,30 +149,30 @@ class Quartet:
     def begins(self, title: str = "Checkout is slow") -> str:
         """A person opens an incident in PagerDuty; all four show it. Returns its id here."""
         self.settle(2)
-        before = {i["id"] for i in desk.list_incidents(self.hub)["items"]}
+        before = {i["id"] for i in services.list_incidents(self.hub)["items"]}
         self.pagerduty.sandbox.people_create(title, priority="P2", assignees=["PADA001"])
         self.settle(30)
-        (new,) = [i["id"] for i in desk.list_incidents(self.hub)["items"] if i["id"] not in before]
-        draft = desk.show_link(self.hub, self.link(new, "statuspage")["id"])
-        desk.approve_link(self.hub, draft["id"], draft["content_hash"], actor="cleo")
+        (new,) = [i["id"] for i in services.list_incidents(self.hub)["items"] if i["id"] not in before]
+        draft = services.show_link(self.hub, self.link(new, "statuspage")["id"])
+        services.approve_link(self.hub, draft["id"], draft["content_hash"], actor="cleo")
         self.settle(60)
         assert self.behind(new) == []
         return str(new)
 
     def link(self, incident: str, connection: str) -> dict[str, Any]:
-        (found,) = [k for k in desk.show_incident(self.hub, incident)["links"] if k["connection"] == connection]
+        (found,) = [k for k in services.show_incident(self.hub, incident)["links"] if k["connection"] == connection]
         return found
 
     def fields(self, incident: str) -> dict[str, Json]:
-        return dict(desk.show_incident(self.hub, incident)["fields"])
+        return dict(services.show_incident(self.hub, incident)["fields"])
 
     def behind(self, incident: str) -> list[str]:
         """The connections whose links are not live and in step."""
-        links = desk.show_incident(self.hub, incident)["links"]
+        links = services.show_incident(self.hub, incident)["links"]
         return [k["connection"] for k in links if k["state"] != "live" or k["lag"] or k["frozen"] or k["refused"]]
 
     def others_go_on(self, incident: str, without: str, severity: str = "SEV1") -> None:
         """The proof that a fault stays where it is: a change reaches every other system."""
-        desk.edit_incident(self.hub, incident, {"severity": severity}, actor="ada")
+        services.edit_incident(self.hub, incident, {"severity": severity}, actor="ada")
         self.settle(90)
         assert [name for name in self.behind(incident) if name != without] == []

@@ -12,15 +12,15 @@ from unittest import mock
 import pytest
 from sqlalchemy import select
 
+from hub import services
 from hub.domain.errors import OutcomeUnknown, Refused, RetryLater, Unauthorised
 from hub.domain.values import INCIDENT, Ref
-from hub.environment import EnvSecrets
 from hub.ports import (
     Adapter,
-    Glances,
     Historian,
     KnowsIds,
     LinksBack,
+    PartialReads,
     Probes,
     ReadsReactions,
     Replies,
@@ -30,10 +30,10 @@ from hub.ports import (
     reads_reactions,
     replies,
 )
+from hub.settings.environment import EnvSecrets
 from hub.store.tables import metadata
 from hub.store.unit import Collision, StoreUnavailable
-from hub.sync import desk
-from hub.sync.guard import CALLS, OTHERS, guarded
+from hub.sync.limits.guard import CALLS, OTHERS, guarded
 from tests.contract.cases import WORLDS
 from tests.engine.quartet import Quartet
 from tests.engine.test_bad_input_vendors import SECRET, said
@@ -52,7 +52,7 @@ def q() -> Quartet:
 
 
 def connection(q: Quartet, name: str) -> dict[str, Any]:
-    (found,) = [c for c in desk.list_connections(q.hub) if c["name"] == name]
+    (found,) = [c for c in services.list_connections(q.hub) if c["name"] == name]
     return found
 
 
@@ -85,7 +85,7 @@ def test_a_credential_that_no_header_can_carry_is_said_and_its_mending_is_enough
     assert UNCARRIED in q.link(incident, name)["reason"]
     assert said(q, f"connection {name}")
     assert [line.level for line in q.doctor(name) if UNCARRIED in line.what] == ["error"]
-    assert "tök" not in str(shown) + str(q.doctor(name)) + str(desk.show_journal(q.hub, incident))
+    assert "tök" not in str(shown) + str(q.doctor(name)) + str(services.show_journal(q.hub, incident))
 
     secrets[SECRET[name]] = before
     q.settle(900, step=5)
@@ -110,7 +110,7 @@ def test_an_adapter_with_a_bug_is_said_and_called_ever_more_rarely(
         assert said(q, "connection statuspage")
         failures = [r for r in caplog.records if r.exc_info]
         assert len(failures) == len({r.call for r in failures}), "a traceback was logged again"  # type: ignore[attr-defined]
-        assert "hunter2" not in str(shown) + str(desk.show_journal(q.hub, incident))
+        assert "hunter2" not in str(shown) + str(services.show_journal(q.hub, incident))
     q.settle(900, step=5)
     assert q.behind(incident) == []
 
@@ -135,7 +135,7 @@ def test_a_secret_in_the_words_of_an_adapters_error_is_nowhere(
     else:
         assert reason == "cannot use '[redacted]'"
     pages = [
-        q.api("GET", page).text for page in ("connections", "links", "dead-letters", f"incidents/{incident}/journal")
+        q.api("GET", page).text for page in ("connections", "links", "failed-writes", f"incidents/{incident}/journal")
     ]
     with q.hub.store.reading() as tx:
         rows = [str(tx.execute(select(table)).all()) for table in metadata.sorted_tables]
@@ -161,7 +161,7 @@ def test_after_a_bug_in_a_write_it_is_looked_whether_the_write_was_made(
         if call == "create":
             q.api("POST", f"incidents/{incident}/comments", json={"text": "hello"})
         else:
-            desk.edit_incident(q.hub, incident, {"title": "Other words"}, actor="ada")
+            services.edit_incident(q.hub, incident, {"title": "Other words"}, actor="ada")
         for _ in range(100):
             q.settle(1)
             if sent:
@@ -169,7 +169,7 @@ def test_after_a_bug_in_a_write_it_is_looked_whether_the_write_was_made(
     q.settle(300)
     assert q.behind(incident) == []
     assert len(sent) == 1
-    kinds = [line["kind"] for line in desk.show_journal(q.hub, incident)["items"]]
+    kinds = [line["kind"] for line in services.show_journal(q.hub, incident)["items"]]
     assert "outcome_unknown" in kinds
     shown = q.jira.adapter.observe(Ref(INCIDENT, q.link(incident, "jira")["remote_id"]))
     assert len(shown.children) == (call == "create")
@@ -179,7 +179,7 @@ def test_after_a_bug_in_a_write_it_is_looked_whether_the_write_was_made(
 def test_behind_its_guard_an_adapter_offers_what_it_offered(name: str) -> None:
     adapter = WORLDS[name]().adapter
     behind = guarded(name, adapter)
-    for protocol in (Glances, Historian, KnowsIds, Walks, LinksBack, Replies, ReadsReactions, Subscribes, Probes):
+    for protocol in (PartialReads, Historian, KnowsIds, Walks, LinksBack, Replies, ReadsReactions, Subscribes, Probes):
         assert isinstance(behind, protocol) == isinstance(adapter, protocol), protocol
     for offers in (replies, reads_reactions, links_back):
         assert offers(behind) == offers(adapter)
@@ -196,6 +196,17 @@ def test_what_means_something_passes_the_guard_untouched(error: BaseException) -
 
 def test_the_guard_knows_every_call_that_an_adapter_may_offer() -> None:
     """One that it does not know would be hidden where protocols are told by the class alone (Python 3.12 and later)."""
-    offered = (Adapter, Glances, Historian, KnowsIds, LinksBack, Probes, ReadsReactions, Replies, Subscribes, Walks)
+    offered = (
+        Adapter,
+        PartialReads,
+        Historian,
+        KnowsIds,
+        LinksBack,
+        Probes,
+        ReadsReactions,
+        Replies,
+        Subscribes,
+        Walks,
+    )
     calls = {name for protocol in offered for name, value in vars(protocol).items() if inspect.isfunction(value)}
     assert {name for name in calls if not name.startswith("_")} == {*CALLS, *OTHERS}

@@ -1,7 +1,7 @@
 """The API, called as its own OpenAPI document allows and as it forbids: no 500, no answer that the document does not describe.
 
 The requests are made from the document (Schemathesis), and sent to the whole application over a hub with an incident, links,
-comments, updates, dead letters and strangers in it.
+comments, updates, failed writes and unmatched objects in it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hub.sync import desk
+from hub import services
 from hub.web.api import OPERATIONS
 from hub.web.operations import Operation
 from tests.unit.web_contract import Checked
@@ -37,10 +37,10 @@ class Application:
 
     def renew(self) -> None:
         """An incident with all that can hang on one."""
-        self.incident = str(desk.open_incident(self.hub, {"title": "down"}, actor="ada")["id"])
-        self.comment = str(desk.add_comment(self.hub, self.incident, "looking", actor="ada")["id"])
-        self.update = str(desk.draft_update(self.hub, self.incident, "we look", actor="ada")["id"])
-        self.link = str(desk.list_links(self.hub)["items"][0]["id"])
+        self.incident = str(services.open_incident(self.hub, {"title": "down"}, actor="ada")["id"])
+        self.comment = str(services.add_comment(self.hub, self.incident, "looking", actor="ada")["id"])
+        self.update = str(services.draft_update(self.hub, self.incident, "we look", actor="ada")["id"])
+        self.link = str(services.list_links(self.hub)["items"][0]["id"])
 
     def path(self, operation: Operation, given: dict[str, str], real: bool) -> str:
         """With `real`, the segments name what is there."""

@@ -16,8 +16,8 @@ from adapters.jira import sandbox as jira_sandbox
 from adapters.jira import sandbox_issues, sandbox_rules
 from adapters.jira.adapter import build as build_jira
 from adapters.sandboxing import Fault
+from hub import services
 from hub.domain.values import INCIDENT, Ref
-from hub.sync import desk
 from tests.engine.quartet import Quartet
 
 Workflow = Mapping[str, tuple[tuple[str, str, str], ...]]
@@ -52,7 +52,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> Callable[..., list[str]]:
 
     def lines(words: str, **about: str) -> list[str]:
         return [
-            f"{r.getMessage()} {[getattr(r, k, None) for k in ('incident', 'cell', 'value', 'field', 'fields', 'words')]}"
+            f"{r.getMessage()} {[getattr(r, k, None) for k in ('incident', 'field_path', 'value', 'field', 'fields', 'words')]}"
             for r in caplog.records
             if r.getMessage().startswith(words) and all(getattr(r, k, None) == v for k, v in about.items())
         ]
@@ -107,7 +107,7 @@ def test_an_object_that_the_vendor_says_is_deleted_is_gone_and_never_made_again(
     assert (link["state"], link["reason"]) == ("gone", "deleted at the vendor")
     q.others_go_on(incident, without="jira")
     assert set(q.jira.sandbox.issues) < issues
-    line = [x for x in desk.show_journal(q.hub, incident)["items"] if x["kind"] == "gone"]
+    line = [x for x in services.show_journal(q.hub, incident)["items"] if x["kind"] == "gone"]
     assert len(line) == 1
     assert len(logged("an object was deleted", connection="jira", link=link["id"])) == 1
     (doctor,) = [x for x in q.doctor_work() if x.part == "INC-1 in jira"]
@@ -144,7 +144,7 @@ def test_a_walk_without_a_path_is_refused_in_words_and_goes_on_when_there_is_one
     incident = q.begins()
     issue = q.link(incident, "jira")["remote_id"]
     with workflow(dict.fromkeys(sandbox_rules.WORKFLOW, ())):
-        desk.edit_incident(q.hub, incident, {"status": "resolved", "severity": "SEV1"}, actor="ada")
+        services.edit_incident(q.hub, incident, {"status": "resolved", "severity": "SEV1"}, actor="ada")
         q.settle(120)
         link = q.link(incident, "jira")
         assert list(link["refused"]) == ["status"]
@@ -155,11 +155,15 @@ def test_a_walk_without_a_path_is_refused_in_words_and_goes_on_when_there_is_one
         (line,) = logged("a write was refused", connection="jira", link=link["id"])
         assert "['status']" in line
         assert "there is no transition" in line
-    found = q.api("GET", "dead-letters").json
+    found = q.api("GET", "failed-writes").json
     assert found is not None
-    (letter,) = found["items"]
-    assert (letter["connection"], letter["error_class"], list(letter["changes"])) == ("jira", "Refused", ["status"])
-    assert q.api("POST", f"dead-letters/{letter['id']}/replay").status_code == 202
+    (failed_write,) = found["items"]
+    assert (failed_write["connection"], failed_write["error_class"], list(failed_write["changes"])) == (
+        "jira",
+        "Refused",
+        ["status"],
+    )
+    assert q.api("POST", f"failed-writes/{failed_write['id']}/replay").status_code == 202
     q.settle(60)
     assert q.behind(incident) == []
     assert q.jira.sandbox.issues[issue]["status"] == "Done"
@@ -184,9 +188,9 @@ def test_an_unknown_word_freezes_its_field_visibly_until_it_is_mapped(
         assert "[vocabulary.jira].status" in words
         (line,) = logged("a word is not mapped", connection="jira", link=link["id"])
         assert "'status', 'Parked'" in line
-        assert any(x["kind"] == "unknown_word" for x in desk.show_journal(q.hub, incident)["items"])
+        assert any(x["kind"] == "unknown_word" for x in services.show_journal(q.hub, incident)["items"])
 
-        desk.edit_incident(q.hub, incident, {"status": "acknowledged"}, actor="ada")
+        services.edit_incident(q.hub, incident, {"status": "acknowledged"}, actor="ada")
         q.others_go_on(incident, without="jira")
         assert q.jira.sandbox.issues[issue]["status"] == "Parked", "a frozen field was written"
         assert q.jira.sandbox.issues[issue]["priority"] == "Highest", "the other fields of the link stood still"
@@ -207,7 +211,7 @@ def test_a_vanished_component_is_refused_in_the_vendors_words_and_the_rest_is_wr
     page, component = q.statuspage.sandbox, q.statuspage.checkout
     kept = page.components.pop(component)
     change = {"impacts": {"checkout": "major_outage"}, "status": "acknowledged"}
-    desk.edit_incident(q.hub, incident, change, actor="ada")
+    services.edit_incident(q.hub, incident, change, actor="ada")
     q.settle(120)
     link = q.link(incident, "statuspage")
     assert list(link["refused"]) == ["impacts"]
@@ -217,8 +221,8 @@ def test_a_vanished_component_is_refused_in_the_vendors_words_and_the_rest_is_wr
     assert component in logged("a write was refused", connection="statuspage", link=link["id"])[0]
     assert any(component in line.what for line in q.doctor("statuspage") if line.level == "error")
     page.components[component] = kept
-    (letter,) = desk.list_dead(q.hub)["items"]
-    desk.replay(q.hub, letter["id"], actor="ada")
+    (failed_write,) = services.list_failed_writes(q.hub)["items"]
+    services.replay(q.hub, failed_write["id"], actor="ada")
     q.settle(60)
     assert q.behind(incident) == []
     assert q.fields(incident)["impacts"] == {"checkout": page.components[component]["status"]}
@@ -228,7 +232,7 @@ def test_a_person_whom_a_vendor_does_not_know_is_named_on_its_link(
     q: Quartet, logged: Callable[..., list[str]]
 ) -> None:
     incident = q.begins()
-    desk.edit_incident(q.hub, incident, {"assignees": ["ada", "nobody"]}, actor="ada")
+    services.edit_incident(q.hub, incident, {"assignees": ["ada", "nobody"]}, actor="ada")
     q.settle(60)
     assert q.behind(incident) == []
     link = q.link(incident, "pagerduty")
@@ -265,7 +269,7 @@ def test_text_that_tries_to_be_something_else_is_text_in_all_four(q: Quartet, wh
     q.settle(120)
     assert q.behind(incident) == []
     assert q.fields(incident)["title"] == text
-    ours = sorted(c["text"] for c in desk.show_incident(q.hub, incident)["comments"])
+    ours = sorted(c["text"] for c in services.show_incident(q.hub, incident)["comments"])
     assert {f"{text} hub", f"{text} pagerduty"} <= set(ours)
     for name in ("pagerduty", "jira", "teams"):
         shown: Any = q.hub.adapters[name].observe(Ref(INCIDENT, q.link(incident, name)["remote_id"]))
@@ -328,7 +332,7 @@ def test_a_vendor_that_answers_garbage_with_200_loses_nothing_and_hurts_nobody(
     assert logged("calls fail", connection=name) or logged("a write was refused", connection=name), "nothing in the log"
     assert q.fields(incident)["title"] == "Checkout is slow"
     assert q.fields(incident)["status"] == "triggered"
-    assert all(c["deleted"] is False for c in desk.show_incident(q.hub, incident)["comments"])
+    assert all(c["deleted"] is False for c in services.show_incident(q.hub, incident)["comments"])
     fault.times = 0
     q.settle(900, step=10)
     assert q.behind(incident) == []

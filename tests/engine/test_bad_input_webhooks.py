@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from hub import services
 from hub.domain.values import Request
-from hub.sync import desk
 from hub.web.webhooks import MAX_BODY
 from tests.engine.quartet import Quartet
 
@@ -99,7 +99,7 @@ def test_nonsense_from_a_vendor_is_answered_kept_and_explained_and_the_incident_
     incident = q.begins()
     name = sender.split()[0]
     bodies = {k: b for k, b in BODIES.items() if not (sender == "teams change" and k.startswith("deep"))}
-    known = {row["id"] for row in desk.list_inbox(q.hub, limit=200)["items"]}
+    known = {row["id"] for row in services.list_inbox(q.hub, limit=200)["items"]}
     sent: dict[str, bytes] = {}
     for what, body in bodies.items():
         request = SIGNED[sender](q, body)
@@ -109,14 +109,16 @@ def test_nonsense_from_a_vendor_is_answered_kept_and_explained_and_the_incident_
         assert answer.status_code in (200, 202), f"{what}: {answer.status_code} {answer.text}"
         sent[what] = request.body
     q.settle(5)
-    rows = [r for r in desk.list_inbox(q.hub, limit=200)["items"] if r["connection"] == name and r["id"] not in known]
+    rows = [
+        r for r in services.list_inbox(q.hub, limit=200)["items"] if r["connection"] == name and r["id"] not in known
+    ]
     assert len(rows) >= len(set(sent.values())), "a webhook that was answered 2xx is not there"
     for row in rows:
-        assert row["state"] in ("done", "ignored", "dead"), row
+        assert row["state"] in ("done", "ignored", "failed"), row
         assert row["attempts"] == 0, f"our own code stumbled over it: {row}"
         assert row["state"] == "done" or row["reason"], f"set aside without a reason: {row}"
         assert "Traceback" not in str(row["reason"])
-    kept = {desk.show_inbox(q.hub, row["id"])["body"] for row in rows}
+    kept = {services.show_inbox(q.hub, row["id"])["body"] for row in rows}
     if sender != "teams change":  # of which the client state is not kept
         assert {body.decode("utf-8", "replace") for body in sent.values()} <= kept
     assert not [r for r in caplog.records if r.exc_info], "a traceback in the log"
@@ -125,7 +127,7 @@ def test_nonsense_from_a_vendor_is_answered_kept_and_explained_and_the_incident_
 
 
 @pytest.mark.parametrize("sender", [s for s in SIGNED if s != "teams change"])  # which is understood or ignored
-def test_a_dead_webhook_is_found_by_doctor_and_the_api_and_can_be_taken_in_again(sender: str) -> None:
+def test_a_failed_webhook_is_found_by_doctor_and_the_api_and_can_be_taken_in_again(sender: str) -> None:
     q = Quartet()
     q.begins()
     name = sender.split()[0]
@@ -141,7 +143,7 @@ def test_a_dead_webhook_is_found_by_doctor_and_the_api_and_can_be_taken_in_again
     assert "lockstep inbox list --state dead" in line.remedy
     assert q.api("POST", f"inbox/{row['id']}/replay").status_code == 202
     q.settle(3)
-    assert desk.show_inbox(q.hub, row["id"])["state"] == "dead"
+    assert services.show_inbox(q.hub, row["id"])["state"] == "failed"
 
 
 def test_a_body_that_is_too_large_is_refused_with_its_limit_and_the_log_says_what_to_do(
@@ -153,23 +155,23 @@ def test_a_body_that_is_too_large_is_refused_with_its_limit_and_the_log_says_wha
     assert answer.status_code == 413
     assert str(MAX_BODY) in answer.json["detail"]
     assert "max_body_bytes" in capsys.readouterr().out + caplog.text
-    assert desk.list_inbox(q.hub, "dead")["items"] == []
+    assert services.list_inbox(q.hub, "failed")["items"] == []
     q.others_go_on(incident, without="")
 
 
-def test_a_forged_webhook_changes_nothing_and_is_counted_where_people_look() -> None:
+def test_a_webhook_with_an_invalid_signature_changes_nothing_and_is_counted_where_people_look() -> None:
     q = Quartet()
     incident = q.begins()
-    before = len(desk.list_inbox(q.hub, limit=200)["items"])
+    before = len(services.list_inbox(q.hub, limit=200)["items"])
     for name in ("pagerduty", "jira", "teams", "statuspage"):
         answer = q.web.post(f"/in/{name}/guess", data=b'{"status": "resolved"}')
         assert answer.status_code == 401
         assert "signature" in answer.json["detail"]
-    assert len(desk.list_inbox(q.hub, limit=200)["items"]) == before
+    assert len(services.list_inbox(q.hub, limit=200)["items"]) == before
     connections = q.api("GET", "connections").json
     assert connections is not None
-    assert {c["name"]: c["forged"] for c in connections["items"]} == dict.fromkeys(q.worlds, 1)
-    assert [x.part for x in q.doctor_work() if "forged" in x.what] == [f"connection {n}" for n in q.worlds]
+    assert {c["name"]: c["invalid_signatures"] for c in connections["items"]} == dict.fromkeys(q.worlds, 1)
+    assert [x.part for x in q.doctor_work() if "invalid_signatures" in x.what] == [f"connection {n}" for n in q.worlds]
     assert q.fields(incident)["status"] == "triggered"
 
 
@@ -177,9 +179,9 @@ def test_the_same_delivery_again_is_one_row() -> None:
     q = Quartet()
     q.begins()
     request = jira(q, b'{"webhookEvent": "galaxy_created"}')
-    before = len(desk.list_inbox(q.hub, limit=200)["items"])
+    before = len(services.list_inbox(q.hub, limit=200)["items"])
     assert {q.send("jira", request).status_code for _ in range(5)} == {202}
-    assert len(desk.list_inbox(q.hub, limit=200)["items"]) == before + 1
+    assert len(services.list_inbox(q.hub, limit=200)["items"]) == before + 1
 
 
 def test_the_secrets_that_vouch_for_a_webhook_are_not_kept_with_it() -> None:
@@ -189,7 +191,7 @@ def test_the_secrets_that_vouch_for_a_webhook_are_not_kept_with_it() -> None:
     q.teams.sandbox.people_reply(q.link(incident, "teams")["remote_id"], "I see it too")
     q.statuspage.sandbox.people_set_status(q.link(incident, "statuspage")["remote_id"], "identified", "We know why.")
     q.settle(5)
-    shown = [q.api("GET", f"inbox/{row['id']}").text for row in desk.list_inbox(q.hub, limit=200)["items"]]
+    shown = [q.api("GET", f"inbox/{row['id']}").text for row in services.list_inbox(q.hub, limit=200)["items"]]
     assert any("clientState" in text for text in shown)
     for name, secret in (("teams", "client_state"), ("statuspage", "webhook_path_token")):
         for value in q.worlds[name].secrets.all(secret):

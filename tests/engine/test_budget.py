@@ -14,7 +14,7 @@ from adapters.statuspage.capability import CAPABILITIES
 from hub.clock import ManualClock, SystemIds
 from hub.domain.capability import Rate
 from hub.domain.errors import RetryLater
-from hub.sync.budget import LONGEST_LINE, PLACE, READ_SHARE, SLACK, Budget
+from hub.sync.limits.budget import LONGEST_LINE, PLACE, READ_SHARE, SLACK, Budget
 
 pytestmark = pytest.mark.redis
 

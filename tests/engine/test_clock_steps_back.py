@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select
 
+from hub import services
 from hub.clock import ManualClock
 from hub.store import leases, steps
 from hub.store.due import due
@@ -16,8 +17,7 @@ from hub.store.incidents import provenance_in
 from hub.store.records import Connection, save
 from hub.store.tables import cursors, timers
 from hub.store.unit import Store
-from hub.sync import desk
-from hub.sync.case import open_case
+from hub.sync.incident.case import open_case
 from tests.unit.web_hub import make_hub
 from workers.timer import LEASE, LEASE_SECONDS, STRAGGLERS, Timer
 
@@ -38,8 +38,8 @@ class Woken:
     def __init__(self) -> None:
         self.names: list[tuple[str, str]] = []
 
-    def wake(self, duty: str, name: str) -> None:
-        self.names.append((duty, name))
+    def wake(self, task: str, name: str) -> None:
+        self.names.append((task, name))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -69,7 +69,7 @@ def _something_is_due(store: Store, clock: ManualClock, seconds: float) -> None:
     with store.unit() as tx:
         save(tx, Connection("jira", "jira", "enabled", created_at=moment))
         tx.execute(insert(cursors), [{"connection": "jira", "due_at": clock.now()}])
-        tx.execute(insert(timers), [{"kind": "twins", "key": "a", "due_at": clock.now(), "data": {}}])
+        tx.execute(insert(timers), [{"kind": "duplicates", "key": "a", "due_at": clock.now(), "data": {}}])
     clock.advance(-seconds)
 
 
@@ -194,15 +194,15 @@ def test_an_edit_after_the_step_is_newer_than_one_before_it(tmp_path: Path) -> N
     hub = make_hub(f"sqlite:///{tmp_path}/t.db")
     clock = hub.clock
     assert isinstance(clock, ManualClock)
-    incident = desk.open_incident(hub, {"title": "A"}, actor="ada")["id"]
+    incident = services.open_incident(hub, {"title": "A"}, actor="ada")["id"]
     clock.advance(BACK)
     with open_case(hub, incident) as case:
         assert case is not None
         assert case.incident.updated_at <= clock.now()
         assert all(p.until <= clock.now() for p in provenance_in(case.incident.provenance).values())
         case.edit({"title": "B"}, "hub", "bob")
-    shown = desk.show_incident(hub, incident)
+    shown = services.show_incident(hub, incident)
     assert shown["fields"]["title"] == "B"
     assert shown["provenance"]["title"]["until"] == clock.now().isoformat()
-    assert desk.show_journal(hub, incident)["verified"]
+    assert services.show_journal(hub, incident)["verified"]
     hub.store.close()

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import event, func, select
 
+from hub import services
 from hub.domain.values import INCIDENT, Ref
 from hub.store.tables import journal, outbox
-from hub.sync import desk
 from tests.engine.quartet import Quartet
 
 
@@ -24,16 +24,16 @@ def four(request: pytest.FixtureRequest) -> Iterator[Quartet]:
     quartet.settle(30)
     for link in incident(quartet)["links"]:
         if link["state"] == "held":
-            shown = desk.show_link(quartet.hub, link["id"])
-            desk.approve_link(quartet.hub, link["id"], shown["content_hash"], actor="cleo")
+            shown = services.show_link(quartet.hub, link["id"])
+            services.approve_link(quartet.hub, link["id"], shown["content_hash"], actor="cleo")
     quartet.settle(30)
     yield quartet
     quartet.hub.store.close()
 
 
 def incident(quartet: Quartet) -> dict:
-    (only,) = desk.list_incidents(quartet.hub)["items"]
-    return desk.show_incident(quartet.hub, only["id"])
+    (only,) = services.list_incidents(quartet.hub)["items"]
+    return services.show_incident(quartet.hub, only["id"])
 
 
 def remote(quartet: Quartet) -> dict[str, str]:
@@ -118,7 +118,7 @@ def test_a_resolve_on_the_public_page_alone_waits_for_a_person(four: Quartet) ->
     (link,) = [k for k in incident(four)["links"] if k["connection"] == "statuspage"]
     assert "status" in link["held"]
     assert statuses(four)["pagerduty"] == "triggered"
-    desk.review_field(four.hub, link["id"], "status", "take", actor="cleo")
+    services.review_field(four.hub, link["id"], "status", "take", actor="cleo")
     four.settle(30)
     assert statuses(four) == {"pagerduty": "resolved", "jira": "Done", "teams": "resolved", "statuspage": "resolved"}
 
@@ -126,14 +126,14 @@ def test_a_resolve_on_the_public_page_alone_waits_for_a_person(four: Quartet) ->
 def test_changed_public_words_wait_for_an_approval_of_exactly_that_text(four: Quartet) -> None:
     """A new public title is held with its hash; another hash is refused; the right one publishes it."""
     number = incident(four)["number"]
-    desk.edit_incident(four.hub, number, {"public_title": "Card payments fail"}, actor="ada")
+    services.edit_incident(four.hub, number, {"public_title": "Card payments fail"}, actor="ada")
     four.settle(20)
     assert seen(four, "statuspage").fields["public_title"] != "Card payments fail"
     (link,) = [k for k in incident(four)["links"] if k["connection"] == "statuspage"]
-    digest = desk.show_link(four.hub, link["id"])["content_hash"]
-    with pytest.raises(desk.Conflict):
-        desk.approve_link(four.hub, link["id"], "0" * 64, actor="cleo")
-    desk.approve_link(four.hub, link["id"], digest, actor="cleo")
+    digest = services.show_link(four.hub, link["id"])["content_hash"]
+    with pytest.raises(services.Conflict):
+        services.approve_link(four.hub, link["id"], "0" * 64, actor="cleo")
+    services.approve_link(four.hub, link["id"], digest, actor="cleo")
     four.settle(20)
     assert seen(four, "statuspage").fields["public_title"] == "Card payments fail"
 
@@ -141,11 +141,15 @@ def test_changed_public_words_wait_for_an_approval_of_exactly_that_text(four: Qu
 @pytest.mark.parametrize("where", ["pagerduty", "jira", "teams", "statuspage"])
 def test_what_can_be_no_id_there_is_refused_before_anything_is_kept(four: Quartet, where: str) -> None:
     """A slip of the pen is told in the adapter's words: no link is made, no vendor is called, no letter dies of it."""
-    before, kept = writes(four), desk.list_links(four.hub)
-    with pytest.raises(desk.Invalid, match=r"remote_id: '\.\./\.\./secret' is no id of an? "):
-        desk.relink(four.hub, incident(four)["number"], where, "other", "../../secret", actor="ada")
+    before, kept = writes(four), services.list_links(four.hub)
+    with pytest.raises(services.Invalid, match=r"remote_id: '\.\./\.\./secret' is no id of an? "):
+        services.relink(four.hub, incident(four)["number"], where, "other", "../../secret", actor="ada")
     four.settle(60)
-    assert (writes(four), desk.list_links(four.hub), desk.list_dead(four.hub)["items"]) == (before, kept, [])
+    assert (writes(four), services.list_links(four.hub), services.list_failed_writes(four.hub)["items"]) == (
+        before,
+        kept,
+        [],
+    )
 
 
 @pytest.mark.parametrize(("audience", "customers"), [("public", 1), ("internal", 0)])
@@ -154,8 +158,8 @@ def test_customers_read_an_update_that_was_written_for_them_and_no_other(
 ) -> None:
     """An approved update stands in our own tools; on the public page only if its audience is the public."""
     words = "The vault's key was in the log"
-    draft = desk.draft_update(four.hub, incident(four)["number"], words, audience=audience, actor="ada")
-    desk.approve_update(four.hub, draft["id"], draft["content_hash"], actor="cleo")
+    draft = services.draft_update(four.hub, incident(four)["number"], words, audience=audience, actor="ada")
+    services.approve_update(four.hub, draft["id"], draft["content_hash"], actor="cleo")
     four.settle(60)
     page = four.statuspage.sandbox.incidents[remote(four)["statuspage"]]
     assert str(page).count(words) == customers
@@ -192,7 +196,7 @@ def test_fifty_edits_within_a_second_become_at_most_two_writes_a_system(four: Qu
     """A burst of edits of one field is coalesced; the last value arrives everywhere."""
     number, before = incident(four)["number"], writes(four)
     for n in range(50):
-        desk.edit_incident(four.hub, number, {"title": f"Title {n}"}, actor="ada")
+        services.edit_incident(four.hub, number, {"title": f"Title {n}"}, actor="ada")
         four.work()
         four.clock.advance(0.02)
     four.settle(30)
@@ -219,13 +223,13 @@ def test_all_webhooks_lost_only_costs_time(four: Quartet) -> None:
 def test_while_paused_everything_is_decided_and_nothing_is_written(four: Quartet) -> None:
     """The global pause keeps intentions; after it they are carried out."""
     ids = remote(four)
-    desk.set_pause(four.hub, True, actor="ada")
+    services.set_pause(four.hub, True, actor="ada")
     before = writes(four)
     four.jira.sandbox.people_move(ids["jira"], "In Progress")
     four.settle(60)
     assert incident(four)["fields"]["status"] == "acknowledged"
     assert writes(four) == before
-    desk.set_pause(four.hub, False, actor="ada")
+    services.set_pause(four.hub, False, actor="ada")
     four.settle(60)
     assert statuses(four)["pagerduty"] == "acknowledged"
 
@@ -234,12 +238,12 @@ def test_unlinking_is_final_until_a_person_links_again(four: Quartet) -> None:
     """An unlinked issue hears nothing more, policy makes no new one, and relinking reads it before anything is written."""
     ids = remote(four)
     (link,) = [k for k in incident(four)["links"] if k["connection"] == "jira"]
-    desk.unlink(four.hub, link["id"], actor="ada")
+    services.unlink(four.hub, link["id"], actor="ada")
     four.pagerduty.sandbox.people_set_status(ids["pagerduty"], "acknowledged")
     four.settle(60)
     assert seen(four, "jira").fields["status"] == "To Do"
     assert len(four.jira.sandbox.issues) == 1
-    desk.relink(four.hub, incident(four)["number"], "jira", "primary", ids["jira"], actor="ada")
+    services.relink(four.hub, incident(four)["number"], "jira", "primary", ids["jira"], actor="ada")
     four.settle(60)
     assert seen(four, "jira").fields["status"] == "In Progress"
 
@@ -251,7 +255,7 @@ def test_the_losers_issue_is_closed_with_the_winner_when_pagerduty_merges_two(fo
     four.settle(30)
     four.pagerduty.sandbox.people_merge(ids["pagerduty"], [other])
     four.settle(60)
-    shown = [desk.show_incident(four.hub, i["id"]) for i in desk.list_incidents(four.hub)["items"]]
+    shown = [services.show_incident(four.hub, i["id"]) for i in services.list_incidents(four.hub)["items"]]
     (winner,) = [i for i in shown if i["merged_into"] is None]
     assert {k["slot"] for k in winner["links"] if k["connection"] == "jira"} == {"primary", "secondary-1"}
     four.pagerduty.sandbox.people_set_status(ids["pagerduty"], "resolved")

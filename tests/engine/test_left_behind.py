@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from hub import services
 from hub.domain.policy import ConnectionConfig, LinkRule
-from hub.sync import desk
 from hub.sync.setup import register
 from tests.engine.quartet import Quartet
 
@@ -35,10 +35,10 @@ def rename(q: Quartet, old: str, new: str | None) -> None:
 def test_an_incident_goes_on_everywhere_else_when_one_of_its_connections_is_not_configured_any_more(q: Quartet) -> None:
     incident = q.begins()
     rename(q, "jira", None)
-    desk.edit_incident(q.hub, incident, {"title": "Checkout is down"}, actor="ada")
-    desk.add_comment(q.hub, incident, "Looking at it", actor="ada")
+    services.edit_incident(q.hub, incident, {"title": "Checkout is down"}, actor="ada")
+    services.add_comment(q.hub, incident, "Looking at it", actor="ada")
     q.settle(60)
-    links = desk.show_incident(q.hub, incident)["links"]
+    links = services.show_incident(q.hub, incident)["links"]
     assert [k["connection"] for k in links if k["state"] != "live" or k["lag"]] in ([], ["jira"])
     (words,) = [x for x in q.doctor_work() if x.part == "connection jira"]
     assert (words.level, words.what[:10]) == ("warn", "it shows 1")
@@ -47,27 +47,27 @@ def test_an_incident_goes_on_everywhere_else_when_one_of_its_connections_is_not_
 def test_a_connection_with_a_new_name_makes_no_second_object_until_the_old_one_is_let_go_of(q: Quartet) -> None:
     incident = q.begins()
     issues = set(q.jira.sandbox.issues)
-    (old,) = [k["id"] for k in desk.show_incident(q.hub, incident)["links"] if k["connection"] == "jira"]
+    (old,) = [k["id"] for k in services.show_incident(q.hub, incident)["links"] if k["connection"] == "jira"]
     rename(q, "jira", "jira-two")
-    desk.edit_incident(q.hub, incident, {"severity": "SEV1"}, actor="ada")
+    services.edit_incident(q.hub, incident, {"severity": "SEV1"}, actor="ada")
     q.settle(60)
     assert set(q.jira.sandbox.issues) == issues
-    desk.unlink(q.hub, old, actor="ada")
+    services.unlink(q.hub, old, actor="ada")
     q.settle(60)
     assert len(set(q.jira.sandbox.issues) - issues) == 1
 
 
 def test_an_incident_that_was_merged_into_another_takes_no_link(q: Quartet) -> None:
     loser, winner = q.begins("Search is slow"), q.begins()
-    desk.merge_incidents(q.hub, loser, winner, actor="ada")
+    services.merge_incidents(q.hub, loser, winner, actor="ada")
     issue = q.jira.sandbox.people_create("made by hand")
-    number = desk.show_incident(q.hub, loser)["number"]
+    number = services.show_incident(q.hub, loser)["number"]
     answer = q.api("POST", f"incidents/{number}/links", json={"connection": "jira", "remote_id": issue})
     assert (answer.status_code, "was merged into another" in answer.json["detail"]) == (409, True)
     assert q.fields(loser)["title"] == "Search is slow"
 
 
-@pytest.mark.parametrize("slot", ["twin-1", "secondary-2", "primary ", "a\nb", "Primary", "-"])
+@pytest.mark.parametrize("slot", ["duplicate-1", "secondary-2", "primary ", "a\nb", "Primary", "-"])
 def test_a_slot_with_a_meaning_of_its_own_or_no_name_is_refused_and_nothing_is_closed(q: Quartet, slot: str) -> None:
     incident = q.begins()
     issue = q.jira.sandbox.people_create("made by hand")
@@ -83,26 +83,26 @@ def test_what_kept_a_change_from_being_written_is_not_said_of_a_link_that_is_in_
     incident = q.begins()
     title = q.fields(incident)["title"]
     q.worlds["jira"].forbid()
-    desk.edit_incident(q.hub, incident, {"title": "Checkout is down"}, actor="ada")
+    services.edit_incident(q.hub, incident, {"title": "Checkout is down"}, actor="ada")
     q.settle(10)
     assert q.link(incident, "jira")["reason"]
-    desk.edit_incident(q.hub, incident, {"title": title}, actor="ada")
+    services.edit_incident(q.hub, incident, {"title": title}, actor="ada")
     q.settle(1)
     assert (q.link(incident, "jira")["state"], q.link(incident, "jira")["reason"]) == ("live", None)
 
 
 def test_nothing_is_said_in_an_object_that_a_person_has_tied_until_it_was_read(q: Quartet) -> None:
     incident = q.begins()
-    desk.add_comment(q.hub, incident, "Looking at it", actor="ada")
+    services.add_comment(q.hub, incident, "Looking at it", actor="ada")
     q.settle(60)
     right = q.link(incident, "pagerduty")
-    desk.unlink(q.hub, right["id"], actor="ada")
-    desk.relink(q.hub, incident, "pagerduty", "primary", "PWRONG0000000", actor="ada")
+    services.unlink(q.hub, right["id"], actor="ada")
+    services.relink(q.hub, incident, "pagerduty", "primary", "PWRONG0000000", actor="ada")
     q.settle(60)
     assert q.link(incident, "pagerduty")["state"] == "unreachable"
-    assert desk.list_dead(q.hub)["items"] == []
-    desk.unlink(q.hub, right["id"], actor="ada")
-    desk.relink(q.hub, incident, "pagerduty", "primary", right["remote_id"], actor="ada")
+    assert services.list_failed_writes(q.hub)["items"] == []
+    services.unlink(q.hub, right["id"], actor="ada")
+    services.relink(q.hub, incident, "pagerduty", "primary", right["remote_id"], actor="ada")
     q.settle(90)
     assert q.behind(incident) == []
 
@@ -111,8 +111,8 @@ def test_a_draft_whose_link_was_let_go_of_is_no_draft_any_more(q: Quartet) -> No
     q.settle(2)
     q.pagerduty.sandbox.people_create("Checkout is slow", priority="P2", assignees=["PADA001"])
     q.settle(30)
-    (incident,) = [i["id"] for i in desk.list_incidents(q.hub)["items"]]
-    held = desk.show_link(q.hub, q.link(incident, "statuspage")["id"])
+    (incident,) = [i["id"] for i in services.list_incidents(q.hub)["items"]]
+    held = services.show_link(q.hub, q.link(incident, "statuspage")["id"])
     assert held["draft"]
-    ended = desk.unlink(q.hub, held["id"], actor="ada")
+    ended = services.unlink(q.hub, held["id"], actor="ada")
     assert (ended["draft"], ended["content_hash"]) == (None, None)

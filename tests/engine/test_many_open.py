@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import event
 
-from hub.store.records import Stranger, save
-from hub.sync import desk
-from hub.sync.adopt import consider
-from hub.sync.case import finish, new_case, open_case
+from hub import services
+from hub.store.records import Unmatched, save
 from hub.sync.hub import Hub
+from hub.sync.inbound.adopt import consider
+from hub.sync.incident.case import finish, new_case, open_case
 from tests.engine.patience import somebody_waits, until
 from tests.engine.quartet import Quartet
 
@@ -31,19 +31,19 @@ def opened(four: Quartet, count: int) -> None:
     four.settle(10)
 
 
-def stranger_of(four: Quartet) -> Stranger:
+def unmatched_of(four: Quartet) -> Unmatched:
     """An incident of PagerDuty's that the hub has heard of."""
     id = four.pagerduty.sandbox.people_create("One more", priority="P2")
     now = four.clock.now()
-    stranger = Stranger(four.hub.ids.new(), "pagerduty", "incident", id, now, due_at=now)
+    unmatched = Unmatched(four.hub.ids.new(), "pagerduty", "incident", id, now, due_at=now)
     with four.hub.store.unit() as tx:
-        save(tx, stranger)
-    return stranger
+        save(tx, unmatched)
+    return unmatched
 
 
-def statements_of_a_stranger(four: Quartet) -> int:
+def statements_of_an_unmatched_object(four: Quartet) -> int:
     """How many statements the hub needs until it knows that an incident of PagerDuty's is a new one."""
-    hub, stranger, seen = four.hub, stranger_of(four), list[str]()
+    hub, unmatched, seen = four.hub, unmatched_of(four), list[str]()
 
     def note(_connection, _cursor, statement, *_rest) -> None:
         seen.append(statement)
@@ -51,22 +51,24 @@ def statements_of_a_stranger(four: Quartet) -> int:
     engines = {hub.store.writer, hub.store.reader}
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
-    before = len(desk.list_incidents(hub, limit=100)["items"])
+    before = len(services.list_incidents(hub, limit=100)["items"])
     seen.clear()
-    consider(hub, stranger.id)
+    consider(hub, unmatched.id)
     count = len(seen)
     for engine in engines:
         event.remove(engine, "before_cursor_execute", note)
-    assert len(desk.list_incidents(hub, limit=100)["items"]) == before + 1
+    assert len(services.list_incidents(hub, limit=100)["items"]) == before + 1
     return count
 
 
-def test_whose_a_stranger_is_takes_as_many_statements_with_thirty_open_incidents_as_with_two(four: Quartet) -> None:
+def test_whose_an_unmatched_object_is_takes_as_many_statements_with_thirty_open_incidents_as_with_two(
+    four: Quartet,
+) -> None:
     """A question for each open incident would make a storm's work grow with the square of its size."""
     opened(four, 2)
-    few = statements_of_a_stranger(four)
+    few = statements_of_an_unmatched_object(four)
     opened(four, 28)
-    assert statements_of_a_stranger(four) == few
+    assert statements_of_an_unmatched_object(four) == few
 
 
 @pytest.mark.postgres
@@ -74,18 +76,18 @@ def test_who_opens_an_incident_while_another_is_being_opened_waits_for_its_numbe
     """Refused, it would ask the vendor again; in a storm that used up PagerDuty's limit."""
     four = Quartet(postgres_url)
     four.settle(3)
-    hub, stranger = four.hub, stranger_of(four)
+    hub, unmatched = four.hub, unmatched_of(four)
     asked = len(four.pagerduty.sandbox.calls)
     with ThreadPoolExecutor(1) as other:
         with hub.store.unit() as tx:
             mine = new_case(hub, tx, {"title": "Mine"}, dedup_key=None, source="lockstep", actor="ada")
             finish(mine)
-            theirs = other.submit(consider, hub, stranger.id)
+            theirs = other.submit(consider, hub, unmatched.id)
             until(lambda: somebody_waits(hub.store))
         theirs.result(30)
-    assert sorted(i["number"] for i in desk.list_incidents(hub)["items"]) == ["INC-1", "INC-2"]
+    assert sorted(i["number"] for i in services.list_incidents(hub)["items"]) == ["INC-1", "INC-2"]
     assert [path.split("?")[0] for _, path in four.pagerduty.sandbox.calls[asked:]].count(
-        f"/incidents/{stranger.remote_id}"
+        f"/incidents/{unmatched.remote_id}"
     ) == 1
     hub.store.close()
 
@@ -95,18 +97,18 @@ def test_what_our_own_writes_announce_is_read_and_opens_no_case(four: Quartet, m
     at the issue does."""
     opened(four, 1)
     four.settle(60)
-    (number,) = [i["number"] for i in desk.list_incidents(four.hub)["items"]]
-    ids = {k["connection"]: k["remote_id"] for k in desk.show_incident(four.hub, number)["links"]}
+    (number,) = [i["number"] for i in services.list_incidents(four.hub)["items"]]
+    ids = {k["connection"]: k["remote_id"] for k in services.show_incident(four.hub, number)["links"]}
     cases, reads = list[str](), {name: len(world.sandbox.calls) for name, world in four.worlds.items()}
 
     def open_(hub: Hub, incident_id: str):
         cases.append(incident_id)
         return open_case(hub, incident_id)
 
-    monkeypatch.setattr("hub.sync.look.open_case", open_)
+    monkeypatch.setattr("hub.sync.inbound.refresh.open_case", open_)
     four.jira.sandbox.people_set(ids["jira"], priority="Highest")
     four.settle(10)
-    assert desk.show_incident(four.hub, number)["fields"]["severity"] == "SEV1"
+    assert services.show_incident(four.hub, number)["fields"]["severity"] == "SEV1"
     assert len(cases) == 1
     for name in ("pagerduty", "teams"):
         fresh = four.worlds[name].sandbox.calls[reads[name] :]

@@ -29,7 +29,7 @@ def waiting(url: str, name: str) -> list[list[str]]:
     return [list(job.args) for job in jobs]
 
 
-def test_a_wake_up_is_a_duty_and_a_name_and_nothing_more(redis_url: str) -> None:
+def test_a_wake_up_is_a_task_and_a_name_and_nothing_more(redis_url: str) -> None:
     RqWake(redis_url, ManualClock()).wake("deliver", "link1")
     (job,) = Queue(VENDORS, connection=redis.Redis.from_url(redis_url), serializer=JSONSerializer).jobs
     assert job.func_name == "workers.sync.run"
@@ -40,71 +40,71 @@ def test_a_wake_up_is_a_duty_and_a_name_and_nothing_more(redis_url: str) -> None
 def test_wake_ups_for_one_name_coalesce_until_its_job_starts(redis_url: str) -> None:
     wake = RqWake(redis_url, ManualClock())
     for _ in range(5):
-        wake.wake("look", "link1")
-    wake.wake("look", "link2")
-    assert waiting(redis_url, VENDORS) == [["look", "link1"], ["look", "link2"]]
-    assert wake.begin("look", "link1")
-    wake.wake("look", "link1")
-    assert waiting(redis_url, VENDORS) == [["look", "link1"], ["look", "link2"], ["look", "link1"]]
+        wake.wake("refresh", "link1")
+    wake.wake("refresh", "link2")
+    assert waiting(redis_url, VENDORS) == [["refresh", "link1"], ["refresh", "link2"]]
+    assert wake.begin("refresh", "link1")
+    wake.wake("refresh", "link1")
+    assert waiting(redis_url, VENDORS) == [["refresh", "link1"], ["refresh", "link2"], ["refresh", "link1"]]
 
 
 def test_two_workers_are_never_at_one_name_and_who_came_in_vain_is_made_up_for(redis_url: str) -> None:
     first, second = RqWake(redis_url, ManualClock()), RqWake(redis_url, ManualClock())
-    assert first.begin("look", "link1")
-    assert second.begin("look", "link2")
+    assert first.begin("refresh", "link1")
+    assert second.begin("refresh", "link2")
     assert second.begin("deliver", "link1")
-    assert not second.begin("look", "link1")
-    second.end("look", "link2")
+    assert not second.begin("refresh", "link1")
+    second.end("refresh", "link2")
     assert waiting(redis_url, VENDORS) == []
-    first.end("look", "link1")
-    assert waiting(redis_url, VENDORS) == [["look", "link1"]]
-    assert second.begin("look", "link1")
+    first.end("refresh", "link1")
+    assert waiting(redis_url, VENDORS) == [["refresh", "link1"]]
+    assert second.begin("refresh", "link1")
 
 
 def test_a_worker_that_died_holds_its_name_back_for_seconds_only(redis_url: str) -> None:
     wake, client = RqWake(redis_url, ManualClock()), redis.Redis.from_url(redis_url)
-    assert wake.begin("look", "link1")
+    assert wake.begin("refresh", "link1")
     client.expire("lockstep:doing:look:link1", 5)
-    assert not wake.begin("look", "link1")
+    assert not wake.begin("refresh", "link1")
     assert 0 < client.ttl("lockstep:doing:look:link1") <= 5  # who comes in vain does not make it longer
     client.delete("lockstep:doing:look:link1")
-    assert wake.begin("look", "link1")
+    assert wake.begin("refresh", "link1")
 
 
 def test_a_job_does_not_outlive_the_key_that_holds_back_its_repeats(redis_url: str) -> None:
-    RqWake(redis_url, ManualClock()).wake("look", "link1")
+    RqWake(redis_url, ManualClock()).wake("refresh", "link1")
     client = redis.Redis.from_url(redis_url)
     (job,) = Queue(VENDORS, connection=client, serializer=JSONSerializer).job_ids
     assert 0 < client.ttl(f"rq:job:{job}") <= COALESCE_SECONDS
     assert 0 < client.ttl("lockstep:woken:look:link1") <= COALESCE_SECONDS
 
 
-def test_each_class_of_duty_has_a_queue_of_its_own(redis_url: str) -> None:
+def test_each_class_of_task_has_a_queue_of_its_own(redis_url: str) -> None:
     wake = RqWake(redis_url, ManualClock())
-    for duty in queue.QUEUE_OF:
-        wake.wake(duty, "x")
+    for task in queue.QUEUE_OF:
+        wake.wake(task, "x")
     assert {d for d, _ in waiting(redis_url, ROWS)} == {"inbox", "plan"}
-    assert {d for d, _ in waiting(redis_url, VENDORS)} == {"look", "deliver", "adopt", "backlink", "twins"}
+    assert {d for d, _ in waiting(redis_url, VENDORS)} == {"refresh", "deliver", "adopt", "backlink", "duplicates"}
     assert {d for d, _ in waiting(redis_url, POLLS)} == {"poll", "subscribe"}
 
 
-def test_a_look_that_only_the_sweep_has_found_waits_behind_what_people_do(redis_url: str) -> None:
+def test_a_refresh_that_only_the_sweep_has_found_waits_behind_what_people_do(redis_url: str) -> None:
     """It is mostly at what our own writes left there. A write that is due waits behind nothing."""
     swept, wake = RqWake(redis_url, ManualClock(), queue.SWEPT), RqWake(redis_url, ManualClock())
-    swept.wake("look", "link1")
+    swept.wake("refresh", "link1")
     swept.wake("deliver", "link2")
-    wake.wake("look", "link3")
-    assert wake.begin("look", "link0")
-    taken = [wake.then("look", "link0", more=True)]
+    wake.wake("refresh", "link3")
+    assert wake.begin("refresh", "link0")
+    taken = [wake.then("refresh", "link0", more=True)]
     while taken[-1] is not None:
         taken.append(wake.then(*taken[-1], more=True))
-    assert taken == [("deliver", "link2"), ("look", "link3"), ("look", "link1"), None]
+    assert taken == [("deliver", "link2"), ("refresh", "link3"), ("refresh", "link1"), None]
 
 
-def test_every_duty_of_the_engine_has_a_queue() -> None:
-    from hub.sync.duties import DUTIES
+def test_every_task_of_the_engine_has_a_queue() -> None:
+    from hub.sync.tasks import TASKS
 
-    assert set(queue.QUEUE_OF) == set(DUTIES)
+    assert set(queue.QUEUE_OF) == set(TASKS)
 
 
 def test_two_workers_begin_with_different_queues() -> None:
@@ -119,7 +119,7 @@ def test_without_redis_a_wake_up_is_counted_said_once_and_lost(
     wake = RqWake(f"unix://{tmp_path}/none", clock)
     with caplog.at_level(logging.WARNING, "workers.queue"):
         for _ in range(3):
-            wake.wake("look", "link1")
+            wake.wake("refresh", "link1")
             clock.advance(2)
     assert wake.lost == 3
     assert len(caplog.records) == 1
@@ -132,77 +132,83 @@ def test_after_a_failure_redis_is_left_alone_for_a_moment_then_used_again(
     wake = RqWake(redis_url, clock)
     with monkeypatch.context() as away:
         away.setattr(wake, "_wake", lambda *a, **k: (_ for _ in ()).throw(redis.ConnectionError()))
-        wake.wake("look", "link1")
-    wake.wake("look", "link1")
+        wake.wake("refresh", "link1")
+    wake.wake("refresh", "link1")
     assert (wake.lost, waiting(redis_url, VENDORS)) == (2, [])
     clock.advance(queue.BLIND_SECONDS)
-    wake.wake("look", "link1")
-    assert (wake.lost, waiting(redis_url, VENDORS)) == (2, [["look", "link1"]])
+    wake.wake("refresh", "link1")
+    assert (wake.lost, waiting(redis_url, VENDORS)) == (2, [["refresh", "link1"]])
 
 
 def test_an_emptied_redis_takes_wake_ups_as_before(redis_url: str) -> None:
     wake = RqWake(redis_url, ManualClock())
-    wake.wake("look", "link1")
+    wake.wake("refresh", "link1")
     redis.Redis.from_url(redis_url).flushdb()  # another test has the database beside it
-    wake.wake("look", "link1")
-    assert waiting(redis_url, VENDORS) == [["look", "link1"]]
+    wake.wake("refresh", "link1")
+    assert waiting(redis_url, VENDORS) == [["refresh", "link1"]]
 
 
 def test_a_job_takes_over_the_names_that_wait_each_once_and_our_own_rows_first(redis_url: str) -> None:
     wake = RqWake(redis_url, ManualClock())
-    sent = [("poll", "pagerduty-emea"), ("look", "link1"), ("plan", "incident1"), ("deliver", "link1")]
-    for duty, name in sent:
-        wake.wake(duty, name)
-    assert wake.begin("look", "link0")
-    taken = [wake.then("look", "link0", more=True)]
+    sent = [("poll", "pagerduty-emea"), ("refresh", "link1"), ("plan", "incident1"), ("deliver", "link1")]
+    for task, name in sent:
+        wake.wake(task, name)
+    assert wake.begin("refresh", "link0")
+    taken = [wake.then("refresh", "link0", more=True)]
     while taken[-1] is not None:
         taken.append(wake.then(*taken[-1], more=True))
-    assert taken == [("plan", "incident1"), ("look", "link1"), ("deliver", "link1"), ("poll", "pagerduty-emea"), None]
+    assert taken == [
+        ("plan", "incident1"),
+        ("refresh", "link1"),
+        ("deliver", "link1"),
+        ("poll", "pagerduty-emea"),
+        None,
+    ]
     assert not redis.Redis.from_url(redis_url).keys("lockstep:*"), "every name has ended, and may be woken again"
     assert waiting(redis_url, ROWS) == waiting(redis_url, VENDORS) == []
 
 
 def test_a_job_that_has_waited_too_long_is_passed_over(redis_url: str) -> None:
     wake, client = RqWake(redis_url, ManualClock()), redis.Redis.from_url(redis_url)
-    wake.wake("look", "link1")
+    wake.wake("refresh", "link1")
     (job,) = Queue(VENDORS, connection=client, serializer=JSONSerializer).job_ids
     client.delete(f"rq:job:{job}")
-    wake.wake("look", "link2")
-    assert wake.then("look", "link0", more=True) == ("look", "link2")
+    wake.wake("refresh", "link2")
+    assert wake.then("refresh", "link0", more=True) == ("refresh", "link2")
 
 
 def test_a_job_passes_over_the_name_that_another_worker_is_at_and_tells_it(redis_url: str) -> None:
     wake, other = RqWake(redis_url, ManualClock()), RqWake(redis_url, ManualClock())
-    assert other.begin("look", "under_way")
+    assert other.begin("refresh", "under_way")
     for name in ("under_way", "link2"):
-        wake.wake("look", name)
-    assert wake.then("look", "link0", more=True) == ("look", "link2")
-    assert not other.begin("look", "link2"), "what is taken is begun"
-    other.end("look", "under_way")
-    assert wake.then("look", "link2", more=True) == ("look", "under_way")
+        wake.wake("refresh", name)
+    assert wake.then("refresh", "link0", more=True) == ("refresh", "link2")
+    assert not other.begin("refresh", "link2"), "what is taken is begun"
+    other.end("refresh", "under_way")
+    assert wake.then("refresh", "link2", more=True) == ("refresh", "under_way")
 
 
 def test_a_name_for_which_somebody_came_is_woken_again_when_the_next_begins(redis_url: str) -> None:
     wake = RqWake(redis_url, ManualClock())
-    assert wake.begin("look", "link1")
-    assert not wake.begin("look", "link1")
-    assert wake.then("look", "link1", more=True) is None
-    assert waiting(redis_url, VENDORS) == [["look", "link1"]]
+    assert wake.begin("refresh", "link1")
+    assert not wake.begin("refresh", "link1")
+    assert wake.then("refresh", "link1", more=True) is None
+    assert waiting(redis_url, VENDORS) == [["refresh", "link1"]]
 
 
 def test_a_worker_that_is_to_stop_takes_no_further_name(redis_url: str) -> None:
     wake = RqWake(redis_url, ManualClock())
-    wake.wake("look", "link1")
+    wake.wake("refresh", "link1")
     queue._stopping.set()
     try:
-        assert wake.then("look", "link0", more=True) is None
+        assert wake.then("refresh", "link0", more=True) is None
     finally:
         queue._stopping.clear()
-    assert wake.then("look", "link0", more=True) == ("look", "link1")
+    assert wake.then("refresh", "link0", more=True) == ("refresh", "link1")
 
 
 def test_where_there_is_no_queue_nothing_is_sent() -> None:
-    NoWake().wake("look", "link1")
+    NoWake().wake("refresh", "link1")
 
 
 def test_a_redis_that_does_not_answer_is_not_alive(redis_url: str, tmp_path: Path) -> None:
@@ -214,13 +220,13 @@ def test_a_redis_that_does_not_answer_is_not_alive(redis_url: str, tmp_path: Pat
 
 
 def test_of_a_job_redis_hears_nothing_but_that_it_was_taken(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RQ's own care (states, registries, executions, heartbeats at every job) costs more than most duties do."""
+    """RQ's own care (states, registries, executions, heartbeats at every job) costs more than most tasks do."""
     monkeypatch.setattr(queue, "JOB", "operator.add")  # something that takes two words
     wake, client = RqWake(redis_url, ManualClock()), redis.Redis.from_url(redis_url)
 
     def commands(jobs: int) -> int:
         for n in range(jobs):
-            wake.wake("look", f"{jobs}-{n}")
+            wake.wake("refresh", f"{jobs}-{n}")
         before = client.info("stats")["total_commands_processed"]
         queue.work(redis_url, burst=True)
         return int(client.info("stats")["total_commands_processed"]) - before
@@ -236,8 +242,8 @@ def test_a_job_that_cannot_even_begin_is_said_and_the_worker_goes_on(
 ) -> None:
     wake = RqWake(redis_url, ManualClock())
     monkeypatch.setattr(queue, "JOB", "operator.truediv")  # not of two words
-    wake.wake("look", "link1")
-    wake.wake("look", "link2")
+    wake.wake("refresh", "link1")
+    wake.wake("refresh", "link2")
     queue.work(redis_url, burst=True)
     assert [r.getMessage() for r in caplog.records if r.name == "workers.queue"] == [
         "a job of lockstep-vendors could not be begun; the sweep brings its row again"
@@ -272,23 +278,23 @@ def test_a_job_that_somebody_else_made_runs_nothing_of_theirs(
     queue.work(redis_url, burst=True)
     assert list(tmp_path.iterdir()) == []
     assert crafted.job_ids == []
-    assert mock.call("look", "link1") in begun.call_args_list, "it was taken"
+    assert mock.call("refresh", "link1") in begun.call_args_list, "it was taken"
 
 
 WORKER = """
 import sys, threading
 sys.path.insert(0, {folder!r})
 from workers import queue
-queue.JOB = "duty.run"
+queue.JOB = "task.run"
 queue.work({url!r}, 1)
 """
 
-DUTY = """
+TASK = """
 import pathlib, threading
 folder = pathlib.Path(__file__).parent
-def run(duty, name):
+def run(task, name):
     (folder / f"began-{name}").touch()
-    if duty == "look":
+    if task == "look":
         for _ in range(500):
             if (folder / f"go-{name}").exists():
                 break
@@ -298,10 +304,10 @@ def run(duty, name):
 
 
 class Worker:
-    """A worker process whose duties touch files: `look` waits for `go-<name>`."""
+    """A worker process whose tasks touch files: `look` waits for `go-<name>`."""
 
     def __init__(self, folder: Path, url: str) -> None:
-        (folder / "duty.py").write_text(DUTY)
+        (folder / "task.py").write_text(TASK)
         self.folder, self.url = folder, url
         code = WORKER.format(folder=str(folder), url=url)
         self.process = subprocess.Popen(
@@ -310,9 +316,9 @@ class Worker:
         client = redis.Redis.from_url(url)
         until(lambda: queue.count(client) == 1)
 
-    def wake(self, duty: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(queue, "JOB", "duty.run")
-        RqWake(self.url, ManualClock()).wake(duty, name)
+    def wake(self, task: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(queue, "JOB", "task.run")
+        RqWake(self.url, ManualClock()).wake(task, name)
 
     def has(self, file: str) -> bool:
         return (self.folder / file).exists()
@@ -328,7 +334,7 @@ def test_asked_to_stop_a_worker_finishes_the_job_in_hand(
 ) -> None:
     worker = Worker(tmp_path, redis_url)
     try:
-        worker.wake("look", "a", monkeypatch)
+        worker.wake("refresh", "a", monkeypatch)
         until(lambda: worker.has("began-a"))
         worker.process.send_signal(signal.SIGTERM)
         worker.wake("plan", "b", monkeypatch)
@@ -354,7 +360,7 @@ def test_a_worker_goes_on_after_redis_was_emptied_in_the_middle_of_a_job(
 ) -> None:
     worker = Worker(tmp_path, redis_url)
     try:
-        worker.wake("look", "a", monkeypatch)
+        worker.wake("refresh", "a", monkeypatch)
         until(lambda: worker.has("began-a"))
         redis.Redis.from_url(redis_url).flushdb()  # another test has the database beside it
         (tmp_path / "go-a").touch()

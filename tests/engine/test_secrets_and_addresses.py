@@ -22,7 +22,7 @@ INSIDE = "http://169.254.169.254/latest/meta-data"
 
 
 @pytest.fixture
-def strangers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def outsiders(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every call that would leave for a host that no stand-in plays."""
     calls: list[str] = []
 
@@ -36,7 +36,7 @@ def strangers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 @pytest.mark.parametrize("name", [n for n in WORLDS if n not in ("teams-workflow", "teams-activity")])
-def test_no_redirect_is_followed_by_any_adapter(name: str, status: int, strangers: list[str]) -> None:
+def test_no_redirect_is_followed_by_any_adapter(name: str, status: int, outsiders: list[str]) -> None:
     world: Any = WORLDS[name]()
     ref = world.person_makes(INCIDENT)
     fault = Fault("status", times=50, status=status, headers={"Location": ELSEWHERE})
@@ -46,11 +46,11 @@ def test_no_redirect_is_followed_by_any_adapter(name: str, status: int, stranger
             call()
         assert "elsewhere.example" not in str(caught.value)
     assert fault.times < 50, "the stand-in was never asked"
-    assert strangers == []
+    assert outsiders == []
 
 
 @pytest.mark.parametrize("address", [ELSEWHERE, INSIDE, "file:///etc/passwd"])
-def test_an_address_in_a_webhook_is_never_called(address: str, strangers: list[str]) -> None:
+def test_an_address_in_a_webhook_is_never_called(address: str, outsiders: list[str]) -> None:
     q = Quartet()
     incident = q.begins()
     issue, page = q.link(incident, "jira")["remote_id"], q.link(incident, "statuspage")["remote_id"]
@@ -64,7 +64,7 @@ def test_an_address_in_a_webhook_is_never_called(address: str, strangers: list[s
     for sender, sign in SIGNED.items():
         assert q.send(sender.split()[0], sign(q, json.dumps(body).encode())).status_code < 300
     q.settle(30)
-    assert strangers == []
+    assert outsiders == []
     assert q.behind(incident) == []
 
 

@@ -31,11 +31,11 @@ from workers.demo.vendors import Postman, Vendors, free_port
 
 ASKED = (
     "connections list", "incident list", "incident show INC-1", "incident journal INC-1", "link list", "inbox list --limit 500",
-    "dead list", "strangers list", "token list", "config check", "doctor",
+    "failed-writes list", "unmatched list", "token list", "config check", "doctor",
 )  # fmt: skip
 PAGES = (
-    "incidents", "incidents/INC-1", "incidents/INC-1/journal", "links?limit=200", "inbox?limit=200", "dead-letters",
-    "strangers", "connections", "pause",
+    "incidents", "incidents/INC-1", "incidents/INC-1/journal", "links?limit=200", "inbox?limit=200", "failed-writes",
+    "unmatched", "connections", "pause",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hub.clock import ManualClock
 from hub.store import migrate
-from hub.store.records import Outbox, Stranger, save
+from hub.store.records import Outbox, Unmatched, save
 from hub.sync.hub import Hub
 from hub.sync.setup import register
 from tests.unit.web_contract import Checked
@@ -91,7 +91,7 @@ def test_lists_are_read_page_by_page_newest_first(api: Api) -> None:
         query = f"?limit=2&before={page['next']}" if page["next"] else ""
     assert seen == ["INC-5", "INC-4", "INC-3", "INC-2", "INC-1"]
     assert api("GET", "/incidents?before=yester-day", status=422)["field"] == "query.before"
-    for path in ("/links", "/inbox", "/strangers", "/dead-letters"):
+    for path in ("/links", "/inbox", "/unmatched", "/failed-writes"):
         assert isinstance(api("GET", f"{path}?limit=1")["items"], list)
 
 
@@ -109,7 +109,7 @@ def test_a_held_link_is_read_approved_unlinked_and_linked_again(api: Api, hub: H
     assert api("POST", "/incidents/1/links", again, 201)["remote_id"] == "R1"
     assert api("POST", "/incidents/1/links", {**again, "connection": "nobody"}, 404)["status"] == 404
     api("POST", f"/links/{held['id']}/look", status=202)
-    assert ("look", held["id"]) in hub.wake.calls  # type: ignore[attr-defined]
+    assert ("refresh", held["id"]) in hub.wake.calls  # type: ignore[attr-defined]
     assert api("GET", "/links?incident=99", status=404)
 
 
@@ -127,7 +127,7 @@ def test_what_came_in_is_listed_shown_and_taken_in_again(api: Api, hub: Hub) -> 
     api("GET", "/inbox/" + "0" * 26, status=404)
 
 
-def test_dead_letters_are_tried_again_or_given_up(api: Api, hub: Hub) -> None:
+def test_failed_writes_are_tried_again_or_given_up(api: Api, hub: Hub) -> None:
     incident = api("POST", "/incidents", {"fields": {"title": "down"}}, 201)
     link = api("POST", "/incidents/1/links", {"connection": "signed", "remote_id": "R1", "slot": "other"}, 201)
     ids = [hub.ids.new(), hub.ids.new()]
@@ -135,23 +135,23 @@ def test_dead_letters_are_tried_again_or_given_up(api: Api, hub: Hub) -> None:
         for id in ids:
             row = Outbox(
                 id=id, link_id=link["id"], incident_id=incident["id"], connection="signed", op="update",
-                changes={"title": AWKWARD}, base_rev=0, created_at=hub.clock.now(), state="dead", error="refused",
+                changes={"title": AWKWARD}, base_rev=0, created_at=hub.clock.now(), state="failed", error="refused",
             )  # fmt: skip
             save(tx, row)
-    assert {letter["id"] for letter in api("GET", "/dead-letters")["items"]} == set(ids)
-    assert api("POST", f"/dead-letters/{ids[0]}/replay", status=202)["state"] == "withdrawn"
-    assert api("POST", f"/dead-letters/{ids[1]}/discard")["state"] == "withdrawn"
-    api("POST", f"/dead-letters/{ids[1]}/discard", status=409)
-    api("POST", f"/dead-letters/{'0' * 26}/replay", status=404)
+    assert {failed_write["id"] for failed_write in api("GET", "/failed-writes")["items"]} == set(ids)
+    assert api("POST", f"/failed-writes/{ids[0]}/replay", status=202)["state"] == "withdrawn"
+    assert api("POST", f"/failed-writes/{ids[1]}/discard")["state"] == "withdrawn"
+    api("POST", f"/failed-writes/{ids[1]}/discard", status=409)
+    api("POST", f"/failed-writes/{'0' * 26}/replay", status=404)
 
 
-def test_strangers_are_settled_by_a_person(api: Api, hub: Hub) -> None:
-    stranger = Stranger(hub.ids.new(), "signed", "incident", "R9", hub.clock.now(), state="proposed")
+def test_unmatched_objects_are_settled_by_a_person(api: Api, hub: Hub) -> None:
+    unmatched = Unmatched(hub.ids.new(), "signed", "incident", "R9", hub.clock.now(), state="proposed")
     with hub.store.unit() as tx:
-        save(tx, stranger)
-    assert [s["remote_id"] for s in api("GET", "/strangers?state=proposed")["items"]] == ["R9"]
-    api("POST", f"/strangers/{stranger.id}/settlement", {"incident": "INC-7"}, 404)
-    assert api("POST", f"/strangers/{stranger.id}/settlement", {"incident": "ignore"})["state"] == "ignored"
+        save(tx, unmatched)
+    assert [s["remote_id"] for s in api("GET", "/unmatched?state=proposed")["items"]] == ["R9"]
+    api("POST", f"/unmatched/{unmatched.id}/settlement", {"incident": "INC-7"}, 404)
+    assert api("POST", f"/unmatched/{unmatched.id}/settlement", {"incident": "ignore"})["state"] == "ignored"
 
 
 def test_connections_and_the_pause_are_switched(api: Api) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select, update
 
+from hub import services
 from hub.clock import ManualClock
 from hub.store import journal, migrate
 from hub.store.tables import journal as lines
 from hub.store.unit import Tx
-from hub.sync import desk
 from hub.sync.hub import Hub
 from tests.unit.web_hub import make_hub
 
@@ -31,10 +31,10 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hub]:
 def written(hub: Hub) -> str:
     """An incident with four lines in its journal. Returns its id."""
     assert isinstance(hub.clock, ManualClock)
-    incident = desk.open_incident(hub, {"title": "Checkout is slow"}, actor="ada")
+    incident = services.open_incident(hub, {"title": "Checkout is slow"}, actor="ada")
     hub.clock.advance(1)
-    desk.edit_incident(hub, str(incident["id"]), {"severity": "SEV1"}, actor="ada")
-    shown = desk.show_journal(hub, str(incident["id"]))
+    services.edit_incident(hub, str(incident["id"]), {"severity": "SEV1"}, actor="ada")
+    shown = services.show_journal(hub, str(incident["id"]))
     assert (len(shown["items"]), shown["verified"], shown["broken"]) == (4, True, None)
     return str(incident["id"])
 
@@ -71,7 +71,7 @@ def rewrite(tx: Tx, id: str, seq: int, *, hash: bool) -> None:
     put(tx, id, seq, data=OTHER, commitment=commitment, hash=end if hash else line["hash"])
 
 
-OTHER = {"cell": "title", "value": "Nothing happened", "ours": "", "rule": "opened", "actor": "ada"}
+OTHER = {"field": "title", "value": "Nothing happened", "ours": "", "rule": "opened", "actor": "ada"}
 FOLLOWS = "line {} does not follow from the one before it"
 
 CHANGES: dict[str, tuple[Callable[[Tx, str], None], str]] = {
@@ -105,22 +105,22 @@ def test_a_journal_that_was_changed_no_longer_verifies_and_it_is_said_where(hub:
     change, words = CHANGES[what]
     with hub.store.unit() as tx:
         change(tx, changed)
-    shown = desk.show_journal(hub, changed)
+    shown = services.show_journal(hub, changed)
     assert (shown["verified"], shown["broken"]) == (False, words)
-    assert desk.show_journal(hub, other)["verified"]
+    assert services.show_journal(hub, other)["verified"]
 
 
 def test_what_was_erased_is_gone_and_the_journal_still_verifies(hub: Hub) -> None:
     incident = written(hub)
-    before = desk.show_journal(hub, incident)["items"]
+    before = services.show_journal(hub, incident)["items"]
     with hub.store.unit() as tx:
         for seq in (1, 4):
             journal.erase(tx, incident, seq)
-    shown = desk.show_journal(hub, incident)
+    shown = services.show_journal(hub, incident)
     assert (shown["verified"], shown["broken"]) == (True, None)
     assert [x["data"] for x in shown["items"]] == [None, before[1]["data"], before[2]["data"], None]
-    desk.edit_incident(hub, incident, {"severity": "SEV2"}, actor="ada")
-    assert desk.show_journal(hub, incident)["verified"]
+    services.edit_incident(hub, incident, {"severity": "SEV2"}, actor="ada")
+    assert services.show_journal(hub, incident)["verified"]
     with hub.store.unit() as tx:
         put(tx, incident, 4, kind="overruled")
-    assert desk.show_journal(hub, incident)["broken"] == FOLLOWS.format(4)
+    assert services.show_journal(hub, incident)["broken"] == FOLLOWS.format(4)

@@ -45,7 +45,7 @@ def store(postgres_url: str) -> Iterator[Store]:
             )
             link = Link(
                 id=id, incident_id=id, connection="jira", kind="incident", slot="primary", mark=id, created_at=due,
-                state="frozen", remote_kind="incident", remote_id=id, look_due=due,
+                state="frozen", remote_kind="incident", remote_id=id, refresh_due=due,
             )  # fmt: skip
             save(tx, link)
             row = Outbox(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from adapters.sandboxing import Fault
+from hub import services
 from hub.domain.values import INCIDENT, Ref
-from hub.sync import desk
 from tests.engine.quartet import Quartet
 
 
@@ -22,7 +22,7 @@ def four() -> Iterator[Quartet]:
 
 
 def ids(four: Quartet, incident: str) -> dict[str, str]:
-    return {k["connection"]: k["remote_id"] for k in desk.show_incident(four.hub, incident)["links"]}
+    return {k["connection"]: k["remote_id"] for k in services.show_incident(four.hub, incident)["links"]}
 
 
 def seen(four: Quartet, incident: str, name: str) -> Any:
@@ -30,7 +30,7 @@ def seen(four: Quartet, incident: str, name: str) -> Any:
 
 
 def said(four: Quartet, incident: str, kind: str) -> list[dict[str, Any]]:
-    return [x["data"] for x in desk.show_journal(four.hub, incident)["items"] if x["kind"] == kind]
+    return [x["data"] for x in services.show_journal(four.hub, incident)["items"] if x["kind"] == kind]
 
 
 def before_next(adapter: Any, method: str, act: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +54,7 @@ def test_trap_01_an_edit_of_the_same_field_between_our_read_and_our_write_is_fou
     before_next(
         four.jira.adapter, "update", lambda: four.jira.sandbox.people_set(issue, summary="Ada's title"), monkeypatch
     )
-    desk.edit_incident(four.hub, incident, {"title": "Our title"}, actor="ben")
+    services.edit_incident(four.hub, incident, {"title": "Our title"}, actor="ben")
     four.settle(60)
     assert said(four, incident, "gap")[0]["values"] == {"title": "Ada's title"}
     titles = {seen(four, incident, name).fields["title"] for name in ("pagerduty", "jira", "teams")}
@@ -71,7 +71,7 @@ def test_trap_02_an_edit_of_another_field_in_that_gap_survives_our_write(
     before_next(
         four.jira.adapter, "update", lambda: four.jira.sandbox.people_set(issue, priority="Highest"), monkeypatch
     )
-    desk.edit_incident(four.hub, incident, {"title": "Our title"}, actor="ben")
+    services.edit_incident(four.hub, incident, {"title": "Our title"}, actor="ben")
     four.settle(60)
     assert four.fields(incident)["severity"] == "SEV1"
     assert seen(four, incident, "jira").fields["title"] == "Our title"
@@ -89,7 +89,7 @@ def test_trap_03_a_create_whose_answer_was_lost_is_looked_for_before_it_is_done_
     four.jira.sandbox.faults.append(Fault(kind, match=posts_an_issue))
     four.pagerduty.sandbox.people_create("Checkout is slow")
     four.settle(120)
-    (incident,) = desk.list_incidents(four.hub)["items"]
+    (incident,) = services.list_incidents(four.hub)["items"]
     assert len(four.jira.sandbox.issues) == 1
     assert ids(four, incident["id"])["jira"] in four.jira.sandbox.issues
     assert said(four, incident["id"], "outcome_unknown")
@@ -102,7 +102,7 @@ def test_trap_04_our_own_walk_is_stored_before_it_begins_and_its_middle_is_no_ne
     four.settle(60)
     (walk,) = said(four, incident, "walk")
     assert walk["steps"] == ["In Progress", "Done"]
-    assert [d["value"] for d in said(four, incident, "changed") if d["cell"] == "status"] == ["resolved"]
+    assert [d["value"] for d in said(four, incident, "changed") if d["field"] == "status"] == ["resolved"]
     assert seen(four, incident, "jira").fields["status"] == "Done"
 
 
@@ -116,13 +116,13 @@ def test_trap_05_a_read_that_began_before_our_write_does_not_revert_it(
     def slow(ref: Ref) -> Any:
         monkeypatch.setattr(adapter, "observe", original)
         shown = original(ref)
-        desk.edit_incident(four.hub, incident, {"title": "Written meanwhile"}, actor="ben")
+        services.edit_incident(four.hub, incident, {"title": "Written meanwhile"}, actor="ben")
         four.clock.advance(2)
         four.work()
         return shown
 
     monkeypatch.setattr(adapter, "observe", slow)
-    desk.look_again(four.hub, four.link(incident, "jira")["id"])
+    services.refresh_link(four.hub, four.link(incident, "jira")["id"])
     four.settle(60)
     assert four.fields(incident)["title"] == "Written meanwhile"
     assert seen(four, incident, "jira").fields["title"] == "Written meanwhile"
@@ -170,11 +170,11 @@ def test_trap_08_a_vendors_consequences_are_not_edits(four: Quartet) -> None:
 def test_trap_09_a_recurrence_is_a_new_incident_linked_to_the_last(four: Quartet) -> None:
     """The same key after the end opens a new incident; while one is open, it opens none."""
     four.settle(2)
-    first = desk.open_incident(four.hub, {"title": "Disk full"}, actor="ada", dedup_key="disk-7")
-    again = desk.open_incident(four.hub, {"title": "Disk full again"}, actor="ada", dedup_key="disk-7")
+    first = services.open_incident(four.hub, {"title": "Disk full"}, actor="ada", dedup_key="disk-7")
+    again = services.open_incident(four.hub, {"title": "Disk full again"}, actor="ada", dedup_key="disk-7")
     assert again["id"] == first["id"]
-    desk.edit_incident(four.hub, first["id"], {"status": "resolved"}, actor="ada")
-    second = desk.open_incident(four.hub, {"title": "Disk full"}, actor="ada", dedup_key="disk-7")
+    services.edit_incident(four.hub, first["id"], {"status": "resolved"}, actor="ada")
+    second = services.open_incident(four.hub, {"title": "Disk full"}, actor="ada", dedup_key="disk-7")
     assert second["id"] != first["id"]
     assert second["previous_id"] == first["id"]
 
@@ -184,13 +184,13 @@ def test_trap_10_of_merged_incidents_the_winners_links_stay_primary(four: Quarte
     winner = four.begins()
     other = four.pagerduty.sandbox.people_create("Search is slow", service="PSEARCH")
     four.settle(30)
-    (loser,) = [i["id"] for i in desk.list_incidents(four.hub)["items"] if i["id"] != winner]
-    desk.merge_incidents(four.hub, loser, winner, actor="ada")
+    (loser,) = [i["id"] for i in services.list_incidents(four.hub)["items"] if i["id"] != winner]
+    services.merge_incidents(four.hub, loser, winner, actor="ada")
     four.settle(60)
-    slots = {k["remote_id"]: k["slot"] for k in desk.show_incident(four.hub, winner)["links"]}
+    slots = {k["remote_id"]: k["slot"] for k in services.show_incident(four.hub, winner)["links"]}
     assert slots[other] == "secondary-1"
     assert len(four.jira.sandbox.issues) == 2
-    assert desk.show_incident(four.hub, loser)["merged_into"] == winner
+    assert services.show_incident(four.hub, loser)["merged_into"] == winner
 
 
 def test_trap_11_comments_are_matched_by_id_and_mark_never_by_text(four: Quartet) -> None:
@@ -213,11 +213,11 @@ def test_trap_12_not_found_is_not_deleted(four: Quartet) -> None:
     incident = four.begins()
     issue = ids(four, incident)["jira"]
     four.jira.sandbox.people_hide(issue)
-    desk.look_again(four.hub, four.link(incident, "jira")["id"])
+    services.refresh_link(four.hub, four.link(incident, "jira")["id"])
     four.settle(30)
     assert four.link(incident, "jira")["state"] == "unreachable"
     four.jira.sandbox.hidden.clear()
-    desk.edit_incident(four.hub, incident, {"title": "Changed meanwhile"}, actor="ada")
+    services.edit_incident(four.hub, incident, {"title": "Changed meanwhile"}, actor="ada")
     four.settle(400)
     assert four.link(incident, "jira")["state"] == "live"
     assert seen(four, incident, "jira").fields["title"] == "Changed meanwhile"
@@ -227,7 +227,7 @@ def test_trap_12_not_found_is_not_deleted(four: Quartet) -> None:
 def test_trap_13_an_object_that_a_person_made_joins_the_one_incident_it_fits_or_is_proposed(four: Quartet) -> None:
     """One open incident of its service without an issue: it is linked. Two: a person is asked."""
     four.settle(2)
-    one = desk.open_incident(
+    one = services.open_incident(
         four.hub, {"title": "Checkout is slow", "severity": "SEV5", "services": ["checkout"]}, actor="ada"
     )
     four.settle(20)
@@ -235,12 +235,12 @@ def test_trap_13_an_object_that_a_person_made_joins_the_one_incident_it_fits_or_
     four.settle(60)
     assert ids(four, one["id"]).get("jira") == issue
     for title in ("Search is slow", "Search is down"):
-        desk.open_incident(four.hub, {"title": title, "severity": "SEV5", "services": ["search"]}, actor="ada")
+        services.open_incident(four.hub, {"title": title, "severity": "SEV5", "services": ["search"]}, actor="ada")
     four.settle(20)
     four.jira.sandbox.people_create("Search ticket", components=["Search"])
     four.settle(60)
-    (stranger,) = [s for s in desk.list_strangers(four.hub)["items"] if s["state"] == "proposed"]
-    assert len(stranger["candidates"]) == 2
+    (unmatched,) = [s for s in services.list_unmatched(four.hub)["items"] if s["state"] == "proposed"]
+    assert len(unmatched["candidates"]) == 2
 
 
 def test_trap_14_another_integration_on_the_same_pair_is_seen_by_the_doctor(four: Quartet) -> None:
@@ -261,12 +261,12 @@ def test_trap_15_a_draft_that_was_overtaken_by_the_end_is_withdrawn(four: Quarte
     four.settle(2)
     four.pagerduty.sandbox.people_create("Checkout is slow")
     four.settle(30)
-    (incident,) = [i["id"] for i in desk.list_incidents(four.hub)["items"]]
+    (incident,) = [i["id"] for i in services.list_incidents(four.hub)["items"]]
     link = four.link(incident, "statuspage")
-    draft = desk.show_link(four.hub, link["id"])
-    desk.edit_incident(four.hub, incident, {"public_title": "Other words"}, actor="ada")
-    with pytest.raises(desk.Conflict):
-        desk.approve_link(four.hub, link["id"], draft["content_hash"], actor="cleo")
+    draft = services.show_link(four.hub, link["id"])
+    services.edit_incident(four.hub, incident, {"public_title": "Other words"}, actor="ada")
+    with pytest.raises(services.Conflict):
+        services.approve_link(four.hub, link["id"], draft["content_hash"], actor="cleo")
     four.pagerduty.sandbox.people_set_status(ids(four, incident)["pagerduty"], "resolved")
     four.settle(60)
     assert four.link(incident, "statuspage")["state"] == "unlinked"

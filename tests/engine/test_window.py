@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from hub.domain.capability import Rate
-from hub.sync.window import SLACK, STEPPED, Window
+from hub.sync.limits.window import SLACK, STEPPED, Window
 
 RATE = Rate(4, 1.0)
 PER = RATE.per + SLACK

@@ -27,7 +27,7 @@ def test_a_worker_comes_back_after_redis_was_killed(
     server.start()
     worker = Worker(tmp_path, server.url)
     try:
-        worker.wake("look", "a", monkeypatch)
+        worker.wake("refresh", "a", monkeypatch)
         until(lambda: worker.has("began-a"))
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
@@ -58,7 +58,7 @@ def test_asked_to_stop_while_redis_is_away_a_worker_still_finishes_its_job(
     server.start()
     worker = Worker(tmp_path, server.url)
     try:
-        worker.wake("look", "a", monkeypatch)
+        worker.wake("refresh", "a", monkeypatch)
         until(lambda: worker.has("began-a"))
         server.stop()
         worker.process.send_signal(signal.SIGTERM)
@@ -73,32 +73,32 @@ def test_asked_to_stop_while_redis_is_away_a_worker_still_finishes_its_job(
 def test_names_that_wait_are_kept_once_and_in_order() -> None:
     wake = LocalWake()
     for name in ("a", "b", "a"):
-        wake.wake("look", name)
+        wake.wake("refresh", name)
     wake.close(1)
-    assert [wake.next(), wake.next(), wake.next()] == [("look", "a"), ("look", "b"), None]
+    assert [wake.next(), wake.next(), wake.next()] == [("refresh", "a"), ("refresh", "b"), None]
 
 
-def test_a_name_whose_duty_began_may_be_woken_again() -> None:
+def test_a_name_whose_task_began_may_be_woken_again() -> None:
     wake = LocalWake()
-    wake.wake("look", "a")
-    assert wake.next() == ("look", "a")
-    wake.wake("look", "a")
-    assert wake.next() == ("look", "a")
+    wake.wake("refresh", "a")
+    assert wake.next() == ("refresh", "a")
+    wake.wake("refresh", "a")
+    assert wake.next() == ("refresh", "a")
 
 
 def test_no_two_threads_are_at_one_name_and_who_came_in_vain_is_made_up_for() -> None:
     wake = LocalWake()
-    assert wake.begin("look", "a")
-    assert not wake.begin("look", "a")
-    wake.end("look", "a")
-    assert wake.next() == ("look", "a")
-    assert wake.begin("look", "a")
-    wake.end("look", "a")
+    assert wake.begin("refresh", "a")
+    assert not wake.begin("refresh", "a")
+    wake.end("refresh", "a")
+    assert wake.next() == ("refresh", "a")
+    assert wake.begin("refresh", "a")
+    wake.end("refresh", "a")
     wake.close(1)
     assert wake.next() is None
 
 
-def test_without_redis_the_poller_sweeps_and_does_the_duties(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_redis_the_poller_sweeps_and_does_the_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     wake, stop, done = LocalWake(), threading.Event(), []
 
     class Sweeping:
@@ -108,19 +108,19 @@ def test_without_redis_the_poller_sweeps_and_does_the_duties(monkeypatch: pytest
 
         def run(self, stop: threading.Event) -> None:
             for name in ("a", "b", "c"):
-                wake.wake("look", name)
+                wake.wake("refresh", name)
             until(lambda: len(done) == 3)
             stop.set()
 
-    def duty(hub: object, duty: str, name: str) -> None:
-        done.append((duty, name))
+    def task(hub: object, task: str, name: str) -> None:
+        done.append((task, name))
         if name == "b":
-            raise RuntimeError("a duty that fails takes no thread with it")
+            raise RuntimeError("a task that fails takes no thread with it")
 
     monkeypatch.setattr("workers.poller.Timer", Sweeping)
-    monkeypatch.setattr("hub.sync.duties.run", duty)
+    monkeypatch.setattr("hub.sync.tasks.run", task)
     run(object(), wake, stop, threads=1)  # type: ignore[arg-type]
-    assert done == [("look", "a"), ("look", "b"), ("look", "c")]
+    assert done == [("refresh", "a"), ("refresh", "b"), ("refresh", "c")]
 
 
 def test_a_burst_without_redis_ends_when_nothing_is_due_and_nobody_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,24 +128,24 @@ def test_a_burst_without_redis_ends_when_nothing_is_due_and_nobody_is_at_work(mo
     due = ["a", "b"]
 
     class Ticking:
-        """A timer whose sweeps find what is due; what a duty leaves behind is due in the next one."""
+        """A timer whose sweeps find what is due; what a task leaves behind is due in the next one."""
 
         def __init__(self, hub: object) -> None: ...
 
         def tick(self) -> int:
             for name in due:
-                wake.wake("look", name)
+                wake.wake("refresh", name)
             return len(due)
 
         def leave(self) -> None:
             told.append("left")
 
-    def duty(hub: object, duty: str, name: str) -> None:
+    def task(hub: object, task: str, name: str) -> None:
         done.append(name)
         due[:] = {"b": ["c"], "c": []}.get(name, due)
 
     monkeypatch.setattr("workers.poller.Timer", Ticking)
-    monkeypatch.setattr("hub.sync.duties.run", duty)
+    monkeypatch.setattr("hub.sync.tasks.run", task)
     run(object(), wake, threading.Event(), threads=1, burst=True)  # type: ignore[arg-type]
     assert done[0] == "a"
     assert set(done) == {"a", "b", "c"}

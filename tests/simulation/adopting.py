@@ -33,9 +33,9 @@ SELECT i.number, i.fields FROM incidents i WHERE i.open AND i.merged_into IS NUL
 
 
 def before_commit(world: World, rows: Sequence[Row]) -> None:
-    """Every link that comes into being because a stranger was considered."""
+    """Every link that comes into being because an unmatched object was considered."""
     actor = world.stack[-1] if world.stack else None
-    if actor is None or actor.duty != "adopt" or not world.servers:
+    if actor is None or actor.task != "adopt" or not world.servers:
         return
     opened = {row.key for row in rows if row.table == "incidents" and row.old is None}
     for row in rows:

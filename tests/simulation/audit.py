@@ -28,7 +28,7 @@ WATCHED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "inbox": ("id", ("connection", "delivery_id", "state", "reason", "attempts")),
     "journal": ("incident_id || ':' || seq", ("incident_id", "seq", "kind", "source", "data", "salt", "hash")),
     "leases": ("name", ("owner", "fence", "until")),
-    "strangers": ("id", ("connection", "remote_id", "state", "reason")),
+    "unmatched_objects": ("id", ("connection", "remote_id", "state", "reason")),
 }  # fmt: skip
 JSON_COLUMNS = frozenset({"fields", "provenance", "shadow", "held", "frozen", "refused", "changes", "steps", "data"})
 

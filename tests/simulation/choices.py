@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from hub import services
 from hub.domain.values import INCIDENT, Json
-from hub.sync import desk
 from hub.sync.hub import Hub
 from tests.simulation.server import Server, Thing
 from tests.simulation.styles import SERVICES, TAGS, UNKNOWN_WORD
@@ -55,12 +55,12 @@ def in_the_gap(people: People, server: Server, thing: Thing, written: Iterable[s
 
 def recur(hub: Hub, fields: dict[str, Json], key: str, actor: str) -> None:
     """An alert: it opens an incident, or, if there is an open one, says that it is over."""
-    known = desk.list_incidents(hub, open=True)["items"]
+    known = services.list_incidents(hub, open=True)["items"]
     there = next((i for i in known if i["dedup_key"] == key), None)
     if there is not None:
-        desk.edit_incident(hub, there["number"], {"status": "resolved"}, actor=actor)
-    elif len(desk.list_incidents(hub)["items"]) < MOST_RECURRENCES:
-        desk.open_incident(hub, fields, actor=actor, dedup_key=key)
+        services.edit_incident(hub, there["number"], {"status": "resolved"}, actor=actor)
+    elif len(services.list_incidents(hub)["items"]) < MOST_RECURRENCES:
+        services.open_incident(hub, fields, actor=actor, dedup_key=key)
 
 
 def _status(people: People, server: Server, now: Json) -> Json:

@@ -15,7 +15,7 @@ class Faults:
 
     # on the way from a vendor to us
     webhook_loss: float = 0.0
-    webhook_double: float = 0.0
+    webhook_duplicate: float = 0.0
     webhook_late: float = 0.0
     """Longest delay in seconds; reorders too."""
     # between our own processes
@@ -88,7 +88,7 @@ CALM = Faults()
 
 CHOICES: dict[str, tuple[object, ...]] = {
     "webhook_loss": (0.05, 0.3, 1.0),
-    "webhook_double": (0.1, 0.5),
+    "webhook_duplicate": (0.1, 0.5),
     "webhook_late": (5.0, 60.0, 600.0),
     "wake_loss": (0.05, 0.5, 1.0),
     "redis_emptied": (0.02,),

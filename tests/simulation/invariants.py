@@ -154,7 +154,7 @@ class Invariants:
     def before_commit(self, rows: Sequence[Row]) -> None:
         """Looks at every transition before it becomes true."""
         actor = self.world.stack[-1] if self.world.stack else None
-        me, link = (actor.hub.owner, actor.target if actor.duty == "deliver" else "") if actor else ("", "")
+        me, link = (actor.hub.owner, actor.target if actor.task == "deliver" else "") if actor else ("", "")
         for row in rows:
             if row.table == "outbox":
                 self._outbox(row, me, link)
@@ -190,7 +190,7 @@ class Invariants:
             self.fences[me, row.key] = new["fence"]
         elif old is not None and old["state"] == "claimed" and new["link_id"] == link:
             mine = self.fences.get((me, row.key))
-            running = (old["lease_until"] or 0) > self._now() or new["state"] in ("done", "dead")
+            running = (old["lease_until"] or 0) > self._now() or new["state"] in ("done", "failed")
             if old["owner"] != me and mine is not None and mine < old["fence"] and running:
                 self.fail("fencing", f"{me} settles outbox {row.key}, which {old['owner']} has claimed since")
         elif old is not None and new["link_id"] == link and new["state"] not in (old["state"], "withdrawn"):
@@ -260,7 +260,7 @@ class Invariants:
     def _heard(self, line: Mapping[str, Any]) -> None:
         """A move of the status that a system may make is not overruled for want of authority."""
         data = line["data"] or {}
-        if (line["kind"], data.get("rule"), data.get("cell")) != ("overruled", "authority", "status"):
+        if (line["kind"], data.get("rule"), data.get("field")) != ("overruled", "authority", "status"):
             return
         vendor = self.world.config.connections[line["source"]].vendor
         if rules.verdict("status", vendor, data["ours"], data["value"]) == rules.TAKE:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Canon:
-    """One change of one cell of an incident, comment or update, as committed."""
+    """One change of one field path of an incident, comment or update, as committed."""
 
     at: datetime
     turn: int
     owner: str
-    cell: str
+    field_path: str
     before: Json
     value: Json
     source: str
@@ -62,7 +62,7 @@ class Ledger:
     merged_at: dict[str, int] = field(default_factory=dict)
     """Link → when it came to another incident, in microseconds."""
     taken: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    """(incident, cell, system) → when the edit was made that the hub took from there last."""
+    """(incident, field path, system) → when the edit was made that the hub took from there last."""
     agreed: set[tuple[str, int]] = field(default_factory=set)
     """(system, entry) of an edit that our next write found to be just what it wanted: nothing of it was written over."""
     said: dict[str, str] = field(default_factory=dict)
@@ -140,9 +140,9 @@ class Ledger:
         self.turn += 1
         return self.turn
 
-    def held_since(self, owner: str, cell: str, turn: int) -> list[Json]:
+    def held_since(self, owner: str, field_path: str, turn: int) -> list[Json]:
         """What the hub held then, and everything that it has held since."""
-        changes = self.canon[owner, cell]
+        changes = self.canon[owner, field_path]
         before = [c.value for c in changes if c.turn < turn][-1:]
         first = [] if before else [c.before for c in changes[:1]] or [None]
         return first + before + [c.value for c in changes if c.turn > turn]
@@ -212,14 +212,14 @@ class Ledger:
         before, after = row.old["fields"] if row.old is not None else {}, row.new["fields"]
         self.last_activity = self.world.clock.monotonic()
         provenance = row.new["provenance"] or {}
-        for cell, old, new in cells(before, after):
-            proof = provenance.get(cell) or provenance.get(cell.partition("/")[0]) or {}
-            self.canon[row.key, cell].append(
+        for field_path, old, new in field_paths(before, after):
+            proof = provenance.get(field_path) or provenance.get(field_path.partition("/")[0]) or {}
+            self.canon[row.key, field_path].append(
                 Canon(
                     self.world.clock.now(),
                     self.next_turn(),
                     row.key,
-                    cell,
+                    field_path,
                     old,
                     new,
                     proof.get("source", "?"),
@@ -227,11 +227,13 @@ class Ledger:
                 )
             )
             if row.table == "incidents":
-                self.world.note(f"INC-{row.new['number']} {cell}: {old!r} → {new!r} by {proof.get('source', '?')}")
+                self.world.note(
+                    f"INC-{row.new['number']} {field_path}: {old!r} → {new!r} by {proof.get('source', '?')}"
+                )
 
 
-def cells(before: dict[str, Json], after: dict[str, Json]) -> list[tuple[str, Json, Json]]:
-    """(cell, value before, value after) of what differs; an element of a set or map is a cell of its own."""
+def field_paths(before: dict[str, Json], after: dict[str, Json]) -> list[tuple[str, Json, Json]]:
+    """(field path, value before, value after) of what differs; an element of a set or map is a field path of its own."""
     out: list[tuple[str, Json, Json]] = []
     for name in sorted(set(before) | set(after)):
         old, new = before.get(name), after.get(name)

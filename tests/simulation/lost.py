@@ -45,13 +45,13 @@ def _field(world: World, server: Server, thing: Thing, name: str, incident: str)
     for at, entry in enumerate(history):
         if entry.by.startswith(HUB) or entry.by == VENDOR or entry.version <= BIRTH:
             continue  # not a person's edit, or part of the birth, which adoption and the first look cover
-        for cell, before, after in _cells(name, relation, entry):
-            end = _ended(cell, relation, after, history[at + 1 :])
+        for field_path, before, after in _cells(name, relation, entry):
+            end = _ended(field_path, relation, after, history[at + 1 :])
             if end is not None and not end.by.startswith(HUB):
-                continue  # superseded by a later edit of the same cell
+                continue  # superseded by a later edit of the same field path
             if not _observable(world, server, thing, entry, end, declared.gap):
                 continue
-            if _back_again(world, server, thing, cell, relation, entry, after) or _consequence_when_shown(
+            if _back_again(world, server, thing, field_path, relation, entry, after) or _consequence_when_shown(
                 world, server, thing, name, entry
             ):
                 continue
@@ -62,33 +62,33 @@ def _field(world: World, server: Server, thing: Thing, name: str, incident: str)
             if world.ledger.tried(server.name, thing.ref, name, entry.after):
                 continue
             world.coverage.checks[NAME] += 1
-            if not _accounted(world, server, relation, incident, cell, entry, after):
+            if not _accounted(world, server, relation, incident, field_path, entry, after):
                 world.violated(
                     NAME,
-                    f"{entry.by} at {thing.ref.id}: {cell} {before!r} → {after!r} at {entry.at:%H:%M:%S} left no trace",
+                    f"{entry.by} at {thing.ref.id}: {field_path} {before!r} → {after!r} at {entry.at:%H:%M:%S} left no trace",
                 )
 
 
 def _cells(name: str, relation: Relation, entry: Entry) -> list[tuple[str, Json, Json]]:
-    """The cells that an edit changed: (cell, before, after), the elements of sets and maps in our words."""
+    """The field paths that an edit changed: (field path, before, after), the elements of sets and maps in our words."""
     if not isinstance(relation, ManyRelation):
         return [(name, entry.before, entry.after)]
     try:
-        was, now = relation.cells(entry.before), relation.cells(entry.after)
+        was, now = relation.field_paths(entry.before), relation.field_paths(entry.after)
     except UnknownWord:
         return []
     return [(f"{name}/{k}", was.get(k), now.get(k)) for k in sorted(set(was) | set(now)) if was.get(k) != now.get(k)]
 
 
-def _ended(cell: str, relation: Relation, after: Json, later: list[Entry]) -> Entry | None:
-    """The entry that replaced the cell's value; None while it stands."""
-    _, _, key = cell.partition("/")
+def _ended(field_path: str, relation: Relation, after: Json, later: list[Entry]) -> Entry | None:
+    """The entry that replaced the field path's value; None while it stands."""
+    _, _, key = field_path.partition("/")
     for entry in later:
         if not key or entry.by == VENDOR:  # the vendor itself sets the whole value
             return entry
         assert isinstance(relation, ManyRelation)
         try:
-            if relation.cells(entry.after).get(key) != after:
+            if relation.field_paths(entry.after).get(key) != after:
                 return entry
         except UnknownWord:
             return entry
@@ -96,11 +96,11 @@ def _ended(cell: str, relation: Relation, after: Json, later: list[Entry]) -> En
 
 
 def _back_again(
-    world: World, server: Server, thing: Thing, cell: str, relation: Relation, entry: Entry, after: Json
+    world: World, server: Server, thing: Thing, field_path: str, relation: Relation, entry: Entry, after: Json
 ) -> bool:
     """Whether the edit only restored what the hub had seen last, or made it with: then there is nothing to be seen. What it
     read before a write that it then made was as it knew."""
-    name, _, key = cell.partition("/")
+    name, _, key = field_path.partition("/")
     taken = world.ledger.believed[server.name, thing.ref.id]
     before = {world.ledger.writer_saw.get((server.name, e.id)) for e in thing.history if e.by.startswith(HUB)}
     seen = (v for v in world.ledger.saw[thing.ref] if v < entry.version and (str(v) in taken or v in before))
@@ -123,7 +123,7 @@ def _back_again(
         theirs = born.fields.get(name)
     else:
         return False
-    return bool((relation.cells(theirs).get(key) if isinstance(relation, ManyRelation) else theirs) == after)
+    return bool((relation.field_paths(theirs).get(key) if isinstance(relation, ManyRelation) else theirs) == after)
 
 
 def _consequence_when_shown(world: World, server: Server, thing: Thing, name: str, entry: Entry) -> bool:
@@ -151,19 +151,19 @@ def _observable(world: World, server: Server, thing: Thing, entry: Entry, end: E
 
 
 def _accounted(
-    world: World, server: Server, relation: Relation, incident: str, cell: str, entry: Entry, after: Json
+    world: World, server: Server, relation: Relation, incident: str, field_path: str, entry: Entry, after: Json
 ) -> bool:
-    name = cell.partition("/")[0]
+    name = field_path.partition("/")[0]
 
     def fits(ours: Json) -> bool:
-        if "/" in cell:
+        if "/" in field_path:
             return bool(ours == after)
         try:
             return bool(relation.fits(ours, after))
         except UnknownWord:
             return False
 
-    if any(fits(v) for v in world.ledger.held_since(incident, cell, world.ledger.turns[server.name, entry.id])):
+    if any(fits(v) for v in world.ledger.held_since(incident, field_path, world.ledger.turns[server.name, entry.id])):
         return True
     for line in world.ledger.lines_of(incident):
         data: dict[str, Any] = line.get("data") or {}
@@ -171,20 +171,25 @@ def _accounted(
             continue
         if line["kind"] == "gap" and data.get("values", {}).get(name) in (after, entry.after):
             return True
-        shown = line["kind"] == "first_shown" and data.get("cell") == name
-        if shown and (data.get("value") == entry.after or _shows(relation, data.get("value"), cell, after)):
+        shown = line["kind"] == "first_shown" and data.get("field") == name
+        if shown and (data.get("value") == entry.after or _shows(relation, data.get("value"), field_path, after)):
             return True  # also by a later edit of the set, which left this element as it was made
-        if line["kind"] in ("changed", "overruled", "review", "unknown_word") and data.get("cell") in (cell, name):
+        if line["kind"] in ("changed", "overruled", "review", "unknown_word") and data.get("field") in (
+            field_path,
+            name,
+        ):
             value = data.get("value")
             if value == after or fits(value) or value == entry.after or _backward(relation, value, entry.after):
                 return True
     return False
 
 
-def _shows(relation: Relation, theirs: Json, cell: str, after: Json) -> bool:
+def _shows(relation: Relation, theirs: Json, field_path: str, after: Json) -> bool:
     """Whether a set, as the journal keeps it, has or lacks this element as the edit left it."""
     try:
-        return isinstance(relation, ManyRelation) and bool(relation.cells(theirs).get(cell.partition("/")[2]) == after)
+        return isinstance(relation, ManyRelation) and bool(
+            relation.field_paths(theirs).get(field_path.partition("/")[2]) == after
+        )
     except UnknownWord:
         return False
 

@@ -123,9 +123,9 @@ def one(way: str, seed: int) -> Any:
 
         return real.simulate(seed)
     if way == "spaced":
-        from tests.simulation import twins
+        from tests.simulation import duplicates
 
-        return twins.compare(seed)
+        return duplicates.compare(seed)
     from tests.simulation.runs import simulate
 
     return simulate(seed)
@@ -150,7 +150,7 @@ def hunt(mutant: Mutant | None, way: str, numbers: Iterator[int]) -> dict[str, A
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
         if not result.passed:
-            broken = result.violation == "no exception leaves a duty" and result.words.startswith(BROKEN)
+            broken = result.violation == "no exception leaves a task" and result.words.startswith(BROKEN)
             found = {"seed": seed, "by": "" if broken else result.violation, "words": result.words}
             if mutant is None or broken or result.violation in mutant.caught_by:
                 return {**found, "runs": runs}
@@ -217,7 +217,9 @@ def table(outcomes: list[Outcome]) -> str:
         lines.append((o.mutant.name, o.mutant.breaks, by, str(o.runs), "–" if o.seed is None else str(o.seed)))
     widths = [max(len(line[i]) for line in lines) for i in range(5)]
     lines.insert(1, tuple("-" * w for w in widths))
-    return "\n".join(" | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        " | ".join(field_path.ljust(w) for field_path, w in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hub.domain.errors import Forged
+from hub.domain.errors import InvalidSignature
 from hub.domain.values import INCIDENT, Ref, Reply, Request
 from hub.store.unit import StoreUnavailable
-from hub.sync import intake
+from hub.sync.inbound import intake
 from tests.simulation.server import Server, Thing
 from tests.simulation.vendor import sign, webhook
 
@@ -64,7 +64,7 @@ class Network:
             world.counts["webhook_lost"] += 1
             world.coverage.fault("webhook_lost")
             return False
-        copies = 2 if world.stormy and world.net.random() < f.webhook_double else 1
+        copies = 2 if world.stormy and world.net.random() < f.webhook_duplicate else 1
         for _ in range(copies):
             late = (
                 world.net.uniform(0, f.webhook_late)
@@ -120,7 +120,7 @@ class Network:
             try:
                 world.store.full = world.chance(world.faults.full)
                 return intake.accept(hub, flight.connection, request)
-            except Forged:
+            except InvalidSignature:
                 if flight.genuine:
                     world.violated("accepted is kept", f"a genuine webhook was called forged: {said}")
                 return Reply(status=401)
@@ -131,7 +131,7 @@ class Network:
 
         reply = world.run(world.actors["web"], "intake", take)
         if reply is not None and 200 <= reply.status < 300 and not flight.genuine:
-            world.violated("accepted is kept", f"a forged webhook was accepted: {said}")
+            world.violated("accepted is kept", f"a webhook with an invalid signature was accepted: {said}")
         if reply is not None and 200 <= reply.status < 300 and flight.genuine:
             world.ledger.accepted.setdefault((flight.connection, said), request.body.decode(errors="replace"))
             world.invariants.after_accept(flight.connection, said)

@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hub import services
 from hub.domain.incident import SEVERITIES, STATUSES
 from hub.domain.values import COMMENT, INCIDENT, UPDATE, Json, Ref
-from hub.sync import desk
 from hub.sync.hub import Hub
 from tests.simulation.choices import choose, recur
 from tests.simulation.server import AS_HUB, Server, Thing
@@ -37,23 +37,23 @@ class People:
         self.read: dict[str, dict[str, Any]] = {}
         self.deeds: list[tuple[int, Callable[[], bool]]] = [
             (30, self.edit_at_vendor),
-            (12, self.edit_at_desk),
+            (12, self.edit_in_hub),
             (8, self.comment_at_vendor),
-            (4, self.comment_at_desk),
+            (4, self.comment_in_hub),
             (5, self.change_comment_at_vendor),
-            (3, self.change_comment_at_desk),
+            (3, self.change_comment_in_hub),
             (6, self.command),
             (4, self.open_at_vendor),
-            (3, self.open_at_desk),
+            (3, self.open_in_hub),
             (4, self.approve),
             (2, self.publish),
             (1, self.merge_at_vendor),
-            (1, self.merge_at_desk),
+            (1, self.merge_in_hub),
             (1, self.delete_at_vendor),
             (1, self.unlink),
             (2, self.relink),
             (2, self.review),
-            (2, self.settle_stranger),
+            (2, self.settle_unmatched),
             (1, self.replay),
             (3, self.vendor_by_itself),
             (1, self.pause),
@@ -205,7 +205,7 @@ class People:
         self.world.network.command(server, card, verb, argument, f"TU-{self.person()}")
         return True
 
-    # ------------------------------------------------------------------ at the desk
+    # ------------------------------------------------------------------ in the services
 
     def incidents(self) -> list[str]:
         return [
@@ -222,7 +222,7 @@ class People:
         self.world.note(f"desk: {what}")
         try:
             self.world.run(web, "desk", act)
-        except (desk.NotFound, desk.Conflict, desk.Invalid) as e:
+        except (services.NotFound, services.Conflict, services.Invalid) as e:
             self.world.note(f"  no: {e}")
         return True
 
@@ -231,7 +231,7 @@ class People:
         return self.rng.choice(known) if known else None
 
     def fields(self) -> dict[str, Json]:
-        """One or two fields that a person changes at the desk."""
+        """One or two fields that a person changes in the services."""
         choices: dict[str, Callable[[], Json]] = {
             "status": lambda: self.rng.choice(STATUSES),
             "severity": lambda: self.rng.choice(SEVERITIES),
@@ -259,41 +259,43 @@ class People:
             else:
                 intended[name].append(value)
 
-    def edit_at_desk(self) -> bool:
+    def edit_in_hub(self) -> bool:
         incident = self._any_incident()
         if incident is None:
             return False
         fields = self.fields()
         self.intend(fields)
-        return self._ask(f"edit {fields}", lambda hub: desk.edit_incident(hub, incident, fields, actor=self.person()))
+        return self._ask(
+            f"edit {fields}", lambda hub: services.edit_incident(hub, incident, fields, actor=self.person())
+        )
 
-    def open_at_desk(self) -> bool:
+    def open_in_hub(self) -> bool:
         if len(self.incidents()) >= MOST_INCIDENTS:
             return False
         severity, services = self.rng.choice(self.severities), [self.rng.choice(self.services)]
         fields = {"title": self.words("title"), "severity": severity, "services": services}
         self.intend(fields)
         key = self.rng.choice((None, "dedup-1", "dedup-2"))
-        return self._ask("open", lambda hub: desk.open_incident(hub, fields, actor=self.person(), dedup_key=key))
+        return self._ask("open", lambda hub: services.open_incident(hub, fields, actor=self.person(), dedup_key=key))
 
     def recur(self) -> bool:
         fields, key = {"title": self.words("title"), "severity": "SEV4", "services": ["mail"]}, "again"
         self.intend({**fields, "status": "resolved"})
         return self._ask("recur", lambda hub: recur(hub, fields, key, self.person()))
 
-    def comment_at_desk(self) -> bool:
+    def comment_in_hub(self) -> bool:
         incident = self._any_incident()
         if incident is None:
             return False
         text = self.words("remark")
-        return self._ask("comment", lambda hub: desk.add_comment(hub, incident, text, actor=self.person()))
+        return self._ask("comment", lambda hub: services.add_comment(hub, incident, text, actor=self.person()))
 
-    def change_comment_at_desk(self) -> bool:
+    def change_comment_in_hub(self) -> bool:
         rows = self.world.store.db.execute("SELECT id FROM comments ORDER BY created_at DESC, id LIMIT 5").fetchall()
         if not rows:
             return False
         comment, text = self.rng.choice(rows)[0], self.words("rephrased") if self.rng.random() < 0.7 else None
-        return self._ask("change comment", lambda hub: desk.edit_comment(hub, comment, text, actor=self.person()))
+        return self._ask("change comment", lambda hub: services.edit_comment(hub, comment, text, actor=self.person()))
 
     def approve(self) -> bool:
         """Somebody reads what is held, and approves exactly that."""
@@ -302,12 +304,12 @@ class People:
             return False
 
         def act(hub: Hub) -> None:
-            shown = desk.show_link(hub, link)
+            shown = services.show_link(hub, link)
             if self.memory.random() < 0.3:  # read before, approved only now
                 shown, self.read[link] = self.read.get(link, shown), shown
             if shown["content_hash"]:
                 self.world.ledger.approve(shown)
-                desk.approve_link(hub, link, shown["content_hash"], actor=self.person())
+                services.approve_link(hub, link, shown["content_hash"], actor=self.person())
 
         return self._ask("approve", act)
 
@@ -318,19 +320,19 @@ class People:
         text = self.words("update")
 
         def act(hub: Hub) -> None:
-            draft = desk.draft_update(hub, incident, text, actor=self.person())
+            draft = services.draft_update(hub, incident, text, actor=self.person())
             if self.rng.random() < 0.8:
                 self.world.ledger.published.add(text)
-                desk.approve_update(hub, draft["id"], draft["content_hash"], actor=self.person())
+                services.approve_update(hub, draft["id"], draft["content_hash"], actor=self.person())
 
         return self._ask("publish", act)
 
-    def merge_at_desk(self) -> bool:
+    def merge_in_hub(self) -> bool:
         known = self.incidents()
         if len(known) < 3:
             return False
         loser, winner = self.rng.sample(known, 2)
-        return self._ask("merge", lambda hub: desk.merge_incidents(hub, loser, winner, actor=self.person()))
+        return self._ask("merge", lambda hub: services.merge_incidents(hub, loser, winner, actor=self.person()))
 
     def _link(self, where: str) -> str | None:
         rows = self.world.store.db.execute(f"SELECT id FROM links WHERE {where} ORDER BY id").fetchall()
@@ -340,7 +342,7 @@ class People:
         link = self._link("kind = 'incident' AND state = 'live'")
         if link is None or self.rng.random() < 0.5:
             return False
-        return self._ask("unlink", lambda hub: desk.unlink(hub, link, actor=self.person()))
+        return self._ask("unlink", lambda hub: services.unlink(hub, link, actor=self.person()))
 
     def relink(self) -> bool:
         row = self.world.store.db.execute(
@@ -355,7 +357,7 @@ class People:
             return False
         self.world.ledger.relinked.add(link)
         return self._ask(
-            "relink", lambda hub: desk.relink(hub, incident, connection, slot, remote, actor=self.person())
+            "relink", lambda hub: services.relink(hub, incident, connection, slot, remote, actor=self.person())
         )
 
     def review(self) -> bool:
@@ -369,31 +371,34 @@ class People:
         self.intend({name: held[name].get("value")} if isinstance(held[name], dict) else {})
         decision = self.rng.choice(("take", "keep"))
         return self._ask(
-            f"review {name}", lambda hub: desk.review_field(hub, link, name, decision, actor=self.person())
+            f"review {name}", lambda hub: services.review_field(hub, link, name, decision, actor=self.person())
         )
 
-    def settle_stranger(self) -> bool:
+    def settle_unmatched(self) -> bool:
         db = self.world.store.db
-        row = db.execute("SELECT id, connection FROM strangers WHERE state = 'proposed' ORDER BY id").fetchone()
+        row = db.execute("SELECT id, connection FROM unmatched objects WHERE state = 'proposed' ORDER BY id").fetchone()
         if row is None:
             return False
         choice = self.rng.choice(["new", "ignore", *self.incidents()])
         slot = "SELECT id FROM links WHERE slot = 'primary' AND incident_id = ? AND connection = ?"
         self.world.ledger.relinked.update(link for (link,) in db.execute(slot, (choice, row[1])))
         return self._ask(
-            f"stranger {choice}", lambda hub: desk.settle_stranger(hub, row[0], choice, actor=self.person())
+            f"unmatched object {choice}",
+            lambda hub: services.settle_unmatched(hub, row[0], choice, actor=self.person()),
         )
 
     def replay(self) -> bool:
-        row = self.world.store.db.execute("SELECT id, link_id FROM outbox WHERE state = 'dead' ORDER BY id").fetchone()
+        row = self.world.store.db.execute(
+            "SELECT id, link_id FROM outbox WHERE state = 'failed' ORDER BY id"
+        ).fetchone()
         if row is None:
             return False
         if self.rng.random() < 0.3:
-            return self._ask("discard", lambda hub: desk.discard(hub, row[0], actor=self.person()))
+            return self._ask("discard", lambda hub: services.discard(hub, row[0], actor=self.person()))
         self.world.ledger.replayed.add(row[1])
-        return self._ask("replay", lambda hub: desk.replay(hub, row[0], actor=self.person()))
+        return self._ask("replay", lambda hub: services.replay(hub, row[0], actor=self.person()))
 
     def pause(self) -> bool:
         """The global pause, now and then; `World.rest` ends it."""
         on = self.rng.random() < 0.3
-        return self._ask(f"pause {on}", lambda hub: desk.set_pause(hub, on, actor=self.person()))
+        return self._ask(f"pause {on}", lambda hub: services.set_pause(hub, on, actor=self.person()))

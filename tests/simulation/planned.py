@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hub.sync import planning
-from hub.sync.case import Case
+from hub.sync.incident import plan
+from hub.sync.incident.case import Case
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 NAME = "one plan is enough"
 
-_plan_case = planning.plan_case
+_plan_case = plan.plan_case
 
 
 def watch(world: World) -> None:
@@ -31,7 +31,7 @@ def watch(world: World) -> None:
             world.violated(NAME, f"the second one changes {more} and says {case.lines[said:]}")
         world.coverage.checks[NAME] += 1
 
-    planning.plan_case = plan_case
+    plan.plan_case = plan_case
 
 
 def _state(case: Case) -> dict[str, Any]:

@@ -11,14 +11,15 @@ from datetime import datetime
 from typing import Any
 
 from adapters.sandboxing import Fault
+from hub import services
 from hub.clock import ManualClock
-from hub.domain.errors import Forged
+from hub.domain.errors import InvalidSignature
 from hub.domain.policy import Config, ConnectionConfig, LinkRule, Policy
 from hub.domain.values import COMMENT, INCIDENT, Mark, Ref, Reply, Request
 from hub.domain.vocabulary import UnknownWord
 from hub.store import journal
-from hub.sync import desk, intake
 from hub.sync.hub import Hub
+from hub.sync.inbound import intake
 from tests.contract.world import MemorySecrets
 from tests.contract.worlds.jira import JiraWorld
 from tests.contract.worlds.pagerduty import PagerDutyWorld
@@ -70,7 +71,7 @@ class Post:
                 if (self.world.stormy or f.webhook_loss >= 1.0) and rng.random() < f.webhook_loss:
                     self.world.counts["webhook_lost"] += 1
                     continue
-                copies = 2 if self.world.stormy and rng.random() < f.webhook_double else 1
+                copies = 2 if self.world.stormy and rng.random() < f.webhook_duplicate else 1
                 self.waiting += [(name, request)] * copies
 
     def deliver_one(self) -> bool:
@@ -87,7 +88,7 @@ class Post:
         def take(hub: Hub) -> Reply:
             try:
                 return intake.accept(hub, name, request)
-            except Forged as e:
+            except InvalidSignature as e:
                 self.world.violated("accepted is kept", f"a genuine webhook of {name} was called forged: {e}")
                 raise
 
@@ -184,7 +185,7 @@ class RealWorld(World):
     # ------------------------------------------------------------------ people
 
     def act(self) -> None:
-        """One deed of a person, at a vendor or at the desk."""
+        """One deed of a person, at a vendor or in the services."""
         self.at_vendor = True
         try:
             self._deed()
@@ -205,7 +206,7 @@ class RealWorld(World):
             return
         incident = self.rng.choice(incidents)
         if kind < 0.25:
-            self._desk(incident)
+            self._services(incident)
             return
         links = self.store.db.execute(
             "SELECT connection, remote_id FROM links WHERE incident_id = ? AND kind = 'incident' AND state = 'live' "
@@ -238,7 +239,7 @@ class RealWorld(World):
         ):
             place.person_edits(ref, field, place.another(INCIDENT, field, shown.fields.get(field)))
 
-    def _desk(self, incident: str) -> None:
+    def _services(self, incident: str) -> None:
         web = self.actors["web"]
         if web.busy:
             return
@@ -246,10 +247,10 @@ class RealWorld(World):
         held = self.store.db.execute("SELECT id FROM links WHERE plan LIKE '%\"hash\"%' ORDER BY id").fetchone()
 
         def approve(hub: Hub) -> None:
-            shown = desk.show_link(hub, held[0])
+            shown = services.show_link(hub, held[0])
             if shown["content_hash"]:
                 self.ledger.approve(shown)
-                desk.approve_link(hub, held[0], shown["content_hash"], actor="ada")
+                services.approve_link(hub, held[0], shown["content_hash"], actor="ada")
 
         fields = self.rng.choice((
             {"title": f"Title {self.texts}"}, {"severity": self.rng.choice(("SEV1", "SEV2", "SEV3"))},
@@ -258,12 +259,12 @@ class RealWorld(World):
         act = (
             approve
             if held and self.rng.random() < 0.6
-            else lambda hub: desk.edit_incident(hub, incident, fields, actor="ada")
+            else lambda hub: services.edit_incident(hub, incident, fields, actor="ada")
         )
         try:
             self.at_vendor = False
             self.run(web, "desk", act)
-        except (desk.Conflict, desk.Invalid, desk.NotFound) as e:
+        except (services.Conflict, services.Invalid, services.NotFound) as e:
             self.note(f"  no: {e}")
 
 
@@ -275,7 +276,7 @@ def simulate(seed: int, faults: Faults | None = None) -> Result:
     """One seed through the real clients."""
     rng = random.Random(f"{seed}/real")
     drawn = faults or Faults(
-        webhook_loss=rng.choice((0.0, 0.2, 1.0)), webhook_double=rng.choice((0.0, 0.3)), webhook_late=rng.choice((0.0, 30.0)),
+        webhook_loss=rng.choice((0.0, 0.2, 1.0)), webhook_duplicate=rng.choice((0.0, 0.3)), webhook_late=rng.choice((0.0, 30.0)),
         wake_loss=rng.choice((0.0, 0.3)), crash=rng.choice((0.0, 0.01)), interleave=rng.choice((0.0, 0.05)),
         unavailable=rng.choice((0.0, 0.03)), throttled=rng.choice((0.0, 0.03)), lost_before=rng.choice((0.0, 0.03)),
         lost_after=rng.choice((0.0, 0.03)), lands_late=rng.choice((0.0, 0.03)),

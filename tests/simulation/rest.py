@@ -42,7 +42,7 @@ def accepted_is_kept(world: World) -> None:
         row = kept.get(key)
         if row is None:
             world.violated("accepted is kept", f"{key} is not in the inbox any more")
-        elif row["state"] == "new" or (row["state"] == "dead" and "nonsense" not in body):
+        elif row["state"] == "new" or (row["state"] == "failed" and "nonsense" not in body):
             world.violated("accepted is kept", f"{key} is {row['state']}: {row['reason']}; {body}")
 
 
@@ -68,17 +68,17 @@ def one_object_per_link(world: World) -> None:
         (line["data"] or {}).get("link")
         for lines in world.ledger.journal.values()
         for line in lines
-        if line["kind"] in ("double", "possible_double")
+        if line["kind"] in ("duplicate", "possible_duplicate")
     }
-    twins = {
-        (line["data"] or {}).get("twin")
+    duplicates = {
+        (line["data"] or {}).get("duplicate")
         for lines in world.ledger.journal.values()
         for line in lines
-        if line["kind"] == "double"
+        if line["kind"] == "duplicate"
     }
     for link in links.values():
-        if link["slot"].startswith("twin") and link["id"] not in twins:
-            words = f"{link['remote_id']} is a double, and no line in the journal says so"
+        if link["slot"].startswith("duplicate") and link["id"] not in duplicates:
+            words = f"{link['remote_id']} is a duplicate, and no line in the journal says so"
             world.violated("one object per link", words)
     # also what stands at a word that nobody has mapped: it is not moved on from, and its link says so
     gone = [k for k in links.values() if k["state"] == "unlinked" or "status" in k["frozen"]]
@@ -103,7 +103,7 @@ def one_object_per_link(world: World) -> None:
         wanted_open = link["state"] in ("live", "frozen") and closable
         if safety is not CreateSafety.NEITHER and len(open_things) > 1 and wanted_open:
             world.violated(
-                "one object per link", f"{[t.ref.id for t in open_things]} are all open: twins were not closed"
+                "one object per link", f"{[t.ref.id for t in open_things]} are all open: duplicates were not closed"
             )
         if len(things) > 1 + reposts and link["id"] not in noted:
             world.violated("one object per link", f"{[t.ref.id for t in things]}: the double is not in the journal")
@@ -112,14 +112,16 @@ def one_object_per_link(world: World) -> None:
 def _reposts(world: World, incident: str) -> int:
     """Where nothing can be edited, what matters is posted again when it changes."""
     owners = (incident, *world.ledger.losers_of(incident))
-    return sum(len(world.ledger.canon[owner, cell]) for owner in owners for cell in ("status", "severity", "title"))
+    return sum(
+        len(world.ledger.canon[owner, field_path]) for owner in owners for field_path in ("status", "severity", "title")
+    )
 
 
 def _closed(server: Server, thing: Thing) -> bool:
     return thing.fields.get("status") in server.style.closed or thing.fields.get("deleted") is True
 
 
-def no_foreign_twins(world: World) -> None:
+def no_foreign_duplicates(world: World) -> None:
     """No object of ours was adopted as somebody else's, and no object belongs to two links."""
     seen: dict[tuple[str, str, str], str] = {}
     for link in rows(world, "SELECT * FROM links WHERE remote_id IS NOT NULL"):
@@ -132,7 +134,7 @@ def no_foreign_twins(world: World) -> None:
         )
         if thing is None:
             world.violated("one object per link", f"link {link['id']} shows {key}, which never was")
-        elif thing.mark not in (None, link["mark"]) and not link["slot"].startswith("twin"):
+        elif thing.mark not in (None, link["mark"]) and not link["slot"].startswith("duplicate"):
             if link["id"] in world.ledger.relinked:
                 continue
             world.violated("adoption reads the mark", f"{key} carries the mark of another link")
@@ -253,7 +255,7 @@ def comments_converged(world: World) -> None:
 
 def _comment(world: World, item: dict[str, Any], links: list[dict[str, Any]], server: Server, kind: str) -> None:
     gone = bool(item["fields"].get("deleted"))
-    things = [t for t in (_thing(world, k) for k in links if not k["slot"].startswith("twin")) if t is not None]
+    things = [t for t in (_thing(world, k) for k in links if not k["slot"].startswith("duplicate")) if t is not None]
     if not server.capability(kind).reads:
         things = [t for k in links for t in world.ledger.made[k["mark"]]]
     shown = [t for t in things if t.state == "present" and not t.fields.get("deleted") and _has_home(server, t)]
@@ -317,8 +319,8 @@ def writes_bounded(world: World) -> None:
         owners = {link["incident_id"], *world.ledger.losers_of(link["incident_id"])}
         foreign = sum(1 for e in thing.history if e.field == name and not e.by.startswith("hub:"))
         ours = sum(
-            len(changes) for (owner, cell), changes in world.ledger.canon.items()
-            if owner in owners and cell.partition("/")[0] == name
+            len(changes) for (owner, field_path), changes in world.ledger.canon.items()
+            if owner in owners and field_path.partition("/")[0] == name
         )  # fmt: skip
         steps = 5 if server.capability(INCIDENT).fields[name].walks else 1
         allowed = (1 + ours + foreign + world.ledger.unknowns[link["id"]]) * steps
@@ -387,7 +389,7 @@ def recurrences_are_linked(world: World) -> None:
 
 
 AT_REST: tuple[Check, ...] = (
-    accepted_is_kept, once, no_foreign_twins, one_object_per_link, links_wanted, converged, comments_converged,
+    accepted_is_kept, once, no_foreign_duplicates, one_object_per_link, links_wanted, converged, comments_converged,
     people_are_heard, lost_edits, writes_bounded, chains_unbroken, bounded,
     gone_is_gone, merged_are_one, recurrences_are_linked, publishing.at_rest,
 )  # fmt: skip

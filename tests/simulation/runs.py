@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from hub.sync import desk
+from hub import services
 from hub.sync.hub import Hub
 from tests.simulation import company, rest
 from tests.simulation.coverage import Coverage
@@ -30,7 +30,7 @@ QUIET_POLLS = 2
 """All is quiet when every connection was polled so often since the last thing that happened, and nothing else is due."""
 
 BUSIEST = 2_000
-"""Duties that may fall due in one moment."""
+"""Tasks that may fall due in one moment."""
 
 LONGEST_REST = 1_200
 """Steps until everything must have settled."""
@@ -79,7 +79,7 @@ def simulate_in(world: World, result: Result, play: Callable[[World], None]) -> 
     except Exception as e:
         forget_store()
         place = traceback.extract_tb(e.__traceback__)[-1]
-        result.violation = "no exception leaves a duty"
+        result.violation = "no exception leaves a task"
         result.words = f"{type(e).__name__}: {e} ({place.filename}:{place.lineno})\n{traceback.format_exc()}"
     result.trace, result.fingerprint = world.trace, world.fingerprint()
     result.events, result.counts = world.events, world.counts
@@ -93,7 +93,7 @@ def storm(world: World, events: int = EVENTS) -> None:
     if world.faults.attic:
         company.attic(world)
     world.people.open_at_vendor()
-    world.people.open_at_desk()
+    world.people.open_in_hub()
     rng, f = world.rng, world.faults
     for step in range(STEPS):
         if world.events >= events:
@@ -133,12 +133,12 @@ def _shown_again(world: World) -> None:
     """The permissions that were taken away are given back, and a person has the hub look at what it could not see."""
     world.hidden.clear()
     for (link,) in world.store.db.execute("SELECT id FROM links WHERE state = 'unreachable'").fetchall():
-        world.run(world.actors["web"], "desk", lambda hub, link=link: desk.look_again(hub, link))
+        world.run(world.actors["web"], "desk", lambda hub, link=link: services.refresh_link(hub, link))
 
 
 def _resume(world: World) -> None:
     def act(hub: Hub) -> None:
-        desk.set_pause(hub, False, actor="ada")
+        services.set_pause(hub, False, actor="ada")
 
     world.run(world.actors["web"], "desk", act)
 
@@ -152,7 +152,7 @@ def until_quiet(world: World, connections: Collection[str]) -> None:
             if not world.network.deliver_one() and not world.work():
                 break
         else:
-            world.violated("everything bounded", f"{BUSIEST} duties in one moment, and still something to do")
+            world.violated("everything bounded", f"{BUSIEST} tasks in one moment, and still something to do")
         world.invariants.step()
         if world.ledger.last_activity != heard:
             heard, polled = world.ledger.last_activity, Counter()
@@ -173,7 +173,7 @@ DUE = """
 SELECT min(at) FROM (
   SELECT min(due_at) AS at FROM inbox UNION ALL SELECT min(plan_due) FROM incidents
   UNION ALL SELECT min(o.due_at) FROM outbox o JOIN links l ON l.id = o.link_id WHERE l.state <> 'unreachable'
-  UNION ALL SELECT min(look_due) FROM links WHERE state <> 'unreachable' UNION ALL SELECT min(due_at) FROM strangers UNION ALL SELECT min(due_at) FROM timers
+  UNION ALL SELECT min(refresh_due) FROM links WHERE state <> 'unreachable' UNION ALL SELECT min(due_at) FROM unmatched objects UNION ALL SELECT min(due_at) FROM timers
   UNION ALL SELECT min(subscription_due) FROM connections)
 """
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hub import services
 from hub.domain.values import COMMENT, INCIDENT, Json, Ref
-from hub.sync import desk
 from hub.sync.hub import Hub
 from tests.simulation import rest
 from tests.simulation.company import CONNECTIONS
@@ -37,25 +37,25 @@ class Play:
     # --- what people do ---------------------------------------------------------------------------------------------
 
     def ask(self, act: Callable[[Hub], Any]) -> Any:
-        """A request at the desk; after a crash of the web process the person asks once more."""
+        """A request in the services; after a crash of the web process the person asks once more."""
         web = self.world.actors["web"]
         life = web.lives
         answer = self.world.run(web, "desk", act)
         if web.lives != life:
             try:
                 answer = self.world.run(web, "desk", act)
-            except desk.Conflict:
+            except services.Conflict:
                 return None  # it had been done
         return answer
 
     def open(self, **fields: Json) -> None:
         given = {"title": "Checkout is down", "severity": "SEV2", "services": ["checkout"], **fields}
         self.people.intend(given)
-        self.ask(lambda hub: desk.open_incident(hub, given, actor="ada", dedup_key="one"))
+        self.ask(lambda hub: services.open_incident(hub, given, actor="ada", dedup_key="one"))
 
     def edit(self, incident: str = "1", **fields: Json) -> None:
         self.people.intend(fields)
-        self.ask(lambda hub: desk.edit_incident(hub, incident, fields, actor="bob"))
+        self.ask(lambda hub: services.edit_incident(hub, incident, fields, actor="bob"))
 
     def approve(self) -> None:
         """Approves whatever is held."""
@@ -63,10 +63,10 @@ class Play:
             self.ask(lambda hub, link=row["id"]: self._approve(hub, link))
 
     def _approve(self, hub: Hub, link: str) -> None:
-        shown = desk.show_link(hub, link)
+        shown = services.show_link(hub, link)
         if shown["content_hash"]:
             self.world.ledger.approve(shown)
-            desk.approve_link(hub, link, shown["content_hash"], actor="ada")
+            services.approve_link(hub, link, shown["content_hash"], actor="ada")
 
     def at(self, connection: str, **fields: Json) -> None:
         """A person edits the incident's object at a vendor."""

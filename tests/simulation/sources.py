@@ -10,7 +10,7 @@ from hub.domain.values import INCIDENT, Json, Ref
 from hub.domain.vocabulary import ManyRelation, UnknownWord
 from tests.simulation import rules
 from tests.simulation.audit import Row
-from tests.simulation.ledger import cells
+from tests.simulation.ledger import field_paths
 from tests.simulation.server import HUB, VENDOR, Entry
 
 if TYPE_CHECKING:
@@ -20,42 +20,42 @@ NAME = "every value traces to an authorised source"
 
 
 def trace(world: World, row: Row) -> None:
-    """Checks one committed change of an incident, cell by cell."""
+    """Checks one committed change of an incident, field path by field path."""
     assert row.new is not None
     if not row.differs("fields"):
         return
     before = row.old["fields"] if row.old is not None else {}
     provenance = row.new["provenance"]
     newborn = row.old is None
-    for cell, old, new in cells(before, row.new["fields"]):
-        proof = provenance.get(cell)
+    for field_path, old, new in field_paths(before, row.new["fields"]):
+        proof = provenance.get(field_path)
         if proof is None:
             if newborn:
                 continue  # a default
-            world.violated(NAME, f"INC-{row.new['number']} {cell} = {new!r} has no provenance")
+            world.violated(NAME, f"INC-{row.new['number']} {field_path} = {new!r} has no provenance")
         source = proof["source"]
         if source in world.servers:
-            _from_vendor(world, row, cell, old, new, source, newborn)
+            _from_vendor(world, row, field_path, old, new, source, newborn)
         elif source == "policy":
-            _from_policy(world, row, cell, new)
+            _from_policy(world, row, field_path, new)
         else:
-            _from_here(world, row, cell, new, source)
+            _from_here(world, row, field_path, new, source)
         world.coverage.checks[NAME] += 1
 
 
-def _from_vendor(world: World, row: Row, cell: str, old: Json, new: Json, source: str, newborn: bool) -> None:
+def _from_vendor(world: World, row: Row, field_path: str, old: Json, new: Json, source: str, newborn: bool) -> None:
     assert row.new is not None
-    name, _, key = cell.partition("/")
+    name, _, key = field_path.partition("/")
     server = world.servers[source]
-    if new in world.ledger.intended[cell] and server.style.commands:
+    if new in world.ledger.intended[field_path] and server.style.commands:
         return  # a command in chat
     relation = server.style.relations[INCIDENT].get(name)
-    last, turn = world.ledger.taken.get((row.key, cell, source), 0), 0
+    last, turn = world.ledger.taken.get((row.key, field_path, source), 0), 0
     found, older = False, False
     for edit in _edits(world, row.key, source, name, newborn):
         try:
             if isinstance(relation, ManyRelation) and key:
-                was, now = relation.cells(edit.before), relation.cells(edit.after)
+                was, now = relation.field_paths(edit.before), relation.field_paths(edit.after)
                 found = now.get(key) == new and (was.get(key) != new or newborn)
             elif relation is not None:
                 found = relation.backward(old, edit.after) == new or relation.fits(new, edit.after)
@@ -68,18 +68,18 @@ def _from_vendor(world: World, row: Row, cell: str, old: Json, new: Json, source
             turn = world.ledger.turns[source, edit.id]
     if not turn and older and not _relinked(world, row.key, source):
         world.violated(
-            "no echo", f"INC-{row.new['number']} {cell}: {old!r} → {new!r} by {source}, older than what it took"
+            "no echo", f"INC-{row.new['number']} {field_path}: {old!r} → {new!r} by {source}, older than what it took"
         )
-    world.ledger.taken[row.key, cell, source] = turn or last
+    world.ledger.taken[row.key, field_path, source] = turn or last
     if not older:
         world.violated(
-            "no echo", f"INC-{row.new['number']} {cell}: {old!r} → {new!r} by {source}, where nobody did that"
+            "no echo", f"INC-{row.new['number']} {field_path}: {old!r} → {new!r} by {source}, where nobody did that"
         )
     vendor = world.config.connections[source].vendor
     verdict = rules.TAKE if newborn else rules.verdict(name, vendor, old, new)
     if verdict != rules.TAKE and (row.key, name) not in world.ledger.reviewed:
         world.violated(
-            NAME, f"INC-{row.new['number']} {cell}: {old!r} → {new!r} by {source}, which may not ({verdict})"
+            NAME, f"INC-{row.new['number']} {field_path}: {old!r} → {new!r} by {source}, which may not ({verdict})"
         )
 
 
@@ -111,23 +111,23 @@ def _edits(world: World, incident: str, source: str, name: str, newborn: bool) -
     return found[::-1]
 
 
-def _from_policy(world: World, row: Row, cell: str, new: Json) -> None:
+def _from_policy(world: World, row: Row, field_path: str, new: Json) -> None:
     assert row.new is not None
-    name, _, key = cell.partition("/")
+    name, _, key = field_path.partition("/")
     policy, fields = world.config.policy, row.new["fields"]
     if name in ("public_title", "public_text"):
         words = [n for n in (fields.get("title"), fields.get("description")) if n]
         if any(str(w) in str(new) for w in words):
-            world.violated("nothing public from internal words", f"INC-{row.new['number']} {cell} = {new!r}")
+            world.violated("nothing public from internal words", f"INC-{row.new['number']} {field_path} = {new!r}")
         return
     if name != "impacts" or (new is not None and new not in IMPACTS):
-        world.violated(NAME, f"INC-{row.new['number']} {cell} = {new!r} by policy")
+        world.violated(NAME, f"INC-{row.new['number']} {field_path} = {new!r} by policy")
     expected = {"operational", policy.impact_of.get(fields["severity"]), None}
     if new not in expected:
         world.violated(NAME, f"INC-{row.new['number']} impact of {key} = {new!r} at {fields['severity']}")
 
 
-def _from_here(world: World, row: Row, cell: str, new: Json, source: str) -> None:
+def _from_here(world: World, row: Row, field_path: str, new: Json, source: str) -> None:
     assert row.new is not None
-    if new not in world.ledger.intended[cell] and new is not None:
-        world.violated(NAME, f"INC-{row.new['number']} {cell} = {new!r} by {source}, which nobody asked for")
+    if new not in world.ledger.intended[field_path] and new is not None:
+        world.violated(NAME, f"INC-{row.new['number']} {field_path} = {new!r} by {source}, which nobody asked for")

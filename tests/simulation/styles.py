@@ -64,7 +64,7 @@ class Style:
     """Fields that a new object has whatever was asked for (a workflow's first status)."""
     half_born: Mapping[str, Json] = field(default_factory=dict)
     """Fields that a create sets by a second request, which may fail: what they are until then."""
-    glances: bool = False
+    partial: bool = False
     """An object can be read without its comments."""
     hides_deleted: bool = False
     """A deleted object is "not found", as is one that may not be seen."""
@@ -144,7 +144,7 @@ def pagerduty() -> Style:
         COMMENT: _texts(2000),
     }
     return Style(
-        vendor="pagerduty", capabilities=capabilities, relations=relations, glances=True, answers=True, listing=True,
+        vendor="pagerduty", capabilities=capabilities, relations=relations, partial=True, answers=True, listing=True,
         editable=("status", "title", "severity", "assignees"), closed=frozenset({"resolved"}), silent=frozenset({"title"}),
         clears={"assignees": []}, expires=("acknowledged", "triggered"), merges=True, refuses=frozenset({"title"}),
         half_born={"status": "triggered"},
@@ -193,7 +193,7 @@ def jira() -> Style:
         COMMENT: _texts(30_000),
     }
     return Style(
-        vendor="jira", capabilities=capabilities, relations=relations, glances=True, answers=False, listing=True,
+        vendor="jira", capabilities=capabilities, relations=relations, partial=True, answers=False, listing=True,
         editable=("status", "title", "description", "severity", "tags", "services", "assignees"),
         closed=frozenset({"Done"}), refuses=frozenset({"title"}), overlap=120.0,
         born={"status": "To Do"}, hides_deleted=True, workflow=JIRA_MOVES,
@@ -269,7 +269,7 @@ def teams() -> Style:
         COMMENT: _texts(20_000),
     }
     return Style(
-        vendor="teams", capabilities=capabilities, relations=relations, glances=True, answers=False, listing=False, editable=(),
+        vendor="teams", capabilities=capabilities, relations=relations, partial=True, answers=False, listing=False, editable=(),
         closed=frozenset({"resolved", "cancelled"}), commands=True,
     )  # fmt: skip
 

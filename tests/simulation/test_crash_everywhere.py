@@ -46,7 +46,7 @@ def picture(play: Play) -> dict[str, Any]:
         "objects": {c: len(play.objects(c)) for c in ("pd", "jira", "chat", "page")},
         "comments": {c: len(play.server(c).of_kind(COMMENT)) for c in ("pd", "jira", "chat")},
         "incidents": len(rows(play.world, "SELECT id FROM incidents")),
-        "behind": rows(play.world, "SELECT id FROM outbox WHERE state IN ('due', 'claimed', 'unknown', 'dead')"),
+        "behind": rows(play.world, "SELECT id FROM outbox WHERE state IN ('due', 'claimed', 'unknown', 'failed')"),
     }
 
 

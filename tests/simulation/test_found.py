@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from hub import services
 from hub.domain.values import COMMENT, INCIDENT, UPDATE, Json
-from hub.sync import desk
 from tests.simulation.company import BLIND
 from tests.simulation.rest import rows
 from tests.simulation.script import Play
@@ -32,7 +32,7 @@ def another(play: Play, severity: str = "SEV2") -> None:
     """A second incident."""
     fields = {"title": "another", "severity": severity, "services": ["mail"]}
     play.people.intend(fields)
-    play.ask(lambda hub: desk.open_incident(hub, fields, actor="bob"))
+    play.ask(lambda hub: services.open_incident(hub, fields, actor="bob"))
 
 
 def while_it_is_made(play: Play, connection: str, status: str, words: tuple[str, ...]) -> None:
@@ -62,10 +62,10 @@ def test_a_create_in_doubt_is_looked_for_when_its_incident_is_unlinked_and_linke
     play.says("jira", "said once")
     until(play, lambda: play.journal("outcome_unknown"))
     link = play.link("pd")
-    play.ask(lambda hub: desk.unlink(hub, link["id"], actor="ada"))
+    play.ask(lambda hub: services.unlink(hub, link["id"], actor="ada"))
     play.work()
     play.world.ledger.relinked.update(k["id"] for k in rows(play.world, "SELECT id FROM links WHERE connection = 'pd'"))
-    play.ask(lambda hub: desk.relink(hub, "1", "pd", "primary", link["remote_id"], actor="ada"))
+    play.ask(lambda hub: services.relink(hub, "1", "pd", "primary", link["remote_id"], actor="ada"))
     play.settle()
     assert [c.fields["text"] for c in play.server("pd").of_kind(COMMENT)] == ["said once"]
 
@@ -76,7 +76,7 @@ def test_an_object_that_is_found_after_its_incident_was_merged_says_nothing_for_
     play.fate("chat create incident", "lost_after")
     another(play, severity="SEV3")
     until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
-    play.ask(lambda hub: desk.merge_incidents(hub, "2", "1", actor="ada"))
+    play.ask(lambda hub: services.merge_incidents(hub, "2", "1", actor="ada"))
     card = play.objects("chat")[-1]
     play.server("chat").change(card, "severity", "SEV5", "cy")
     play.settle()
@@ -90,7 +90,7 @@ def test_a_walk_begins_anew_where_a_person_has_put_the_object_meanwhile() -> Non
     another(play)
     play.settle()
     ticket = play.thing("jira", 2)
-    play.ask(lambda hub: desk.merge_incidents(hub, "2", "1", actor="ada"))
+    play.ask(lambda hub: services.merge_incidents(hub, "2", "1", actor="ada"))
     last_step = f'jira update {ticket.ref.id} {{"status": "Done"}}'
     play.during(last_step, lambda: play.server("jira").change(ticket, "status", "In Progress", "cy"))
     play.fate(last_step, "throttled")
@@ -99,11 +99,11 @@ def test_a_walk_begins_anew_where_a_person_has_put_the_object_meanwhile() -> Non
     assert ticket.fields["status"] == "Done"
 
 
-def test_a_second_create_whose_worker_died_may_be_a_double_and_the_journal_says_so() -> None:
+def test_a_second_create_whose_worker_died_may_be_a_duplicate_and_the_journal_says_so() -> None:
     """Made and not answered, deleted by a person, made again by a worker that dies: two objects, and a line about it."""
     play = begun("two creates and a crash")
     play.fate("jira create comment", "lost_after")
-    play.ask(lambda hub: desk.add_comment(hub, "1", "said once", actor="bob"))
+    play.ask(lambda hub: services.add_comment(hub, "1", "said once", actor="bob"))
     until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
     (copy,) = play.server("jira").of_kind(COMMENT)
     play.server("jira").delete(copy, "cy")
@@ -115,19 +115,19 @@ def test_a_second_create_whose_worker_died_may_be_a_double_and_the_journal_says_
     play.during("jira create comment", die, "after")
     play.end()
     assert len(play.server("jira").of_kind(COMMENT)) == 2
-    assert play.journal("possible_double")
+    assert play.journal("possible_duplicate")
 
 
-def test_a_double_stays_a_double_when_its_incident_is_merged_into_another() -> None:
+def test_a_duplicate_stays_a_duplicate_when_its_incident_is_merged_into_another() -> None:
     """Two tickets of ours for one incident, which is then merged: the second is closed, though the incident goes on."""
-    play = begun("a double, merged")
+    play = begun("a duplicate, merged")
     another(play)
     play.settle()
     mine = play.thing("jira", 2)
     second = play.server("jira").make(INCIDENT, dict(mine.fields), "hub:by a request that came late", mark=mine.mark)
     play.fate(f"jira glance {second.ref.id}", "unavailable")
-    until(play, lambda: play.journal("double"))
-    play.ask(lambda hub: desk.merge_incidents(hub, "2", "1", actor="ada"))
+    until(play, lambda: play.journal("duplicate"))
+    play.ask(lambda hub: services.merge_incidents(hub, "2", "1", actor="ada"))
     play.settle()
     assert second.fields["status"] == "Done"
     assert play.fields()["status"] == "triggered"
@@ -140,11 +140,11 @@ def test_a_comment_that_waited_for_the_losers_thread_goes_into_the_winners() -> 
     another(play)
     play.settle()
     play.world.dead = {"chat"}
-    play.ask(lambda hub: desk.add_comment(hub, "2", "said meanwhile", actor="bob"))
+    play.ask(lambda hub: services.add_comment(hub, "2", "said meanwhile", actor="bob"))
     play.world.tick(1)
     while play.world.work():
         pass
-    play.ask(lambda hub: desk.merge_incidents(hub, "2", "1", actor="ada"))
+    play.ask(lambda hub: services.merge_incidents(hub, "2", "1", actor="ada"))
     play.world.dead = set()
     play.settle()
     assert [c.fields["text"] for c in play.server("chat").of_kind(COMMENT)] == ["said meanwhile"]
@@ -160,11 +160,11 @@ def test_a_ticket_that_a_person_ties_to_an_incident_is_the_one_that_was_to_be_ma
         pass
     play.world.dead = set()
     ticket = by_hand(play)
-    play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
-    until(play, lambda: rows(play.world, "SELECT id FROM strangers WHERE state = 'ignored'"))
-    (stranger,) = rows(play.world, "SELECT id FROM strangers WHERE remote_id = ?", ticket.ref.id)
-    play.ask(lambda hub: desk.settle_stranger(hub, stranger["id"], "1", actor="ada"))
-    play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
+    play.ask(lambda hub: services.set_pause(hub, True, actor="ada"))
+    until(play, lambda: rows(play.world, "SELECT id FROM unmatched objects WHERE state = 'ignored'"))
+    (unmatched,) = rows(play.world, "SELECT id FROM unmatched objects WHERE remote_id = ?", ticket.ref.id)
+    play.ask(lambda hub: services.settle_unmatched(hub, unmatched["id"], "1", actor="ada"))
+    play.ask(lambda hub: services.set_pause(hub, False, actor="ada"))
     play.settle()
     assert play.objects("jira") == [ticket]
     assert ticket.fields["title"] == play.fields()["title"]
@@ -174,26 +174,26 @@ def test_a_slot_that_shows_an_object_takes_no_other() -> None:
     """A person ties a second ticket to an incident that has one: refused, with what to do."""
     play = begun("tied to what is taken")
     ticket = by_hand(play)
-    until(play, lambda: rows(play.world, "SELECT id FROM strangers WHERE state = 'ignored'"))
-    (stranger,) = rows(play.world, "SELECT id FROM strangers WHERE remote_id = ?", ticket.ref.id)
-    with pytest.raises(desk.Conflict, match="unlink that first"):
-        play.ask(lambda hub: desk.settle_stranger(hub, stranger["id"], "1", actor="ada"))
+    until(play, lambda: rows(play.world, "SELECT id FROM unmatched objects WHERE state = 'ignored'"))
+    (unmatched,) = rows(play.world, "SELECT id FROM unmatched objects WHERE remote_id = ?", ticket.ref.id)
+    with pytest.raises(services.Conflict, match="unlink that first"):
+        play.ask(lambda hub: services.settle_unmatched(hub, unmatched["id"], "1", actor="ada"))
     play.settle()
     assert play.link("jira")["remote_id"] != ticket.ref.id
 
 
 def test_a_ticket_tied_to_where_another_was_let_go_of_is_told_what_was_said() -> None:
-    """A ticket is unlinked; a person then ties another one made by hand, as a stranger: what was said goes there too."""
+    """A ticket is unlinked; a person then ties another one made by hand, as an unmatched object: what was said goes there too."""
     play = begun("tied to what was let go of")
-    play.ask(lambda hub: desk.add_comment(hub, "1", "said before", actor="ada"))
+    play.ask(lambda hub: services.add_comment(hub, "1", "said before", actor="ada"))
     play.settle()
     first = play.link("jira")
-    play.ask(lambda hub: desk.unlink(hub, first["id"], actor="ada"))
+    play.ask(lambda hub: services.unlink(hub, first["id"], actor="ada"))
     ticket = by_hand(play)
-    until(play, lambda: rows(play.world, "SELECT id FROM strangers WHERE state = 'ignored'"))
-    (stranger,) = rows(play.world, "SELECT id FROM strangers WHERE remote_id = ?", ticket.ref.id)
+    until(play, lambda: rows(play.world, "SELECT id FROM unmatched objects WHERE state = 'ignored'"))
+    (unmatched,) = rows(play.world, "SELECT id FROM unmatched objects WHERE remote_id = ?", ticket.ref.id)
     play.world.ledger.relinked.update(k["id"] for k in rows(play.world, "SELECT id FROM links"))
-    play.ask(lambda hub: desk.settle_stranger(hub, stranger["id"], "1", actor="ada"))
+    play.ask(lambda hub: services.settle_unmatched(hub, unmatched["id"], "1", actor="ada"))
     play.settle()
     link = play.link("jira")
     assert (link["remote_id"], link["state"], link["reason"]) == (ticket.ref.id, "live", None)
@@ -206,15 +206,15 @@ def test_what_was_published_without_an_id_is_not_published_again_when_the_page_i
     """A page that gives updates no id, unlinked and linked again: customers read each update once."""
     blind = statuspage().with_kind(UPDATE, **BLIND)
     play = begun("published without an id", styles={"page": blind})
-    draft = play.ask(lambda hub: desk.draft_update(hub, "1", "We are on it.", actor="cleo"))
+    draft = play.ask(lambda hub: services.draft_update(hub, "1", "We are on it.", actor="cleo"))
     play.world.ledger.published.add("We are on it.")
-    play.ask(lambda hub: desk.approve_update(hub, draft["id"], draft["content_hash"], actor="cleo"))
+    play.ask(lambda hub: services.approve_update(hub, draft["id"], draft["content_hash"], actor="cleo"))
     play.settle()
     link = play.link("page")
-    play.ask(lambda hub: desk.unlink(hub, link["id"], actor="ada"))
+    play.ask(lambda hub: services.unlink(hub, link["id"], actor="ada"))
     play.settle()
     play.world.ledger.relinked.update(k["id"] for k in rows(play.world, "SELECT id FROM links"))
-    play.ask(lambda hub: desk.relink(hub, "1", "page", "primary", link["remote_id"], actor="ada"))
+    play.ask(lambda hub: services.relink(hub, "1", "page", "primary", link["remote_id"], actor="ada"))
     play.settle()
     assert [u.fields["text"] for u in play.server("page").of_kind(UPDATE)] == ["We are on it."]
 
@@ -226,9 +226,9 @@ def test_a_ticket_that_is_linked_again_is_known_from_before() -> None:
     play.fate('jira update jira-1 {"status": "In Review"}', "lost_before")
     play.edit(status="resolved")
     until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
-    play.ask(lambda hub: desk.unlink(hub, link["id"], actor="ada"))
+    play.ask(lambda hub: services.unlink(hub, link["id"], actor="ada"))
     play.world.ledger.relinked.update(k["id"] for k in rows(play.world, "SELECT id FROM links"))
-    play.ask(lambda hub: desk.relink(hub, "1", "jira", "primary", link["remote_id"], actor="ada"))
+    play.ask(lambda hub: services.relink(hub, "1", "jira", "primary", link["remote_id"], actor="ada"))
     play.settle()
     assert play.fields()["status"] == "resolved"
     assert play.thing("jira").fields["status"] == "Done"
@@ -239,9 +239,9 @@ def test_another_ticket_is_not_judged_by_what_the_last_one_showed() -> None:
     play = begun("another ticket")
     link, old = play.link("jira"), play.thing("jira")
     other = by_hand(play, tags=["vip"])
-    play.ask(lambda hub: desk.unlink(hub, link["id"], actor="ada"))
+    play.ask(lambda hub: services.unlink(hub, link["id"], actor="ada"))
     play.world.ledger.relinked.update(k["id"] for k in rows(play.world, "SELECT id FROM links"))
-    play.ask(lambda hub: desk.relink(hub, "1", "jira", "primary", other.ref.id, actor="ada"))
+    play.ask(lambda hub: services.relink(hub, "1", "jira", "primary", other.ref.id, actor="ada"))
     play.settle()
     assert play.fields()["tags"] == ["vip"]
     assert old.fields["tags"] in (None, [])
@@ -251,7 +251,9 @@ def test_another_ticket_is_not_judged_by_what_the_last_one_showed() -> None:
 def test_what_is_let_go_of_between_our_read_and_our_write_is_not_written() -> None:
     play = begun("let go of in between")
     link, before = play.link("pd"), play.thing("pd").fields["title"]
-    play.during("pd glance", lambda: play.ask(lambda hub: desk.unlink(hub, link["id"], actor="ada")), moment="after")
+    play.during(
+        "pd glance", lambda: play.ask(lambda hub: services.unlink(hub, link["id"], actor="ada")), moment="after"
+    )
     play.edit(title="newer")
     play.settle()
     assert play.link("pd")["state"] == "unlinked"
@@ -272,7 +274,7 @@ def test_what_is_heard_of_a_card_before_we_know_that_it_is_ours_is_read_once_it_
     for _ in range(90):  # so long ago that no later poll names it again
         play.world.tick(1)
     play.world.fates += [("chat find", "throttled"), ("chat observe", "throttled")] * 9
-    until(play, lambda: rows(play.world, "SELECT id FROM strangers WHERE connection = 'chat'"))
+    until(play, lambda: rows(play.world, "SELECT id FROM unmatched objects WHERE connection = 'chat'"))
     play.world.fates = [("chat observe", "throttled")] * 9
     until(play, lambda: play.link("chat", 2)["remote_id"])
     play.world.fates.clear()
@@ -286,7 +288,7 @@ def test_what_a_person_did_to_a_new_ticket_before_we_first_read_it_is_kept_in_th
     play = begun("before the first read")
     while_it_is_made(play, "jira", "acknowledged", ("In Progress", "To Do"))
     assert play.thing("jira", 2).fields["status"] == "In Progress"
-    assert [(line["cell"], line["value"]) for line in play.journal("first_shown")] == [("status", "To Do")]
+    assert [(line["field"], line["value"]) for line in play.journal("first_shown")] == [("status", "To Do")]
 
 
 def test_a_card_changed_and_changed_back_before_we_ever_read_it_shows_nothing() -> None:
@@ -314,7 +316,7 @@ def test_what_was_said_under_a_card_before_it_was_found_is_heard() -> None:
     play.end()
 
 
-def test_what_was_said_is_heard_although_a_look_at_the_fields_alone_was_to_come_when_a_poll_told_of_it() -> None:
+def test_what_was_said_is_heard_although_a_refresh_at_the_fields_alone_was_to_come_when_a_poll_told_of_it() -> None:
     """PagerDuty throttles us, so that a look at an incident's fields waits; a note is made meanwhile, and its webhook is lost.
     Only a poll names it: the look that is still to come reads the notes too."""
     play = begun("said while a look was to come")
@@ -333,21 +335,21 @@ def test_what_was_said_is_heard_although_a_look_at_the_fields_alone_was_to_come_
 
 
 def test_what_was_let_go_of_while_its_create_was_refused_stays_so() -> None:
-    """Under a deleted card no comment can be made, and the card was unlinked just then: no dead letter, nothing frozen."""
+    """Under a deleted card no comment can be made, and the card was unlinked just then: no failed write, nothing frozen."""
     play = begun("let go of, and refused")
     card = play.link("chat")["id"]
 
     def meanwhile() -> None:
         play.server("chat").delete(play.thing("chat"), "cy")
-        play.ask(lambda hub: desk.unlink(hub, card, actor="ada"))
+        play.ask(lambda hub: services.unlink(hub, card, actor="ada"))
 
     play.during("chat create comment", meanwhile)
-    play.ask(lambda hub: desk.add_comment(hub, "1", "said", actor="ada"))
+    play.ask(lambda hub: services.add_comment(hub, "1", "said", actor="ada"))
     play.settle()
     assert [row["state"] for row in rows(play.world, "SELECT state FROM links WHERE parent_id = ?", card)] == [
         "unlinked"
     ]
-    assert not rows(play.world, "SELECT id FROM outbox WHERE state = 'dead'")
+    assert not rows(play.world, "SELECT id FROM outbox WHERE state = 'failed'")
 
 
 def test_a_read_that_ends_while_a_write_is_claimed_says_nothing() -> None:
@@ -366,7 +368,7 @@ def test_a_read_that_ends_while_a_write_is_claimed_says_nothing() -> None:
 
     play.during("jira update", die, "after")
     play.during("jira observe", written_meanwhile)
-    play.ask(lambda hub: desk.look_again(hub, play.link("jira")["id"]))
+    play.ask(lambda hub: services.refresh_link(hub, play.link("jira")["id"]))
     play.end()
     assert set(play.shown("title").values()) == {"newer"}
     assert not play.journal("overruled")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from hub import services
 from hub.domain.values import COMMENT
-from hub.sync import desk
 from tests.simulation.rest import rows
 from tests.simulation.script import Play
 from tests.simulation.server import Thing
@@ -21,12 +21,12 @@ def passes(play: Play) -> None:
 
 def rephrased_in_doubt(play: Play) -> Thing:
     """A comment of ours whose edit Jira never got, though we do not know it; returns the copy in Jira."""
-    play.ask(lambda hub: desk.add_comment(hub, "1", "said", actor="ada"))
+    play.ask(lambda hub: services.add_comment(hub, "1", "said", actor="ada"))
     play.settle()
     (comment,) = rows(play.world, "SELECT id FROM comments")
     (copy,) = play.server("jira").of_kind(COMMENT)
     play.fate("jira update", "lost_before")
-    play.ask(lambda hub: desk.edit_comment(hub, comment["id"], "rephrased", actor="bob"))
+    play.ask(lambda hub: services.edit_comment(hub, comment["id"], "rephrased", actor="bob"))
     until(play, lambda: play.journal("outcome_unknown"))
     return copy
 
@@ -45,7 +45,7 @@ def test_what_the_history_has_shown_is_not_taken_for_the_next_write_of_unknown_o
     assert play.thing("pd").fields["status"] == "triggered"
 
 
-def test_a_conditional_write_that_came_too_late_is_no_dead_letter() -> None:
+def test_a_conditional_write_that_came_too_late_is_no_failed_write() -> None:
     """The card has changed between our read and our write: it is read again, merged, and written, with nobody's help."""
     play = begun("too late")
     play.during("chat update", lambda: play.at("chat", severity="SEV4"))
@@ -53,7 +53,7 @@ def test_a_conditional_write_that_came_too_late_is_no_dead_letter() -> None:
     play.end()
     assert (play.fields()["title"], play.fields()["severity"]) == ("ours", "SEV4")
     assert play.thing("chat").fields["title"] == "ours"
-    assert not rows(play.world, "SELECT id FROM outbox WHERE state = 'dead'")
+    assert not rows(play.world, "SELECT id FROM outbox WHERE state = 'failed'")
 
 
 def test_our_own_write_of_unknown_outcome_is_no_edit_although_the_object_was_not_shown_meanwhile() -> None:
@@ -67,7 +67,7 @@ def test_our_own_write_of_unknown_outcome_is_no_edit_although_the_object_was_not
     play.edit(title="newer")
     until(play, lambda: play.link("pd")["state"] == "unreachable", webhooks=False)
     play.world.hidden.clear()
-    play.ask(lambda hub: desk.look_again(hub, play.link("pd")["id"]))
+    play.ask(lambda hub: services.refresh_link(hub, play.link("pd")["id"]))
     play.settle()
     assert set(play.shown("title").values()) == {"newer"}
     assert not play.journal("overruled")
@@ -112,7 +112,7 @@ def test_whom_a_person_assigned_is_not_taken_for_our_own_write_in_doubt_that_nev
     play.edit(assignees=["bob"])
     play.at("pd", assignees=["PU-ada"])
     play.end()
-    told = [line for line in play.journal("changed") + play.journal("overruled") if line["cell"] == "assignees/ada"]
+    told = [line for line in play.journal("changed") + play.journal("overruled") if line["field"] == "assignees/ada"]
     assert [line["value"] for line in told][2:] == [True]
 
 
@@ -124,9 +124,9 @@ def test_what_came_between_our_read_and_our_write_is_found_after_a_pause_too() -
     play.during("pd update pd-1", lambda: play.fate("pd history", "lost_before"), moment="after")
     play.edit(severity="SEV4")
     until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
-    play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
+    play.ask(lambda hub: services.set_pause(hub, True, actor="ada"))
     passes(play)
-    play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
+    play.ask(lambda hub: services.set_pause(hub, False, actor="ada"))
     play.end()
     assert [line["values"] for line in play.journal("gap")] == [{"severity": ["", "high"]}]
 
@@ -140,10 +140,10 @@ def test_a_write_in_doubt_whose_link_was_let_go_of_is_no_edit_when_it_is_linked_
     until(play, lambda: play.journal("outcome_unknown"))
     play.edit(severity="SEV2")
     link = play.link("pd")
-    play.ask(lambda hub: desk.unlink(hub, link["id"], actor="ada"))
+    play.ask(lambda hub: services.unlink(hub, link["id"], actor="ada"))
     until(play, lambda: rows(play.world, "SELECT id FROM outbox WHERE state = 'withdrawn' AND link_id = ?", link["id"]))
     play.world.ledger.relinked.add(link["id"])
-    play.ask(lambda hub: desk.relink(hub, "1", "pd", "primary", link["remote_id"], actor="ada"))
+    play.ask(lambda hub: services.relink(hub, "1", "pd", "primary", link["remote_id"], actor="ada"))
     play.end()
     assert play.fields()["severity"] == "SEV2"
     assert play.thing("pd").fields["severity"][0] == "P2"
@@ -164,7 +164,7 @@ def test_what_a_person_did_and_took_back_is_not_taken_for_our_own_write_in_doubt
     assert play.journal("outcome_unknown")
 
 
-def test_what_came_before_a_step_of_ours_is_found_although_a_look_in_a_pause_has_seen_the_step() -> None:
+def test_what_came_before_a_step_of_ours_is_found_although_a_refresh_in_a_pause_has_seen_the_step() -> None:
     """Our step through Jira's workflow took effect over somebody's move; its history is unreadable, and the hub is paused then."""
     play = begun("a step in doubt")
     step = 'jira update jira-1 {"status": "In Progress"}'
@@ -172,9 +172,9 @@ def test_what_came_before_a_step_of_ours_is_found_although_a_look_in_a_pause_has
     play.during(step, lambda: play.fate("jira history", "throttled"), moment="after")
     play.edit(status="resolved")
     until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
-    play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
+    play.ask(lambda hub: services.set_pause(hub, True, actor="ada"))
     passes(play)
-    play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
+    play.ask(lambda hub: services.set_pause(hub, False, actor="ada"))
     play.end()
     assert [line["values"] for line in play.journal("gap")] == [{"status": "Blocked"}]
 
@@ -183,32 +183,32 @@ def test_a_comment_that_is_not_shown_by_its_id_is_looked_for_where_it_was_said()
     """Deleted in Jira, the webhook lost, in a pause with our edit in doubt: what finds nothing then has the ticket read once more."""
     play = begun("not shown by its id")
     copy = rephrased_in_doubt(play)
-    play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
+    play.ask(lambda hub: services.set_pause(hub, True, actor="ada"))
     play.server("jira").delete(copy, "cy")
     play.world.network.flights.clear()
     for _ in range(2):  # until no poll names the ticket for this any more
         passes(play)
-    play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
+    play.ask(lambda hub: services.set_pause(hub, False, actor="ada"))
     until(play, lambda: play.journal("unreachable"))
     play.settle()
     assert play.journal("gone")
     assert not [c for s in ("pd", "chat") for c in play.server(s).of_kind(COMMENT) if not c.fields["deleted"]]
 
 
-def test_what_a_look_has_heard_since_our_write_in_doubt_is_not_heard_again_from_the_history() -> None:
+def test_what_a_refresh_has_heard_since_our_write_in_doubt_is_not_heard_again_from_the_history() -> None:
     """Written in PagerDuty, its history unreadable, and the hub paused: a person's priority is heard then, and ours here is newer."""
     play = begun("heard since")
     play.during("pd update pd-1", lambda: play.fate("pd history", "lost_before"), moment="after")
     play.edit(severity="SEV4")
     until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
-    play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
+    play.ask(lambda hub: services.set_pause(hub, True, actor="ada"))
     passes(play)
     play.at("pd", severity=["P3", "high"])
     until(play, lambda: play.journal("overruled"))
     play.at("pd", severity=["P5", "low"])
     until(play, lambda: play.fields()["severity"] == "SEV5")
     play.edit(severity="SEV1")
-    play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
+    play.ask(lambda hub: services.set_pause(hub, False, actor="ada"))
     play.end()
     assert play.fields()["severity"] == "SEV1"
     assert play.thing("pd").fields["severity"][0] == "P1"
@@ -220,10 +220,10 @@ def test_whom_a_person_replaced_in_a_pause_is_known_although_our_own_assignment_
     play.fate("jira update", "lost_after")
     play.edit(assignees=["cy"])
     until(play, lambda: play.journal("outcome_unknown"), webhooks=False)
-    play.ask(lambda hub: desk.set_pause(hub, True, actor="ada"))
+    play.ask(lambda hub: services.set_pause(hub, True, actor="ada"))
     passes(play)
     play.at("jira", assignees="JU-ada")
     passes(play)
-    play.ask(lambda hub: desk.set_pause(hub, False, actor="ada"))
+    play.ask(lambda hub: services.set_pause(hub, False, actor="ada"))
     play.end()
     assert play.fields()["assignees"] == ["ada"]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from hub import services
 from hub.domain.values import COMMENT, INCIDENT
-from hub.sync import desk
-from hub.sync.poll import PACE
+from hub.sync.inbound.poll import PACE
 from tests.simulation.rest import rows
 from tests.simulation.script import Play
 from tests.simulation.styles import posts_only, teams
@@ -81,7 +81,7 @@ def test_trap_03_where_nobody_can_look_doubles_never_exceed_the_unknown_outcomes
     play.open()
     play.end()
     assert len(play.objects("chat")) == 2
-    assert play.journal("possible_double")
+    assert play.journal("possible_duplicate")
 
 
 def test_trap_04_the_middle_of_our_own_walk_is_no_news_and_a_person_who_acts_in_it_is() -> None:
@@ -103,7 +103,7 @@ def test_trap_05_a_read_that_began_before_our_write_is_no_revert() -> None:
     play = begun("trap 5")
     link = play.link("jira")["id"]
     play.during("jira observe", lambda: _write_meanwhile(play), "after")
-    play.ask(lambda hub: desk.look_again(hub, link))
+    play.ask(lambda hub: services.refresh_link(hub, link))
     play.end()
     assert play.fields()["title"] == "ours"
 
@@ -218,7 +218,7 @@ def test_trap_12_not_found_is_not_deleted() -> None:
     thing.state = "deleted"
     play.server("jira")._view(thing)
     link = play.link("jira")["id"]
-    play.ask(lambda hub: desk.look_again(hub, link))
+    play.ask(lambda hub: services.refresh_link(hub, link))
     play.settle()
     assert play.link("jira")["state"] == "unreachable"
     thing.state = "present"
@@ -230,7 +230,7 @@ def test_trap_12_not_found_is_not_deleted() -> None:
 
 
 def test_trap_13_a_marked_object_belongs_to_its_link_and_an_unmarked_one_waits_or_is_proposed() -> None:
-    """Our own late create is not adopted as a stranger; a person's object joins the one incident that it fits."""
+    """Our own late create is not adopted as an unmatched object; a person's object joins the one incident that it fits."""
     play = Play("trap 13")
     play.fate("jira create incident", "lands_late")
     play.open()
@@ -271,10 +271,10 @@ def test_trap_15_a_draft_that_the_end_has_overtaken_is_withdrawn_and_an_approval
     play.open()
     play.settle()
     link = play.link("page")["id"]
-    digest = play.ask(lambda hub: desk.show_link(hub, link))["content_hash"]
+    digest = play.ask(lambda hub: services.show_link(hub, link))["content_hash"]
     play.edit(public_title="Changed meanwhile")
-    with pytest.raises(desk.Conflict):
-        play.ask(lambda hub: desk.approve_link(hub, link, digest, actor="ada"))
+    with pytest.raises(services.Conflict):
+        play.ask(lambda hub: services.approve_link(hub, link, digest, actor="ada"))
     play.edit(status="resolved")
     play.end()
     assert play.objects("page") == []
@@ -299,7 +299,7 @@ def test_a_dead_vendor_delays_no_other() -> None:
     play.end()
 
 
-def test_a_webhook_about_fields_alone_is_followed_by_a_look_at_them_alone_and_one_about_a_comment_by_a_whole_one() -> (
+def test_a_webhook_about_fields_alone_is_followed_by_a_refresh_at_them_alone_and_one_about_a_comment_by_a_whole_one() -> (
     None
 ):
     """Two webhooks at once, one of each sort: the comment is read all the same."""
@@ -322,7 +322,7 @@ def test_what_a_vendor_says_of_an_object_that_we_have_just_made_is_no_reason_to_
     play = begun("made by us")
     fields = {"title": "another", "severity": "SEV2", "services": ["mail"]}
     play.people.intend(fields)
-    play.ask(lambda hub: desk.open_incident(hub, fields, actor="bob"))
+    play.ask(lambda hub: services.open_incident(hub, fields, actor="bob"))
     play.settle()
     made = play.thing("pd", 2)
     assert not [line for line in play.world.trace if line.endswith(f" {made.ref.id}") and "→" in line]
@@ -370,10 +370,12 @@ def test_what_is_said_of_an_object_while_we_still_settle_its_create_is_no_reason
     play.during("pd create incident", webhook, moment="after")
     fields = {"title": "another", "severity": "SEV2", "services": ["mail"]}
     play.people.intend(fields)
-    play.ask(lambda hub: desk.open_incident(hub, fields, actor="bob"))
+    play.ask(lambda hub: services.open_incident(hub, fields, actor="bob"))
     play.settle()
     made = play.thing("pd", 2).ref.id
-    assert [s["state"] for s in rows(play.world, "SELECT state FROM strangers WHERE remote_id = ?", made)] == ["linked"]
+    assert [s["state"] for s in rows(play.world, "SELECT state FROM unmatched objects WHERE remote_id = ?", made)] == [
+        "linked"
+    ]
     assert not [line for line in play.world.trace if line.endswith((f"observe {made}", f"glance {made}"))]
     play.end()
 
@@ -384,7 +386,7 @@ def test_what_a_poll_names_is_looked_at_one_after_another() -> None:
     for number in (2, 3, 4):
         fields = {"title": f"number {number}", "severity": "SEV2", "services": ["mail"]}
         play.people.intend(fields)
-        play.ask(lambda hub, fields=fields: desk.open_incident(hub, fields, actor="bob"))
+        play.ask(lambda hub, fields=fields: services.open_incident(hub, fields, actor="bob"))
     play.settle()
     play.world.faults = replace(play.world.faults, webhook_loss=1.0)
     for number in (1, 2, 3, 4):

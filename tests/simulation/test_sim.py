@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from tests.simulation import real, twins
+from tests.simulation import duplicates, real
 from tests.simulation.coverage import Coverage
 from tests.simulation.runs import Result, again, simulate
 
@@ -27,7 +27,7 @@ ONCE_FAILED = {
     "an incident of an unknown word adopted": 1078,
     "a comment made while a write's answer was on its way": 20077,
     "a foreign removal undone by a write of unknown outcome": 20085,
-    "a stranger's twin of a comment": 367,
+    "an unmatched object's duplicate of a comment": 367,
     "a person's step in a walk while ours was of unknown outcome": 2703045241,
     "an escalation just before our write": 3370658563,
     "other words than were approved after a create that never left": 4281187682,
@@ -71,7 +71,7 @@ def test_the_same_seed_gives_the_same_trace() -> None:
 def test_without_any_webhook_the_end_is_the_same() -> None:
     """For edits spaced wider than polling and settling."""
     for seed in range(3):
-        passed(twins.compare(FIRST + seed))
+        passed(duplicates.compare(FIRST + seed))
 
 
 @pytest.mark.parametrize("edition", range(3))

@@ -6,8 +6,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from hub import services
 from hub.domain.values import COMMENT, INCIDENT, Json, Ref
-from hub.sync import desk
 from tests.simulation import rest
 from tests.simulation.choices import choose
 from tests.simulation.coverage import Coverage
@@ -28,7 +28,7 @@ def compare(seed: int) -> Result:
     result = Result(seed, WITHOUT, coverage=coverage)
     for faults in (CALM, WITHOUT):
         result = simulate_in(
-            World(f"{seed}/twins", faults, coverage=coverage), Result(seed, faults, coverage=coverage), play
+            World(f"{seed}/duplicates", faults, coverage=coverage), Result(seed, faults, coverage=coverage), play
         )
         if not result.passed:
             return result
@@ -45,7 +45,7 @@ def play(world: World) -> None:
     lost = world.faults.webhook_loss
     first: dict[str, Json] = {"title": "title 0", "severity": "SEV2", "services": ["checkout"]}
     world.people.intend(first)
-    world.run(world.actors["web"], "desk", lambda hub: desk.open_incident(hub, first, actor="ada"))
+    world.run(world.actors["web"], "desk", lambda hub: services.open_incident(hub, first, actor="ada"))
     for number in range(DEEDS):
         world.stormy = lost > 0  # nothing but the loss of webhooks
         _deed(world, random.Random(f"{world.seed}/{number}"), number)
@@ -73,7 +73,7 @@ def _deed(world: World, rng: random.Random, number: int) -> None:
             "severity": rng.choice(("SEV1", "SEV2")),
         }
         people.intend(fields)
-        world.run(world.actors["web"], "desk", lambda hub: desk.edit_incident(hub, "1", fields, actor="bob"))
+        world.run(world.actors["web"], "desk", lambda hub: services.edit_incident(hub, "1", fields, actor="bob"))
         return
     server = world.servers[place]
     thing = server.things[Ref(INCIDENT, row[0])]

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from hub.domain.capability import Capabilities, CreateSafety, Gap
-from hub.domain.errors import Forged, OutcomeUnknown, Refused, RetryLater, Unauthorised, Unusable
+from hub.domain.errors import InvalidSignature, OutcomeUnknown, Refused, RetryLater, Unauthorised, Unusable
 from hub.domain.values import (
     INCIDENT,
     Actor,
@@ -68,8 +68,8 @@ class ModelVendor:
         self.capabilities: Capabilities = server.style.capabilities
         self.relations: Mapping[str, Mapping[str, Relation]] = server.style.relations
         self.last_seen: dict[Ref, Observation] = {}
-        if server.style.glances:
-            self.glance = partial(self._read, children=False)
+        if server.style.partial:
+            self.read_fields = partial(self._read, children=False)
 
     # ------------------------------------------------------------------ the boundary
 
@@ -132,7 +132,7 @@ class ModelVendor:
                 return Observation(ref, "absent")
             return shown
 
-        seen = self._call(f"{'observe' if children else 'glance'} {ref.id}", act)
+        seen = self._call(f"{'observe' if children else 'read_fields'} {ref.id}", act)
         if not hidden:
             self._saw(seen)  # what is not shown for want of a permission says nothing about the object
             self._edited_after(ref)
@@ -307,7 +307,7 @@ class ModelVendor:
 
     def authenticate(self, request: Request, secrets: Secrets) -> str:
         if not hmac.compare_digest(request.headers.get("x-signature", ""), sign(request.body)):
-            raise Forged("the signature does not match")
+            raise InvalidSignature("the signature does not match")
         return request.headers.get("x-delivery") or hashlib.sha256(request.body).hexdigest()
 
     def hints(self, request: Request) -> Sequence[Hint]:

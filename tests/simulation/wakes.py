@@ -15,15 +15,15 @@ class Queue:
         self.world = world
         self.waiting: list[tuple[str, str]] = []
 
-    def wake(self, duty: str, name: str) -> None:
+    def wake(self, task: str, name: str) -> None:
         world = self.world
         world.boundary("wake")
         if world.store.depth:
-            world.violated("no wake-up inside a transaction", f"{duty} {name}")
+            world.violated("no wake-up inside a transaction", f"{task} {name}")
         if world.chance(world.faults.wake_loss):
             world.counts["wake_lost"] += 1
-        elif (duty, name) not in self.waiting:
-            self.waiting.append((duty, name))
+        elif (task, name) not in self.waiting:
+            self.waiting.append((task, name))
         world.boundary("woken")
 
     def take(self) -> tuple[str, str] | None:

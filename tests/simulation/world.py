@@ -21,9 +21,9 @@ from hub.clock import ManualClock, SeededIds
 from hub.domain.policy import Config
 from hub.domain.values import Ref
 from hub.store.unit import Store, StoreUnavailable, Tx, Unit
-from hub.sync import duties, sweep
-from hub.sync.budget import Budget
+from hub.sync import sweep, tasks
 from hub.sync.hub import Hub
+from hub.sync.limits.budget import Budget
 from tests.contract.world import MemorySecrets
 from tests.simulation import audit, company, planned
 from tests.simulation.coverage import Coverage
@@ -130,7 +130,7 @@ class Actor:
     name: str
     hub: Hub
     vendors: Mapping[str, Any]
-    duty: str = ""
+    task: str = ""
     target: str = ""
     busy: bool = False
     dead: bool = False
@@ -194,10 +194,10 @@ class World:
     def secrets(self, connection: str) -> MemorySecrets:
         return MemorySecrets()
 
-    def run(self, actor: Actor, duty: str, act: Callable[[Hub], Any]) -> Any:
+    def run(self, actor: Actor, task: str, act: Callable[[Hub], Any]) -> Any:
         """Lets a process do something. What a crash has interrupted returns None."""
         assert not actor.busy
-        actor.busy, actor.duty = True, duty
+        actor.busy, actor.task = True, task
         self.stack.append(actor)
         try:
             return act(actor.hub)
@@ -223,11 +223,11 @@ class World:
         taken = self.queue.take() if actor and not actor.busy else None
         if actor is None or taken is None:
             return False
-        duty, name = taken
-        self.counts["duty"] += 1
-        self.note(f"{actor.hub.owner} {duty} {name}")
+        task, name = taken
+        self.counts["task"] += 1
+        self.note(f"{actor.hub.owner} {task} {name}")
         actor.target = name
-        self.run(actor, duty, lambda hub: duties.run(hub, duty, name))
+        self.run(actor, task, lambda hub: tasks.run(hub, task, name))
         return True
 
     def tick(self, seconds: float) -> None:
@@ -260,12 +260,12 @@ class World:
         actor = self.stack[-1]
         if moment in ("send", "answered"):
             if self.store.depth:
-                self.violated("no call inside a transaction", f"{actor.duty}: {about}")
+                self.violated("no call inside a transaction", f"{actor.task}: {about}")
             if moment == "send":
                 self.counts["call"] += 1
                 self.note(f"{actor.hub.owner} → {about[0]} {about[1]}")
         self.boundaries += 1
-        place = f"{actor.duty}:{moment}"
+        place = f"{actor.task}:{moment}"
         self.coverage.boundary(place)
         hit = self.boundaries == self.crash_at if self.crash_at is not None else (
             self.stormy and self.faults.crash > 0 and self.kill.random() < self.faults.crash

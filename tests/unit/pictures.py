@@ -116,9 +116,9 @@ def provenance(draw: st.DrawFn, source: str | None = None) -> Provenance:
 
 def provenances() -> st.SearchStrategy[dict[str, Provenance]]:
     """Where our values came from, as far as we know."""
-    cells = ["status", "severity", "title", *(f"tags/{t}" for t in TAGS), *(f"services/{s}" for s in SERVICES)]
-    cells += [*(f"assignees/{p}" for p in PEOPLE), *(f"impacts/{s}" for s in SERVICES)]
-    return st.dictionaries(st.sampled_from(cells), provenance(), max_size=len(cells))
+    field_paths = ["status", "severity", "title", *(f"tags/{t}" for t in TAGS), *(f"services/{s}" for s in SERVICES)]
+    field_paths += [*(f"assignees/{p}" for p in PEOPLE), *(f"impacts/{s}" for s in SERVICES)]
+    return st.dictionaries(st.sampled_from(field_paths), provenance(), max_size=len(field_paths))
 
 
 @st.composite

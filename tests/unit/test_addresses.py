@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from hub.addresses import same, web_problem
 from hub.cli import cli
-from hub.settings import SettingsError, load
+from hub.settings.addresses import same, web_problem
+from hub.settings.load import SettingsError, load
 from hub.store.unit import Store, StoreUnavailable
 from workers import bootstrap
 from workers.up import NoFolder, lock

@@ -81,7 +81,7 @@ DEFAULTS = """
 
 
 def _cells() -> list[tuple[str, str, str]]:
-    head, *rows = [[cell.strip() for cell in row.split("|")] for row in DEFAULTS.strip("\n").splitlines()]
+    head, *rows = [[field_path.strip() for field_path in row.split("|")] for row in DEFAULTS.strip("\n").splitlines()]
     return [
         (row[0], step, verdict)
         for row in rows

@@ -15,12 +15,12 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text, update
 
+from hub import services
 from hub.cli import COMMANDS, cli
 from hub.cli.base import EXIT_CODES, Command
 from hub.store.faults import Collision
-from hub.store.records import Stranger, save
+from hub.store.records import Unmatched, save
 from hub.store.tables import links
-from hub.sync import desk
 from workers import bootstrap
 
 CONFIG = """
@@ -140,7 +140,7 @@ def test_lists_are_tables_for_people_and_json_for_programs(run: Any) -> None:
     people = run("incident list --open")
     assert "Checkout is slow" in people.stdout
     assert people.stdout.splitlines()[0].split()[0] == "incident"
-    for line in ("incident list", "link list", "inbox list", "dead list", "strangers list"):
+    for line in ("incident list", "link list", "inbox list", "failed-writes list", "unmatched list"):
         assert "items" in told(run(f"{line} --json"))
         assert run(line).exit_code == 0
     assert told(run("connections list --json"))[0]["name"] == "jira-payments"
@@ -200,7 +200,7 @@ ENDS = {
     "incident update 1 x --audience pubic": 2,
     "link list \N{SUPERSCRIPT ONE}": 3,
     "link list --state bogus": 2,
-    "strangers settle x \N{SUPERSCRIPT ONE}": 3,
+    "unmatched objects settle x \N{SUPERSCRIPT ONE}": 3,
     "token create x --days 9999999": 2,
     "token create x --days 999999999999": 2,
     "incident show \udcff": 2,
@@ -209,7 +209,7 @@ ENDS = {
     "link show \udcff": 2,
     "inbox show \udcff": 2,
     "dead discard \udcff": 2,
-    "strangers settle \udcff new": 2,
+    "unmatched objects settle \udcff new": 2,
     "token revoke \udcff": 2,
     "connections enable \udcff": 2,
     "incident list --nonsense": 2,
@@ -251,7 +251,7 @@ def test_who_was_slower_than_somebody_else_is_told_to_look_again(run: Any, monke
     def slower(*args: Any, **named: Any) -> Any:
         raise Collision("UNIQUE constraint failed: incidents.number")
 
-    monkeypatch.setattr(desk, "edit_incident", slower)
+    monkeypatch.setattr(services, "edit_incident", slower)
     ended = run("incident set 1 title=x")
     words = "somebody else changed the same thing just now; look, and try again\n"
     assert (ended.exit_code, ended.stderr) == (4, words)
@@ -377,13 +377,13 @@ def test_doctor_says_that_nothing_waits_only_when_nobody_has_to_decide(run: Any)
 
     with hub.store.unit() as tx:
         tx.execute(update(links).values(state="live"))
-        stranger = Stranger("s" * 26, "jira-payments", "issue", "PAY-1", hub.clock.now())
-        stranger.state = "proposed"
-        save(tx, stranger)
-    strangers = run("doctor --part work").stdout
-    assert "1 objects made there wait for somebody to say whose they are" in strangers
-    assert "lockstep strangers list --state proposed" in strangers
-    assert "nothing waits" not in strangers
+        unmatched = Unmatched("s" * 26, "jira-payments", "issue", "PAY-1", hub.clock.now())
+        unmatched.state = "proposed"
+        save(tx, unmatched)
+    unmatched_objects = run("doctor --part work").stdout
+    assert "1 objects made there wait for somebody to say whose they are" in unmatched_objects
+    assert "lockstep unmatched list --state proposed" in unmatched_objects
+    assert "nothing waits" not in unmatched_objects
 
 
 def test_doctor_names_every_problem_of_the_configuration(here: Path) -> None:

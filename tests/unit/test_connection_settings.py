@@ -13,7 +13,7 @@ import pytest
 from adapters import registry
 from adapters.http import Wire
 from adapters.jira import settings as jira
-from hub.settings import SettingsError, load
+from hub.settings.load import SettingsError, load
 from hub.store.unit import Store
 from mappings.vocabulary import packaged
 from workers.bootstrap import build_hub

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hub.domain.errors import Unauthorised
-from hub.environment import EnvSecrets, secret_variable
+from hub.settings.environment import EnvSecrets, secret_variable
 
 
 def test_a_secret_is_named_after_its_connection() -> None:

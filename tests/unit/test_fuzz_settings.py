@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.settings import SettingsError, load
+from hub.settings.load import SettingsError, load
 from hub.store.unit import Store
 from tests.contract.bounds import bounded
 from workers.bootstrap import build_hub

@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from hub import logs
-from hub.environment import EnvSecrets
+from hub.settings.environment import EnvSecrets
 
 BARE = "correct horse battery staple"
 """It looks like nothing."""
@@ -115,7 +115,7 @@ def test_a_secret_of_ours_is_in_no_line_whatever_it_looks_like(capsys: pytest.Ca
 ASKING = """
 import logging
 from hub import logs
-from hub.environment import EnvSecrets
+from hub.settings.environment import EnvSecrets
 logs.last_resort()
 value = EnvSecrets("pd", {"LOCKSTEP_PD_TOKEN": "correct horse battery staple"}).get("token")
 try:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hub.domain.authority import DEFAULT, Verdict
 from hub.domain.incident import Provenance
-from hub.domain.merge import MISSING, Merged, Seen, cell_value, edit, merge
+from hub.domain.merge import MISSING, Merged, Seen, edit, merge, value_at
 from hub.domain.values import Json
 from hub.domain.vocabulary import ManyRelation, UnknownWord
 from tests.unit import pictures
@@ -34,7 +34,7 @@ def again(seen: list[Seen], after: Merged) -> list[Seen]:
 
 
 def news(fields: Mapping[str, Json], seen: list[Seen]) -> Iterator[tuple[Seen, str, Json]]:
-    """(link, cell, our reading of it) of all that has changed there and is not what we hold; told from the table in the
+    """(link, field path, our reading of it) of all that has changed there and is not what we hold; told from the table in the
     module's text, independently of its code. A field with a word that nobody knows yields the word itself."""
     for s in seen:
         for name in s.remote.keys() & s.relations.keys() - s.consequences:
@@ -47,13 +47,13 @@ def news(fields: Mapping[str, Json], seen: list[Seen]) -> Iterator[tuple[Seen, s
                     if not relation.fits(ours, now):
                         yield s, name, relation.backward(ours, now)
                     continue
-                was = {} if before == MISSING else relation.cells(before)
-                cells = relation.cells(now)
-                for key in was.keys() | cells.keys():
-                    held = cell_value(fields, f"{name}/{key}")
-                    fits = relation.fits(ours, now) and key in cells
-                    if was.get(key) != cells.get(key) and held != cells.get(key) and not fits:
-                        yield s, f"{name}/{key}", cells.get(key)
+                was = {} if before == MISSING else relation.field_paths(before)
+                field_paths = relation.field_paths(now)
+                for key in was.keys() | field_paths.keys():
+                    held = value_at(fields, f"{name}/{key}")
+                    fits = relation.fits(ours, now) and key in field_paths
+                    if was.get(key) != field_paths.get(key) and held != field_paths.get(key) and not fits:
+                        yield s, f"{name}/{key}", field_paths.get(key)
             except UnknownWord as unknown:
                 yield s, name, unknown
 
@@ -90,15 +90,15 @@ def test_nothing_that_changed_there_is_lost_without_a_word(
     fields: dict[str, Json], provenance: dict[str, Provenance], seen: list[Seen]
 ) -> None:
     after = merged(fields, provenance, seen)
-    for s, cell, value in news(fields, seen):
-        entries = [e for e in after.entries if e.link == s.link and e.cell == cell]
+    for s, field_path, value in news(fields, seen):
+        entries = [e for e in after.entries if e.link == s.link and e.field_path == field_path]
         if isinstance(value, UnknownWord):
-            assert s.frozen.get(cell) == value.word or [e.value for e in entries] == [value.word]
-            assert after.links[s.link].frozen[cell] == value.word
+            assert s.frozen.get(field_path) == value.word or [e.value for e in entries] == [value.word]
+            assert after.links[s.link].frozen[field_path] == value.word
             continue
-        won = cell_value(after.fields, cell) == value
+        won = value_at(after.fields, field_path) == value
         said = any(e.kind in ("overruled", "review") and e.value == value and e.rule for e in entries)
-        assert won or said, f"{s.link} said {cell} is {value!r}"
+        assert won or said, f"{s.link} said {field_path} is {value!r}"
 
 
 @given(pictures.fields(), pictures.provenances(), pictures.several())
@@ -106,17 +106,19 @@ def test_every_new_value_comes_from_somebody_who_may_set_it(
     fields: dict[str, Json], provenance: dict[str, Provenance], seen: list[Seen]
 ) -> None:
     after = merged(fields, provenance, seen)
-    told = {(cell, repr(value)) for _, cell, value in news(fields, seen)}
-    for cell in after.changed:
-        name, value = cell.partition("/")[0], cell_value(after.fields, cell)
-        entry = next(e for e in after.entries if e.kind == "changed" and e.cell == cell)
-        assert (entry.value, entry.ours) == (value, cell_value(fields, cell))
-        assert (cell, repr(value)) in told
-        assert DEFAULT.judge(name, entry.source, cell_value(fields, cell), value) is Verdict.TAKE
-        assert after.provenance[cell].source == entry.source
-    untouched = after.fields.keys() - {cell.partition("/")[0] for cell in after.changed}
+    told = {(field_path, repr(value)) for _, field_path, value in news(fields, seen)}
+    for field_path in after.changed:
+        name, value = field_path.partition("/")[0], value_at(after.fields, field_path)
+        entry = next(e for e in after.entries if e.kind == "changed" and e.field_path == field_path)
+        assert (entry.value, entry.ours) == (value, value_at(fields, field_path))
+        assert (field_path, repr(value)) in told
+        assert DEFAULT.judge(name, entry.source, value_at(fields, field_path), value) is Verdict.TAKE
+        assert after.provenance[field_path].source == entry.source
+    untouched = after.fields.keys() - {field_path.partition("/")[0] for field_path in after.changed}
     assert all(after.fields[name] == fields[name] for name in untouched), "and nothing else happened"
-    assert all(after.provenance.get(cell) == p for cell, p in provenance.items() if cell not in after.changed)
+    assert all(
+        after.provenance.get(field_path) == p for field_path, p in provenance.items() if field_path not in after.changed
+    )
 
 
 @given(pictures.fields(), pictures.provenances(), pictures.several())
@@ -139,7 +141,7 @@ def test_what_we_wrote_comes_back_as_no_news(
     written = {name: relation.forward(fields[name], before.get(name)) for name, relation in RELATIONS[vendor].items()}
     echo = replace(shown, shadow=before, remote=written, frozen={}, own={})
     after = merged(fields, provenance, [echo])
-    scalars = [e for e in after.entries if "/" not in e.cell]
+    scalars = [e for e in after.entries if "/" not in e.field_path]
     assert not scalars
     assert all(after.fields[n] == fields[n] for n in fields if not SPECS[n].many)
     settled = merged(fields, provenance, [replace(echo, shadow=written)])
@@ -149,7 +151,7 @@ def test_what_we_wrote_comes_back_as_no_news(
 def _read(vendor: str, name: str, value: Json) -> Any:
     try:
         relation = RELATIONS[vendor][name]
-        return relation.cells(value) if isinstance(relation, ManyRelation) else relation.backward(None, value)
+        return relation.field_paths(value) if isinstance(relation, ManyRelation) else relation.backward(None, value)
     except UnknownWord as unknown:
         return unknown
 
@@ -160,7 +162,7 @@ def test_an_edit_made_here_is_taken_as_it_is(
 ) -> None:
     after = edit(fields, {}, wanted, proof, SPECS)
     assert after.fields == {n: dict(sorted(v.items())) if isinstance(v, dict) else v for n, v in wanted.items()}
-    assert {e.cell for e in after.entries} == after.changed == set(after.provenance)
+    assert {e.field_path for e in after.entries} == after.changed == set(after.provenance)
     assert edit(after.fields, after.provenance, wanted, proof, SPECS).entries == []
 
 

@@ -10,8 +10,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from hub.clock import ManualClock, SystemIds
-from hub.environment import EnvSecrets
 from hub.redaction import GONE, MOST, Known
+from hub.settings.environment import EnvSecrets
 from hub.store.unit import Store
 from hub.store.vault import Vault
 
@@ -68,7 +68,7 @@ def test_whatever_hands_a_secret_out_or_keeps_it_has_it_known(monkeypatch: pytes
     store, key, older = Store("sqlite://"), Fernet.generate_key().decode(), Fernet.generate_key().decode()
     store.create_all()
     of_environment, of_vault, in_another_process = Known(), Known(), Known()
-    monkeypatch.setattr("hub.environment.known", of_environment)
+    monkeypatch.setattr("hub.settings.environment.known", of_environment)
     monkeypatch.setattr("hub.store.vault.known", of_vault)
     base = EnvSecrets("pd", {"LOCKSTEP_PD_TOKEN": "value-one\nvalue-two", "LOCKSTEP_PD_OTHER": "value-other"})
     secrets = Vault(store, ManualClock(), SystemIds(), f"{key},{older}").secrets("pd", base)

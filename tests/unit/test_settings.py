@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hub.domain.authority import DEFAULT
-from hub.settings import Settings, SettingsError, load, place, where
+from hub.settings.load import Settings, SettingsError, load, place, where
 
 EXAMPLE = Path("hub/example.toml").read_text(encoding="utf-8")
 
@@ -243,6 +243,6 @@ def test_places_are_written_as_in_the_file() -> None:
 
 
 def test_every_table_of_the_file_has_its_place_in_the_example() -> None:
-    from hub.shapes import Document
+    from hub.settings.models import Document
 
     assert set(Document.model_fields) == set(tomllib.loads(EXAMPLE))

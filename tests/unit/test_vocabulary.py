@@ -179,9 +179,9 @@ def test_one_of_ours_may_have_two_of_theirs() -> None:
     assert relation.backward(["checkout"], ["API"]) == ["checkout"]
 
 
-def test_cells_are_what_theirs_says_in_our_words() -> None:
+def test_field_paths_are_what_theirs_says_in_our_words() -> None:
     people = Table.of([["ada", "U1"], ["ben", "U2"]])
-    assert Elements(people).cells(["U2", "U9"]) == {"ben": True}
-    assert OneOf(people).cells("U1") == {"ada": True}
-    assert OneOf(people).cells(None) == {}
-    assert Entries(people, Same()).cells({"U1": "x", "U9": "y"}) == {"ada": "x"}
+    assert Elements(people).field_paths(["U2", "U9"]) == {"ben": True}
+    assert OneOf(people).field_paths("U1") == {"ada": True}
+    assert OneOf(people).field_paths(None) == {}
+    assert Entries(people, Same()).field_paths({"U1": "x", "U9": "y"}) == {"ada": "x"}

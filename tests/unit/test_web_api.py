@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
+from hub import services
 from hub.store.tokens import SCOPES
 from hub.store.unit import Collision, StoreUnavailable
-from hub.sync import desk
 from hub.web.api import OPERATIONS
 from hub.web.app import create_app
 from hub.web.operations import MAX_BODY, Operation
-from hub.web.shapes import PATTERNS
+from hub.web.request_models import PATTERNS
 from tests.unit.web_contract import Checked
 from tests.unit.web_hub import bearer, make_hub
 
@@ -60,9 +60,9 @@ def everything(answer: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, 
             raise answer
         return answer
 
-    for name in vars(desk).copy():
-        if callable(getattr(desk, name)) and name.islower() and not name.startswith("_"):
-            monkeypatch.setattr(desk, name, stand_in)
+    for name in vars(services).copy():
+        if callable(getattr(services, name)) and name.islower() and not name.startswith("_"):
+            monkeypatch.setattr(services, name, stand_in)
     return calls
 
 
@@ -97,9 +97,9 @@ def test_a_lesser_scope_is_not_enough(operation: Operation, monkeypatch: pytest.
 
 
 FAILURES = {
-    404: desk.NotFound("there is no INC-1"),
-    409: desk.Conflict("it is closed"),
-    422: desk.Invalid("severity", "use one of ..."),
+    404: services.NotFound("there is no INC-1"),
+    409: services.Conflict("it is closed"),
+    422: services.Invalid("severity", "use one of ..."),
     503: StoreUnavailable("OperationalError: disk full"),
 }
 
@@ -230,7 +230,7 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], place: str, monkeypatch:
         ("/incidents", {"fields": {"title": "x", "tags": "x"}}, "must be a list"),
         ("/incidents/1/merge", {"into": "two"}, "names no incident: write its number (12, INC-12) or its id"),
         ("/incidents/1/updates", {"text": "x", "audience": "pubic"}, "use one of: public, internal"),
-        ("/strangers/" + "0" * 26 + "/settlement", {"incident": "two"}, "must be an incident (its number, INC-12, or its id), new or ignore"),
+        ("/unmatched/" + "0" * 26 + "/settlement", {"incident": "two"}, "must be an incident (its number, INC-12, or its id), new or ignore"),
     ],
 )  # fmt: skip
 def test_a_refusal_is_in_words_for_people(path: str, sent: Any, words: str, monkeypatch: pytest.MonkeyPatch) -> None:

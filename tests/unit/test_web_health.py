@@ -9,11 +9,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event, text, update
 
+from hub import services
 from hub.store import migrate
 from hub.store.records import Inbox, Outbox, save
 from hub.store.tables import links
 from hub.store.unit import Store, StoreUnavailable
-from hub.sync import desk
 from hub.sync.hub import Hub
 from hub.sync.setup import register
 from hub.web.app import create_app
@@ -83,17 +83,17 @@ def test_redis_is_reported_and_not_required(hub: Hub, alive: object, said: str) 
 
 def test_the_figures_are_those_of_the_rows(hub: Hub) -> None:
     now = hub.clock.now()
-    incident = desk.open_incident(hub, {"title": "down"}, actor="ada")
-    (link,) = desk.list_links(hub)["items"]
+    incident = services.open_incident(hub, {"title": "down"}, actor="ada")
+    (link,) = services.list_links(hub)["items"]
     ago = now - timedelta(seconds=90)
     with hub.store.unit() as tx:
-        for n, state in enumerate(("new", "new", "dead", "done")):
+        for n, state in enumerate(("new", "new", "failed", "done")):
             row = Inbox(
                 f"i{n}", "signed", f"d{n}", ago if n == 0 else now, "POST", "/", {}, {}, b"", state,
                 due_at=now if state == "new" else None,
             )  # fmt: skip
             save(tx, row)
-        for n, state in enumerate(("due", "dead", "done")):
+        for n, state in enumerate(("due", "failed", "done")):
             row_out = Outbox(
                 f"o{n}", link["id"], incident["id"], "signed", "update", {}, 0, created_at=ago, state=state
             )  # fmt: skip

@@ -12,8 +12,8 @@ from werkzeug.test import Client, TestResponse, create_environ, run_wsgi_app
 from hub.domain.values import Reply, Request
 from hub.store.tables import connections, inbox
 from hub.store.unit import StoreUnavailable
-from hub.sync import intake
 from hub.sync.hub import Hub
+from hub.sync.inbound import intake
 from hub.web.app import create_app
 from hub.web.metrics import WEBHOOKS
 from tests.unit.web_hub import make_hub, signature
@@ -61,7 +61,7 @@ def test_a_wrong_signature_is_401_kept_nowhere_and_counted(given: str) -> None:
     assert rows(hub) == []
     assert WEBHOOKS.labels("signed", "401")._value.get() == before + 1
     with hub.store.reading() as tx:
-        assert tx.scalar(select(connections.c.forged).where(connections.c.name == "signed")) == 1
+        assert tx.scalar(select(connections.c.invalid_signatures).where(connections.c.name == "signed")) == 1
     assert signature(BODY) not in answer.text
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from hub.clock import ManualClock, SystemIds
 from hub.domain.capability import Capabilities, CreateSafety, FieldCapability, KindCapability
-from hub.domain.errors import Forged
+from hub.domain.errors import InvalidSignature
 from hub.domain.policy import Config, ConnectionConfig, LinkRule, Policy
 from hub.domain.values import Hint, Reply, Request
 from hub.domain.vocabulary import Same
 from hub.store import tokens
 from hub.store.unit import Store
-from hub.sync.budget import Budget
 from hub.sync.hub import Hub
+from hub.sync.limits.budget import Budget
 from tests.contract.world import MemorySecrets
 
 SECRET = "canary-webhook-secret"
@@ -43,7 +43,7 @@ class Signed:
 
     def authenticate(self, request: Request, secrets: Any) -> str:
         if not hmac.compare_digest(request.headers.get("x-signature", "").encode(), signature(request.body).encode()):
-            raise Forged("the signature does not fit")
+            raise InvalidSignature("the signature does not fit")
         return request.headers.get("x-delivery", "one")
 
     def hints(self, request: Request) -> Sequence[Hint]:
@@ -68,8 +68,8 @@ class Woken:
 
     calls: list[tuple[str, str]] = field(default_factory=list)
 
-    def wake(self, duty: str, name: str) -> None:
-        self.calls.append((duty, name))
+    def wake(self, task: str, name: str) -> None:
+        self.calls.append((task, name))
 
 
 def make_hub(url: str = "sqlite://", *, create: bool = True, **settings: Any) -> Hub:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from hub import services
 from hub.domain.errors import RetryLater
 from hub.domain.plan import Shown, plan
 from hub.domain.values import INCIDENT, Json, Observation, Ref
-from hub.sync import desk
 from hub.sync.hub import Hub
 from workers.demo.vendors import Vendors
 
@@ -49,7 +49,7 @@ class Verdict:
 def look(hub: Hub, incident_id: str, vendors: Vendors) -> Verdict:
     """Compares the four with the hub, and counts what exists."""
     verdict = Verdict()
-    shown = desk.show_incident(hub, incident_id)
+    shown = services.show_incident(hub, incident_id)
     links = {k["connection"]: k for k in shown["links"] if k["slot"] == "primary"}
     for system in SYSTEMS:
         link = links.get(system)
@@ -124,12 +124,12 @@ def once(vendors: Vendors) -> list[str]:
 
 def lost(hub: Hub, incident_id: str, edits: list[tuple[str, Json]]) -> list[str]:
     """Every edit that people made is in the journal: it won, or the rule that overruled it is named."""
-    journal = desk.show_journal(hub, incident_id)
+    journal = services.show_journal(hub, incident_id)
     problems = [] if journal["verified"] else [f"the journal's chain is broken: {journal['broken']}"]
     said = [line["data"] or {} for line in journal["items"]]
-    for cell, value in edits:
-        found = any(d.get("cell") == cell and d.get("value") == value for d in said)
-        found = found or any(cell == "text" and d.get("text") == value for d in said)
+    for field_path, value in edits:
+        found = any(d.get("field") == field_path and d.get("value") == value for d in said)
+        found = found or any(field_path == "text" and d.get("text") == value for d in said)
         if not found:
-            problems.append(f"the edit {cell} = {value!r} is not in the journal")
+            problems.append(f"the edit {field_path} = {value!r} is not in the journal")
     return problems

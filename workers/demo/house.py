@@ -185,7 +185,7 @@ class House:
 
     def hub(self) -> Hub:
         """A hub of this process on the same database: to act as a person would at the command line, and to look."""
-        from hub.settings import load
+        from hub.settings.load import load
         from workers.bootstrap import build_hub
 
         key = self.folder / "data" / "vault.key"

@@ -6,8 +6,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from hub import services
 from hub.domain.values import INCIDENT, Json
-from hub.sync import desk
 from hub.sync.hub import Hub
 from workers.demo import check
 from workers.demo.house import House
@@ -20,7 +20,7 @@ PAUSE = 0.2
 
 
 class Play:
-    """acts: what was played, with the seconds until all were in step. edits: (cell, our value) that people made."""
+    """acts: what was played, with the seconds until all were in step. edits: (field path, our value) that people made."""
 
     def __init__(self, house: House, vendors: Vendors, postman: Postman, say: Callable[[str], None]) -> None:
         self.house, self.vendors, self.postman, self.say = house, vendors, postman, say
@@ -47,7 +47,7 @@ class Play:
         verdict.problems += [
             f"act {a['act']!r}: not in step after {PATIENCE:.0f} s" for a in self.acts if not a["in_step"]
         ]
-        self.journal_lines = len(desk.show_journal(self.hub, self.incident)["items"])
+        self.journal_lines = len(services.show_journal(self.hub, self.incident)["items"])
         return verdict
 
     def _begin(self) -> None:
@@ -56,8 +56,8 @@ class Play:
         self.pd = self.vendors.pagerduty.people_create(
             "Checkout answers with errors", priority="P2", assignees=["PADA001"]
         )
-        self._until(lambda: bool(desk.list_incidents(self.hub)["items"]), "the incident")
-        self.incident = str(desk.list_incidents(self.hub)["items"][0]["id"])
+        self._until(lambda: bool(services.list_incidents(self.hub)["items"]), "the incident")
+        self.incident = str(services.list_incidents(self.hub)["items"][0]["id"])
         self._until(
             lambda: {"pagerduty", "jira", "teams"} <= set(self._remote()), "the Jira issue and the Teams thread"
         )
@@ -68,9 +68,9 @@ class Play:
 
     def _publish(self) -> None:
         self.say("2  Cleo reads the draft and approves exactly that text")
-        draft = desk.show_link(self.hub, str(self._link("statuspage")["id"]))
+        draft = services.show_link(self.hub, str(self._link("statuspage")["id"]))
         self.say(f"   \u201c{draft['draft']['public_title']}\u201d")
-        desk.approve_link(self.hub, draft["id"], draft["content_hash"], actor="cleo")
+        services.approve_link(self.hub, draft["id"], draft["content_hash"], actor="cleo")
         self._settled("published")
         remote = self._remote()
         self.jira, self.page, self.card = remote["jira"], remote["statuspage"], remote["teams"]
@@ -160,11 +160,11 @@ class Play:
         self.edits += edits
 
     def _link(self, connection: str) -> dict[str, Json]:
-        links = desk.show_incident(self.hub, self.incident)["links"]
+        links = services.show_incident(self.hub, self.incident)["links"]
         return next((k for k in links if k["connection"] == connection), {"state": "missing", "id": ""})
 
     def _remote(self) -> dict[str, str]:
-        shown = desk.show_incident(self.hub, self.incident)
+        shown = services.show_incident(self.hub, self.incident)
         return {k["connection"]: k["remote_id"] for k in shown["links"] if k["kind"] == INCIDENT and k["remote_id"]}
 
     def _until(self, true: Callable[[], bool], what: str) -> float:
@@ -183,7 +183,7 @@ class Play:
                 return False
             if any(box.outgoing for name, box in self.vendors.all.items() if name != without):
                 return False
-            shown = desk.show_incident(self.hub, self.incident)
+            shown = services.show_incident(self.hub, self.incident)
             behind = [k for k in [*shown["links"], *shown["copies"]] if k["connection"] != without]
             return not any(k["lag"] or k["state"] == "pending" for k in behind)
 

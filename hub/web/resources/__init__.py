@@ -1,1 +1,1 @@
-"""The operations of the JSON API, one table a resource, thin over `hub.sync.desk`."""
+"""The operations of the JSON API, one table a resource, thin over `hub.services`."""

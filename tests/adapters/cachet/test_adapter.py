@@ -9,7 +9,7 @@ import pytest
 from adapters.cachet import wire
 from adapters.sandboxing import Fault
 from adapters.statuspages import PAGE_IMPACTS, SERVICES, STATUS, TEXT, TITLE
-from hub.domain.errors import Forged, OutcomeUnknown, Refused, RetryLater, Unauthorised, Unusable
+from hub.domain.errors import InvalidSignature, OutcomeUnknown, Refused, RetryLater, Unauthorised, Unusable
 from hub.domain.values import COMMENT, INCIDENT, UPDATE, Desired, Mark, Observation, Ref, Request, Update
 from tests.contract.worlds.cachet import SENTENCE, WORLDS, CachetWorld
 
@@ -58,7 +58,7 @@ def test_what_is_created_shows_as_wanted_and_is_found_by_its_mark(world: CachetW
     assert world.sandbox.incidents[int(seen.ref.id)]["visible"] == 1
 
 
-def test_a_create_that_landed_without_an_answer_is_found_and_so_is_its_twin(world: CachetWorld) -> None:
+def test_a_create_that_landed_without_an_answer_is_found_and_so_is_its_duplicate(world: CachetWorld) -> None:
     """The list is filtered by the mark; two incidents that share a component are each read whole."""
     world.sandbox.faults.append(Fault("late", match=lambda method, path: method == "POST"))
     with pytest.raises(OutcomeUnknown):
@@ -330,7 +330,7 @@ def test_doctor_sees_a_wrong_version_and_wrong_components(world: CachetWorld) ->
 def test_there_are_no_webhooks(world: CachetWorld) -> None:
     """Whatever comes is forged, and makes no sense."""
     request = Request("POST", "/webhooks/page/x", {}, {}, b"{}", datetime(2026, 1, 5, tzinfo=UTC))
-    with pytest.raises(Forged):
+    with pytest.raises(InvalidSignature):
         world.adapter.authenticate(request, world.secrets)
     with pytest.raises(Unusable):
         world.adapter.hints(request)

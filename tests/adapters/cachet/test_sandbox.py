@@ -47,7 +47,7 @@ def test_what_the_vendor_would_not_take_is_a_422(box: CachetSandbox, change: dic
 
 
 def test_incidents_are_the_teams_own_unless_told_otherwise(box: CachetSandbox) -> None:
-    """Without `visible`, a stranger sees nothing."""
+    """Without `visible`, an unmatched object sees nothing."""
     status, made = call(box, "POST", "/incidents", GOOD)
     assert (status, made["data"]["attributes"]["visible"]) == (201, 0)
     id = made["data"]["id"]

@@ -60,7 +60,7 @@ def test_a_clone_copies_the_label_but_is_not_ours(world: JiraWorld) -> None:
     assert world.adapter.observe(Ref(INCIDENT, clone)).mark is None
 
 
-def test_twins_are_found_oldest_first(world: JiraWorld) -> None:
+def test_duplicates_are_found_oldest_first(world: JiraWorld) -> None:
     first = made(world)
     world.clock.advance(5)
     second = made(world)

@@ -169,7 +169,7 @@ def test_the_log_is_read_again_only_when_others_have_the_incident() -> None:
 
     def look() -> tuple[int, frozenset[str]]:
         """(reads of the log, what is a consequence)"""
-        before, seen = len(world.sandbox.calls), world.adapter.glance(ref)
+        before, seen = len(world.sandbox.calls), world.adapter.read_fields(ref)
         return sum("/log_entries" in path for _, path in world.sandbox.calls[before:]), seen.consequences
 
     world.clock.advance(5)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hub.domain.errors import Forged
+from hub.domain.errors import InvalidSignature
 from hub.domain.values import COMMENT, INCIDENT, Ref, Request
 from tests.contract.world import MemorySecrets
 from tests.contract.worlds.pagerduty import PagerDutyWorld
@@ -74,5 +74,5 @@ def test_a_captured_signature_is_believed_and_only_with_its_own_body(path: Path)
     adapter = PagerDutyWorld().adapter
     good = request(path, **{"x-pagerduty-signature": kept["X-PagerDuty-Signature"]})
     assert adapter.authenticate(good, secrets) == json.loads(good.body)["event"]["id"]
-    with pytest.raises(Forged):
+    with pytest.raises(InvalidSignature):
         adapter.authenticate(good, MemorySecrets(webhook_secret="another"))

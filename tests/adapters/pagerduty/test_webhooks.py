@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.pagerduty.webhooks import DATA_TYPES, EVENTS, IGNORED
-from hub.domain.errors import Forged, Unusable
+from hub.domain.errors import InvalidSignature, Unusable
 from hub.domain.values import COMMENT, INCIDENT, Hint, Ref, Request
 from tests.contract.world import MemorySecrets
 from tests.contract.worlds.pagerduty import PagerDutyWorld
@@ -129,8 +129,10 @@ def test_whatever_an_event_holds_there_are_hints_or_it_is_unusable(name: str, da
 
 
 @given(st.binary(max_size=200), st.text(max_size=80))
-def test_no_bytes_and_no_header_make_verification_fail_otherwise_than_as_forged(body: bytes, header: str) -> None:
-    with pytest.raises(Forged):
+def test_no_bytes_and_no_header_make_verification_fail_otherwise_than_as_an_invalid_signature(
+    body: bytes, header: str
+) -> None:
+    with pytest.raises(InvalidSignature):
         ADAPTER.authenticate(sent(body, **{"x-pagerduty-signature": header}), MemorySecrets(webhook_secret="s"))
 
 
@@ -139,12 +141,12 @@ def test_any_valid_secret_and_any_v1_entry_will_do_while_a_secret_is_rotated() -
     secrets = MemorySecrets(webhook_secret=["new", "old"])
     for request in (signed(body, "new"), signed(body, "old"), signed(body, "other", "old")):
         assert ADAPTER.authenticate(request, secrets) == "01FIXTURE00000000000000000"
-    with pytest.raises(Forged):
+    with pytest.raises(InvalidSignature):
         ADAPTER.authenticate(signed(body, "other"), secrets)
 
 
 def test_without_a_secret_nothing_is_believed() -> None:
-    with pytest.raises(Forged):
+    with pytest.raises(InvalidSignature):
         ADAPTER.authenticate(signed(fixture("pagey.ping"), ""), MemorySecrets())
 
 

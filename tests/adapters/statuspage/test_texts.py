@@ -45,7 +45,7 @@ def test_equal_texts_keep_their_own_marks(world: StatuspageWorld) -> None:
 
 
 def test_a_text_whose_outcome_was_unknown_is_found_though_a_person_edited_it(world: StatuspageWorld) -> None:
-    """The mark in the metadata proves that the text was published; posting it again would be a double."""
+    """The mark in the metadata proves that the text was published; posting it again would be a duplicate."""
     ref = created(world).ref
     world.sandbox.faults.append(Fault("late", match=lambda method, path: method == "PATCH"))
     with pytest.raises(OutcomeUnknown):
@@ -56,7 +56,7 @@ def test_a_text_whose_outcome_was_unknown_is_found_though_a_person_edited_it(wor
     assert (found.ref.id, found.fields["text"]) == (id, "It was a certificate.")
 
 
-def test_a_text_that_lands_late_is_a_twin_and_not_a_persons(world: StatuspageWorld) -> None:
+def test_a_text_that_lands_late_is_a_duplicate_and_not_a_persons(world: StatuspageWorld) -> None:
     """Sent, not found, sent again, and then the first arrives after all: both carry the mark."""
     ref = created(world).ref
     world.sandbox.faults.append(Fault("later", match=lambda method, path: method == "PATCH"))
@@ -66,9 +66,9 @@ def test_a_text_that_lands_late_is_a_twin_and_not_a_persons(world: StatuspageWor
     assert list(world.adapter.find(mark(world, "aaaaaa01", UPDATE, ref))) == []
     made = published(world, ref, "It was a certificate.", "aaaaaa01")
     world.sandbox.settle()
-    twins = world.adapter.find(mark(world, "aaaaaa01", UPDATE, ref))
-    assert len(twins) == 2
-    assert twins[0].ref == made
+    duplicates = world.adapter.find(mark(world, "aaaaaa01", UPDATE, ref))
+    assert len(duplicates) == 2
+    assert duplicates[0].ref == made
 
 
 def test_a_text_that_is_published_already_is_not_published_again(world: StatuspageWorld) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.statuspage import webhooks
-from hub.domain.errors import Forged, Unusable
+from hub.domain.errors import InvalidSignature, Unusable
 from hub.domain.values import INCIDENT, Hint, Ref, Request
 from tests.contract.world import MemorySecrets
 from tests.contract.worlds.statuspage import StatuspageWorld
@@ -70,17 +70,17 @@ def test_each_valid_path_token_is_accepted(token: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/webhooks/page", "/webhooks/page/", "/new-token/x", "/webhooks/page/new-toke\udcff", ""]
 )
-def test_a_path_without_the_token_is_forged(path: str) -> None:
+def test_a_path_without_the_token_has_an_invalid_signature(path: str) -> None:
     """Nothing but the last segment vouches for a notification, and the refusal does not show the token."""
-    with pytest.raises(Forged) as refused:
+    with pytest.raises(InvalidSignature) as refused:
         webhooks.authenticate(request(b"{}", path), SECRETS)
     assert "new-token" not in str(refused.value)
 
 
-def test_without_a_token_everything_is_forged() -> None:
+def test_without_a_token_everything_has_an_invalid_signature() -> None:
     """A connection whose token is not set takes nothing, not even an empty one."""
     for secrets in (MemorySecrets(), MemorySecrets(webhook_path_token="")):
-        with pytest.raises(Forged):
+        with pytest.raises(InvalidSignature):
             webhooks.authenticate(request(b"{}", "/webhooks/page/"), secrets)
 
 
@@ -170,9 +170,9 @@ def test_what_the_page_sends_is_understood() -> None:
     requests = world.webhooks()
     for r in requests:
         assert world.adapter.authenticate(r, world.secrets)
-        for _, forged in world.forged(r):
-            with pytest.raises(Forged):
-                world.adapter.authenticate(forged, world.secrets)
+        for _, badly_signed in world.badly_signed(r):
+            with pytest.raises(InvalidSignature):
+                world.adapter.authenticate(badly_signed, world.secrets)
     hints = [h for r in requests for h in world.adapter.hints(r)]
     assert Hint("incident", ref) in hints
     assert Hint("component_update", resync=True) in hints

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hub.domain.errors import Forged
+from hub.domain.errors import InvalidSignature
 from hub.domain.values import INCIDENT, Mark, Ref, Request
 from tests.contract.worlds.teams import TeamsWorld
 
@@ -36,10 +36,10 @@ def fixture() -> Callable[[str], Any]:
     return lambda name: json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def is_forged(world: TeamsWorld, request: Request) -> bool:
+def has_invalid_signature(world: TeamsWorld, request: Request) -> bool:
     """Whether the adapter refuses to believe it, in the one way in which it may."""
     try:
         world.adapter.authenticate(request, world.secrets)
-    except Forged:
+    except InvalidSignature:
         return True
     return False

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from adapters.teams.sandbox import ROBIN
-from hub.domain.errors import Forged, Unusable
+from hub.domain.errors import InvalidSignature, Unusable
 from hub.domain.values import INCIDENT, Actor, Command, Ref, Request
-from tests.adapters.teams.conftest import is_forged
+from tests.adapters.teams.conftest import has_invalid_signature
 from tests.contract.worlds.teams import TeamsWorld
 
 ROOT = Ref(INCIDENT, "1767603600000")
@@ -155,8 +155,8 @@ def test_the_stand_ins_command_is_believed_and_its_forgeries_are_not(world: Team
     assert world.adapter.hints(request)[0].ref == card
     again = replace(request, received_at=request.received_at + timedelta(seconds=30))
     assert world.adapter.authenticate(again, world.secrets) == name
-    for why, forged in world.forged(request):
-        assert is_forged(world, forged), why
+    for why, badly_signed in world.badly_signed(request):
+        assert has_invalid_signature(world, badly_signed), why
 
 
 @pytest.mark.parametrize("minutes", [-6, 6, 60 * 24])
@@ -165,7 +165,7 @@ def test_an_old_or_early_command_is_not_believed(
 ) -> None:
     """The signature covers no time, so a replay is told by the activity's own."""
     request = signed(world, fixture("command-ack"))
-    with pytest.raises(Forged, match="time"):
+    with pytest.raises(InvalidSignature, match="time"):
         world.adapter.authenticate(
             replace(request, received_at=request.received_at + timedelta(minutes=minutes)), world.secrets
         )
@@ -176,7 +176,7 @@ def test_a_command_without_a_time_is_not_believed(
     world: TeamsWorld, fixture: Callable[[str], Any], timestamp: Any
 ) -> None:
     """Missing or senseless."""
-    with pytest.raises(Forged, match="time"):
+    with pytest.raises(InvalidSignature, match="time"):
         world.adapter.authenticate(signed(world, {**fixture("command-ack"), "timestamp": timestamp}), world.secrets)
 
 
@@ -186,10 +186,10 @@ def test_a_security_token_is_rotated_without_a_gap(world: TeamsWorld, fixture: C
     world.rotate()
     world.adapter.authenticate(old, world.secrets)
     world.adapter.authenticate(signed(world, fixture("command-ack")), world.secrets)
-    with pytest.raises(Forged, match="wrong HMAC"):
+    with pytest.raises(InvalidSignature, match="wrong HMAC"):
         world.adapter.authenticate(signed(world, fixture("command-ack"), "YW5vdGhlcg=="), world.secrets)
     world.secrets.values["outgoing_webhook_secret"] = ["not base64!"]
-    with pytest.raises(Forged, match="no security token"):
+    with pytest.raises(InvalidSignature, match="no security token"):
         world.adapter.authenticate(old, world.secrets)
 
 

@@ -120,12 +120,12 @@ def test_nobody_edits_what_another_has_written(world: TeamsWorld, card: Ref) -> 
 def test_a_marked_message_counts_only_from_our_own_account(world: TeamsWorld, card: Ref) -> None:
     """A person who copies the last line of our reply, or our whole card, is a person."""
     world.sandbox.people_reply(card.id, "copied\n[ls:comment1]")
-    forged = world.sandbox.add(
+    badly_signed = world.sandbox.add(
         ROBIN, {"contentType": "html", "content": "x"}, attachments=world.sandbox.messages[card.id].attachments
     )
     child = world.adapter.observe(card).children[0]
     assert (child.mark, child.fields["text"]) == (None, "copied\n[ls:comment1]")
-    copy = world.adapter.observe(Ref(INCIDENT, forged.id))
+    copy = world.adapter.observe(Ref(INCIDENT, badly_signed.id))
     assert (copy.mark, copy.type, copy.fields) == (None, "other", {})
     assert world.adapter.find(mark(world, "comment1", card)) == []
 
@@ -174,7 +174,7 @@ def test_a_message_without_an_id_is_not_taken_for_created(world: TeamsWorld, mon
 def test_an_answer_about_something_else_is_no_reading_and_no_refusal(
     world: TeamsWorld, card: Ref, monkeypatch: pytest.MonkeyPatch, id: object
 ) -> None:
-    """A proxy's nonsense with 200 must not end as "not a card of ours": that would be a dead letter."""
+    """A proxy's nonsense with 200 must not end as "not a card of ours": that would be a failed write."""
     monkeypatch.setattr("adapters.teams.sandbox_graph.shown", lambda *a, **k: {"id": id, "etag": "1"})
     with pytest.raises(RetryLater):
         world.adapter.observe(card)

@@ -18,9 +18,9 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.domain.errors import Forged, Unusable
+from hub.domain.errors import InvalidSignature, Unusable
 from hub.domain.values import COMMENT, INCIDENT, Hint, Ref, Request
-from tests.adapters.teams.conftest import is_forged
+from tests.adapters.teams.conftest import has_invalid_signature
 from tests.conftest import absent
 from tests.contract.worlds.teams import TeamsWorld
 
@@ -147,15 +147,15 @@ def test_the_stand_ins_notification_is_believed_and_its_forgeries_are_not(world:
         )
         == name
     )
-    for why, forged in world.forged(request):
-        assert is_forged(world, forged), why
+    for why, badly_signed in world.badly_signed(request):
+        assert has_invalid_signature(world, badly_signed), why
 
 
 def test_without_a_client_state_nothing_is_believed(world: TeamsWorld) -> None:
     """Not even what carries none."""
     request = notified(world)
     del world.secrets.values["client_state"]
-    with pytest.raises(Forged, match="no client state"):
+    with pytest.raises(InvalidSignature, match="no client state"):
         world.adapter.authenticate(request, world.secrets)
 
 
@@ -190,11 +190,11 @@ RUBBISH = [
 
 
 @pytest.mark.parametrize("body", RUBBISH)
-def test_rubbish_is_forged_or_unusable_or_ignored(world: TeamsWorld, body: bytes) -> None:
+def test_rubbish_has_an_invalid_signature_or_unusable_or_ignored(world: TeamsWorld, body: bytes) -> None:
     """Never another exception, never a thing to look at."""
     for headers in ({}, {"authorization": "HMAC xx"}, {"authorization": "HMAC " + "A" * 44}):
         request = post(world, body, **headers)
-        with pytest.raises(Forged):
+        with pytest.raises(InvalidSignature):
             world.adapter.authenticate(request, world.secrets)
         try:
             hints = world.adapter.hints(request)
@@ -282,9 +282,11 @@ def spoil(request: Request, change: Callable[[dict[str, Any]], Any]) -> Request:
         ("object", lambda d: d["value"][0].update(encryptedContent=[])),
     ],
 )  # fmt: skip
-def test_what_cannot_be_proved_or_opened_is_forged(sealed: TeamsWorld, why: str, change: Callable[[Any], Any]) -> None:
+def test_what_cannot_be_proved_or_opened_has_an_invalid_signature(
+    sealed: TeamsWorld, why: str, change: Callable[[Any], Any]
+) -> None:
     """Each part of the proof is needed."""
-    with pytest.raises(Forged, match=why):
+    with pytest.raises(InvalidSignature, match=why):
         sealed.adapter.authenticate(spoil(notified(sealed), change), sealed.secrets)
 
 
@@ -299,10 +301,12 @@ def test_what_cannot_be_proved_or_opened_is_forged(sealed: TeamsWorld, why: str,
         ("not valid now", {"exp": True, "nbf": "x"}),
     ],
 )
-def test_a_validation_token_for_another_is_forged(sealed: TeamsWorld, why: str, claims: dict[str, Any]) -> None:
+def test_a_validation_token_for_another_has_an_invalid_signature(
+    sealed: TeamsWorld, why: str, claims: dict[str, Any]
+) -> None:
     """Audience, tenant, sender and time, each by itself."""
     token = sealed.sandbox.push.validation_token(**claims)
-    with pytest.raises(Forged, match=why):
+    with pytest.raises(InvalidSignature, match=why):
         sealed.adapter.authenticate(
             spoil(notified(sealed), lambda d: d.update(validationTokens=[token])), sealed.secrets
         )
@@ -319,7 +323,7 @@ def test_only_the_platforms_own_signature_counts(sealed: TeamsWorld) -> None:
         jwt.encode(claims, PEM, algorithm="RS256", headers={"kid": "stand-in-1"}),
         jwt.encode(claims, PEM, algorithm="RS256", headers={"kid": "unknown"}),
     ):
-        with pytest.raises(Forged):
+        with pytest.raises(InvalidSignature):
             sealed.adapter.authenticate(
                 spoil(notified(sealed), lambda d, t=token: d.update(validationTokens=[t])), sealed.secrets
             )

@@ -49,7 +49,7 @@ def test_a_flow_takes_a_card_and_gives_no_id(flow: TeamsWorld, kind: str) -> Non
 
 
 def test_what_a_flow_cannot_do_is_declared_in_words(flow: TeamsWorld) -> None:
-    """No reads, no edits, no protection against a double."""
+    """No reads, no edits, no protection against a duplicate."""
     for kind in flow.adapter.capabilities.kinds.values():
         assert (kind.reads, kind.edits, kind.deletes, kind.create) == (False, False, False, CreateSafety.NEITHER)
         assert not any(f.read for f in kind.fields.values())

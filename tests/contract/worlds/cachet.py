@@ -89,7 +89,7 @@ class CachetWorld:
     def webhooks(self) -> Sequence[Request]:
         return []
 
-    def forged(self, request: Request) -> Sequence[tuple[str, Request]]:
+    def badly_signed(self, request: Request) -> Sequence[tuple[str, Request]]:
         return [("anything at all", request)]
 
     def rotate(self) -> None:

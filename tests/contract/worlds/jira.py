@@ -138,7 +138,7 @@ class JiraWorld:
             for out in taken
         ]
 
-    def forged(self, request: Request) -> Sequence[tuple[str, Request]]:
+    def badly_signed(self, request: Request) -> Sequence[tuple[str, Request]]:
         def signed(value: str | None) -> Request:
             rest = {k: v for k, v in request.headers.items() if k != "x-hub-signature"}
             return replace(request, headers=rest if value is None else rest | {"x-hub-signature": value})

@@ -147,7 +147,7 @@ class PagerDutyWorld:
             for o in sent
         ]
 
-    def forged(self, request: Request) -> Sequence[tuple[str, Request]]:
+    def badly_signed(self, request: Request) -> Sequence[tuple[str, Request]]:
         def signed(value: str | None) -> Request:
             headers = {k: v for k, v in request.headers.items() if k != "x-pagerduty-signature"}
             return replace(request, headers=headers if value is None else {**headers, "x-pagerduty-signature": value})

@@ -114,7 +114,7 @@ class StatuspageWorld:
             for out in taken
         ]
 
-    def forged(self, request: Request) -> Sequence[tuple[str, Request]]:
+    def badly_signed(self, request: Request) -> Sequence[tuple[str, Request]]:
         base = request.path.rsplit("/", 1)[0]
         return [
             ("no token", replace(request, path=base)),

@@ -137,7 +137,7 @@ class TeamsWorld:
             for out in taken
         ]
 
-    def forged(self, request: Request) -> Sequence[tuple[str, Request]]:
+    def badly_signed(self, request: Request) -> Sequence[tuple[str, Request]]:
         if "authorization" in request.headers:
             return [
                 ("another body", replace(request, body=request.body + b" ")),

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 
+from hub import services
 from hub.domain.values import INCIDENT, Json
-from hub.store.tables import inbox, links, outbox, strangers, timers
-from hub.sync import desk
+from hub.store.tables import inbox, links, outbox, timers, unmatched_objects
 from hub.sync.hub import Hub
 from workers.demo import check
 from workers.demo.vendors import Vendors
@@ -23,7 +23,7 @@ PAUSE = 0.25
 
 @dataclass
 class Told:
-    """One incident. id: in PagerDuty. edits: (cell, our value) that people made and that have not been seen in the journal."""
+    """One incident. id: in PagerDuty. edits: (field path, our value) that people made and that have not been seen in the journal."""
 
     id: str
     number: int
@@ -102,8 +102,8 @@ class Storm:
             if row.remote_id:
                 by_incident.setdefault(row.incident_id, {})[row.connection] = row.remote_id
             elif row.state == "held":
-                draft = desk.show_link(self.hub, row.id)
-                desk.approve_link(self.hub, row.id, draft["content_hash"], actor="cleo")
+                draft = services.show_link(self.hub, row.id)
+                services.approve_link(self.hub, row.id, draft["content_hash"], actor="cleo")
         for t in self.told:
             t.incident = whose.get(t.id, "")
             t.remote = by_incident.get(t.incident, {})
@@ -158,8 +158,8 @@ WAITING = {
     "intention open": _count(outbox, outbox.c.state.in_(("due", "claimed", "unknown"))),
     "link pending": _count(links, links.c.state == "pending"),
     "link behind": _count(links, links.c.behind_since.is_not(None)),
-    "link to be looked at": _count(links, links.c.look_due.is_not(None)),
-    "stranger waiting": _count(strangers, strangers.c.state == "waiting"),
-    "look for twins": _count(timers, timers.c.kind == "twins"),
+    "link to be looked at": _count(links, links.c.refresh_due.is_not(None)),
+    "unmatched object waiting": _count(unmatched_objects, unmatched_objects.c.state == "waiting"),
+    "look for duplicates": _count(timers, timers.c.kind == "duplicates"),
     "link back": _count(timers, timers.c.kind == "backlink"),
 }

@@ -16,7 +16,7 @@ from tests.engine.patience import until
 
 End = Callable[[Rig], None]
 
-TROUBLE = 12.0
+PROBLEM = 12.0
 """Seconds: longer than a call's time-out."""
 
 
@@ -32,7 +32,7 @@ def test_a_vendor_accepts_and_never_answers(parts: Parts, recovered: End, vendor
         if vendor != "pagerduty":  # where these incidents begin
             rig.storm.until(lambda: rig.storm.begun_without(vendor), 90)  # it costs only its own connection
         until(lambda: rig.gates[vendor].spoilt > 0, 60)
-        threading.Event().wait(TROUBLE)
+        threading.Event().wait(PROBLEM)
         rig.gates[vendor].set("pass")
         recovered(rig)
 

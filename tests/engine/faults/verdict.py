@@ -49,7 +49,7 @@ def _set_aside(hub: Hub) -> list[str]:
         dead = tx.execute(
             select(outbox.c.connection, outbox.c.op, outbox.c.error).where(outbox.c.state == "dead")
         ).all()
-    return [f"dead letter: {tuple(row)}" for row in [*rows, *dead]]
+    return [f"failed write: {tuple(row)}" for row in [*rows, *dead]]
 
 
 def _counts(storm: Storm) -> list[str]:
@@ -73,6 +73,6 @@ def _allowed(hub: Hub, incident: str, problem: str) -> bool:
         return False
     with hub.store.reading() as tx:
         said = select(journal.c.kind).where(
-            journal.c.incident_id == incident, journal.c.source == system, journal.c.kind == "possible_double"
+            journal.c.incident_id == incident, journal.c.source == system, journal.c.kind == "possible_duplicate"
         )
         return tx.execute(said).first() is not None

@@ -23,9 +23,9 @@ from hub.store.connections import move_cursor
 from hub.store.records import Connection, save
 from hub.store.tables import incidents, links, metadata, timers
 from hub.store.unit import Store
-from hub.sync import duties
-from hub.sync.budget import Budget
+from hub.sync import tasks
 from hub.sync.hub import Hub
+from hub.sync.limits.budget import Budget
 from tests.contract.world import MemorySecrets
 from tests.engine.races.order import LockOrder
 from tests.engine.races.schedule import point
@@ -36,7 +36,7 @@ from tests.simulation.styles import PEOPLE, SERVICES, STYLES
 from tests.simulation.vendor import ModelVendor, client
 
 QUIET = ("poll", "subscribe")
-"""Duties that never rest. Without them a lost hint stays lost, and is seen."""
+"""Tasks that never rest. Without them a lost hint stays lost, and is seen."""
 
 CONFIG = Config(
     connections={
@@ -57,7 +57,7 @@ CONFIG = Config(
 )
 
 
-_MOMENTS = [when for duty, _, when in due_rows.SOURCES if duty not in QUIET] + [timers.c.due_at]
+_MOMENTS = [when for task, _, when in due_rows.SOURCES if task not in QUIET] + [timers.c.due_at]
 LATER = select(func.min(union_all(*(select(func.min(when).label("at")) for when in _MOMENTS)).subquery().c.at))
 """When the next thing falls due."""
 
@@ -79,7 +79,7 @@ CREATE TRIGGER race_audit AFTER UPDATE ON outbox FOR EACH ROW EXECUTE FUNCTION r
 class NoWake:
     """Every wake-up is lost: the rows alone must do."""
 
-    def wake(self, duty: str, name: str) -> None:
+    def wake(self, task: str, name: str) -> None:
         return None
 
 
@@ -293,8 +293,8 @@ class Place:
             with hub.store.reading() as tx:
                 found = [d for d in due_rows.due(tx, self.clock.now()) if d[0] not in QUIET]
                 later = None if found else tx.execute(LATER).scalar()
-            for duty, name in found:
-                duties.run(hub, duty, name)
+            for task, name in found:
+                tasks.run(hub, task, name)
             if not found:
                 if later is None:
                     return

@@ -20,7 +20,8 @@ from hub.store import incidents as incident_rows
 from hub.store import outbox as outbox_rows
 from hub.store.ready import Ready
 from hub.store.tables import links, outbox
-from hub.sync import observing, settle
+from hub.sync.incident import observe
+from hub.sync.outbound import settle
 from tests.conftest import own_postgres
 from tests.engine.races import pairs
 from tests.engine.races.pairs import PAIRS, Pair
@@ -143,8 +144,8 @@ def _no_lock_on_incidents(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(incident_rows, "LOCK_LINKS", incident_rows.LINKS)
 
 
-def _old_looks_are_believed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(observing, "fresh", lambda case, link, rev, started: None)
+def _old_refreshes_are_believed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(observe, "fresh", lambda case, link, rev, started: None)
 
 
 def _no_fence(patch: pytest.MonkeyPatch) -> None:
@@ -170,7 +171,7 @@ def _no_fence(patch: pytest.MonkeyPatch) -> None:
     [
         (_no_lock_on_intentions, pairs.edit_and_create),
         (_no_lock_on_incidents, pairs.two_edits),
-        (_old_looks_are_believed, pairs.look_and_deliver),
+        (_old_refreshes_are_believed, pairs.refresh_and_deliver),
         (_no_fence, pairs.a_worker_comes_back_when_another_has_claimed),
     ],
     ids=["no lock on intentions", "no lock on incidents", "old looks are believed", "no fence"],

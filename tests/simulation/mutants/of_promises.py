@@ -19,8 +19,8 @@ from tests.simulation.mutants.mutant import (
     Mutant,
 )
 
-INTAKE, PLANNING, DELIVER = "hub/sync/intake.py", "hub/sync/planning.py", "hub/sync/deliver.py"
-SETTLE, OBSERVING, MERGE = "hub/sync/settle.py", "hub/sync/observing.py", "hub/domain/merge.py"
+INTAKE, PLANNING, DELIVER = "hub/sync/inbound/intake.py", "hub/sync/incident/plan.py", "hub/sync/outbound/deliver.py"
+SETTLE, OBSERVING, MERGE = "hub/sync/outbound/settle.py", "hub/sync/incident/observe.py", "hub/domain/merge.py"
 
 OF_PROMISES = (
     # 1: accepted is kept, and takes effect once
@@ -39,7 +39,7 @@ OF_PROMISES = (
         'statement.on_conflict_do_nothing(index_elements=["connection", "delivery_id"])',
         'statement.on_conflict_do_update(index_elements=["connection", "delivery_id"], '
         "set_={n: statement.excluded[n] for n in ('id', 'state', 'due_at')})",
-        (ONCE,), needs=("webhook_double", "webhook_late"),
+        (ONCE,), needs=("webhook_duplicate", "webhook_late"),
     ),
     Mutant(
         "what a webhook says is applied whenever it is read", "promise 1", INTAKE,
@@ -47,19 +47,19 @@ OF_PROMISES = (
         (ONCE,), needs=("crash",),
     ),
     Mutant(
-        "a forged webhook is taken in", "promise 1", "adapters/pagerduty/webhooks.py",
+        "a invalid_signatures webhook is taken in", "promise 1", "adapters/pagerduty/webhooks.py",
         "valid |= hmac.compare_digest(expected, signature)", "valid |= True",
         (), test="tests/contract/test_webhooks.py::test_a_forged_request_is_refused_whatever_is_wrong_with_it[pagerduty]",
     ),
     # 2: all systems end up showing the same
     Mutant(
-        "polls find nothing", "promise 2", "hub/sync/poll.py",
+        "polls find nothing", "promise 2", "hub/sync/inbound/poll.py",
         "elif link.state in TOMBSTONES or _as_known(hub, link, item):", "elif True:",
         (APART, LOST, HEARD), needs=("webhook_loss",),
     ),
     Mutant(
-        "a look that is to come stays at the fields alone, whatever a poll tells", "promise 2", "hub/sync/poll.py",
-        "elif not link.look_whole:", "elif False:",
+        "a look that is to come stays at the fields alone, whatever a poll tells", "promise 2", "hub/sync/inbound/poll.py",
+        "elif not link.refresh_whole:", "elif False:",
         (), test="tests/simulation/test_found.py::test_what_was_said_is_heard_although_a_look_at_the_fields_alone_was_to_come_when_a_poll_told_of_it",
     ),
     Mutant(
@@ -85,17 +85,17 @@ OF_PROMISES = (
     ),
     Mutant(
         "what held a field first is not said", "promise 3", OBSERVING,
-        'case.say("first_shown", link.connection, link=link.id, cell=name, value=given.remote[name], rule="birth")', "pass",
+        'case.record("first_shown", link.connection, link=link.id, field_path=name, value=given.remote[name], rule="birth")', "pass",
         (), test="tests/simulation/test_found.py::test_what_a_person_did_to_a_new_ticket_before_we_first_read_it_is_kept_in_the_journal",
     ),
     Mutant(
         "an object that turns out to be ours is not read", "promise 3", OBSERVING,
-        "    if link.kind == INCIDENT and case.hub.capabilities(link.connection).kinds[INCIDENT].reads:\n        link.look_due",
-        "    if False:\n        link.look_due",
+        "    if link.kind == INCIDENT and case.hub.capabilities(link.connection).kinds[INCIDENT].reads:\n        link.refresh_due",
+        "    if False:\n        link.refresh_due",
         (), test="tests/simulation/test_found.py::test_what_was_said_under_a_card_before_it_was_found_is_heard",
     ),
     Mutant(
-        "a look during a pause settles a write in doubt", "promise 3", "hub/sync/look.py",
+        "a look during a pause settles a write in doubt", "promise 3", "hub/sync/inbound/refresh.py",
         "settles=not doubtful", "settles=True",
         (),
         test="tests/simulation/test_found_in_doubt.py::test_what_came_between_our_read_and_our_write_is_found_after_a_pause_too",
@@ -136,7 +136,7 @@ OF_PROMISES = (
     ),
     Mutant(
         "a lost wake-up for a look is lost for good", "promise 6", "hub/store/due.py",
-        '    ("look", links.c.id, links.c.look_due),\n', "",
+        '    ("refresh", links.c.id, links.c.refresh_due),\n', "",
         (APART, BOUNDED), needs=("wake_loss",),
     ),
     Mutant(
@@ -145,14 +145,14 @@ OF_PROMISES = (
         (LOOKED, ONE, ECHO, LOST, SOURCE), needs=("crash",),
     ),
     Mutant(
-        "called inside a transaction", "promise 6", "hub/sync/look.py",
-        "            seen = adapter.observe(ref) if glances is None",
-        "            with hub.store.reading():\n                seen = adapter.observe(ref) if glances is None",
+        "called inside a transaction", "promise 6", "hub/sync/inbound/refresh.py",
+        "            seen = adapter.observe(ref) if partial is None",
+        "            with hub.store.reading():\n                seen = adapter.observe(ref) if partial is None",
         ("no call inside a transaction",),
     ),
     Mutant(
-        "woken before it is committed", "promise 6", "hub/sync/case.py",
-        "            self.wakes.append((duty, name))", "            self.hub.wake.wake(duty, name)",
+        "woken before it is committed", "promise 6", "hub/sync/incident/case.py",
+        "            self.wakes.append((task, name))", "            self.hub.wake.wake(task, name)",
         ("no wake-up inside a transaction",),
     ),
     # 7: nothing public without what policy asks for
@@ -176,15 +176,15 @@ OF_PROMISES = (
         'words = {"services": ", ".join(services) or "our services"}', 'words = {"services": case.incident.fields["title"]}',
         ("nothing public from internal words",),
     ),
-    # 8: doubles are bounded and journaled
+    # 8: duplicates are bounded and journaled
     Mutant(
-        "a closed twin is not journaled", "promise 8", OBSERVING,
-        'case.say("double", link.connection, link=link.id, twin=double.id, id=seen.ref.id)', "pass",
+        "a closed duplicate is not journaled", "promise 8", OBSERVING,
+        'case.record("duplicate", link.connection, link=link.id, duplicate=double.id, id=seen.ref.id)', "pass",
         (ONE,), needs=("lands_late", "overdue"),
     ),
     Mutant(
         "a possible double is not journaled", "promise 8", SETTLE,
-        'case.say("possible_double", link.connection, link=link.id, unknowns=mine.unknowns)', "pass",
+        'case.record("possible_duplicate", link.connection, link=link.id, unknowns=mine.unknowns)', "pass",
         (ONE,), needs=("lost_after",),
     ),
     # a tombstone is a person's word

@@ -20,9 +20,13 @@ from tests.simulation.mutants.mutant import (
     Mutant,
 )
 
-DELIVER, SETTLE, OBSERVING = "hub/sync/deliver.py", "hub/sync/settle.py", "hub/sync/observing.py"
-PLANNING, ADOPT, MERGE = "hub/sync/planning.py", "hub/sync/adopt.py", "hub/domain/merge.py"
-AUTHORITY, DESK = "hub/domain/authority.toml", "hub/sync/desk"
+DELIVER, SETTLE, OBSERVING = (
+    "hub/sync/outbound/deliver.py",
+    "hub/sync/outbound/settle.py",
+    "hub/sync/incident/observe.py",
+)
+PLANNING, ADOPT, MERGE = "hub/sync/incident/plan.py", "hub/sync/inbound/adopt.py", "hub/domain/merge.py"
+AUTHORITY, SERVICES = "hub/domain/authority.toml", "hub/services"
 
 OF_TRAPS = (
     # 1: the same field, edited in the gap between our read and our write
@@ -95,7 +99,7 @@ OF_TRAPS = (
         (LOOKED, ONE), needs=("lost_after",),
     ),
     Mutant(
-        "a late twin stays open", "trap 3", OBSERVING,
+        "a late duplicate stays open", "trap 3", OBSERVING,
         "(seen.ref.kind, seen.ref.id) for k in case.links.values()):\n        return", "seen.ref for k in ()) or True:\n        return",
         (ONE,), needs=("lands_late", "overdue"),
     ),
@@ -131,7 +135,7 @@ OF_TRAPS = (
         "a read within the vendor's lag is believed", "trap 5", OBSERVING,
         "if link.written_at is not None and started < link.written_at + lag:", "if False:",
         (ECHO, SOURCE, LOST, APART), needs=("stale_reads",),
-        also=(Edit("hub/sync/look.py", "early = max(flying or now, earliest(hub, link, now))", "early = flying or now"),),
+        also=(Edit("hub/sync/inbound/refresh.py", "early = max(flying or now, earliest(hub, link, now))", "early = flying or now"),),
     ),
     Mutant(
         "merged while a write is in flight", "trap 5", OBSERVING,
@@ -186,13 +190,13 @@ OF_TRAPS = (
     ),
     # 9: recurrence
     Mutant(
-        "a second open incident for one key", "trap 9", f"{DESK}/incidents.py",
+        "a second open incident for one key", "trap 9", f"{SERVICES}/incidents.py",
         "if there is not None:", "if False:",
         ("one open incident for a key",),
         also=(Edit("hub/store/tables.py", "incidents.c.dedup_key, unique=True,", "incidents.c.dedup_key,"),),
     ),
     Mutant(
-        "a recurrence forgets the last time", "trap 9", "hub/sync/case.py",
+        "a recurrence forgets the last time", "trap 9", "hub/sync/incident/case.py",
         "previous_id=previous.id if previous else None", "previous_id=None",
         ("one open incident for a key",), needs=("recurring",),
     ),
@@ -208,7 +212,7 @@ OF_TRAPS = (
         ("merged incidents are one", LEGAL),
     ),
     Mutant(
-        "the loser keeps its links", "trap 10", "hub/sync/merging.py",
+        "the loser keeps its links", "trap 10", "hub/sync/incident/merge_incidents.py",
         "            incident_rows.move_link(tx, link, rows_of[link.id], winner_id)", "            pass",
         ("merged incidents are one", APART),
     ),
@@ -232,7 +236,7 @@ OF_TRAPS = (
     ),
     Mutant(
         "a deleted comment stays in the copies", "trap 11", PLANNING,
-        'if link.kind != INCIDENT and (link.double or fields.get("deleted")):', "if link.kind != INCIDENT and link.double:",
+        'if link.kind != INCIDENT and (link.duplicate or fields.get("deleted")):', "if link.kind != INCIDENT and link.duplicate:",
         (APART,),
     ),
     Mutant(
@@ -286,7 +290,7 @@ OF_TRAPS = (
     ),
     # 15: held while the world moves on
     Mutant(
-        "an approval is of any content", "trap 15", f"{DESK}/links.py",
+        "an approval is of any content", "trap 15", f"{SERVICES}/links.py",
         "if now != digest:", "if False:",
         (APPROVAL,), also=(Edit(PLANNING, "and link.approved_hash != digest:", "and link.approved_hash is None:"),),
     ),
@@ -302,8 +306,8 @@ OF_TRAPS = (
     ),
     Mutant(
         "a draft that falls back to its approval ends at the next chance", "trap 15", PLANNING,
-        'case.say("held", POLICY, link=link.id, hash=digest)\n        _withdraw(case, link)\n',
-        'case.say("held", POLICY, link=link.id, hash=digest)\n',
+        'case.record("held", POLICY, link=link.id, hash=digest)\n        _withdraw(case, link)\n',
+        'case.record("held", POLICY, link=link.id, hash=digest)\n',
         ("one plan is enough",),
     ),
 )  # fmt: skip

@@ -1,0 +1,109 @@
+"""Checking what people give, and finding what they name."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hub.domain.incident import FIELDS, FieldSpec
+from hub.domain.values import INCIDENT, Json
+from hub.services.errors import Invalid, NotFound
+from hub.store import incidents as incident_rows
+from hub.store.records import Incident
+from hub.store.unit import Tx
+
+COMMENT_LIMIT = 30_000
+"""Characters."""
+
+
+def incident(tx: Tx, ref: str) -> Incident:
+    """By id, by "INC-12" or by "12". Raises NotFound."""
+    number = incident_rows.number_in(str(ref))
+    found = incident_rows.by_number(tx, number) if number is not None else None
+    if found is None and storable(str(ref)):
+        found = incident_rows.get(tx, str(ref)[:40])
+    if found is None:
+        raise NotFound(f"there is no incident {ref!r}")
+    return found
+
+
+def storable(words: str) -> bool:
+    """Whether a database can keep this, or be asked for it: without NUL bytes and lone surrogates."""
+    return "\x00" not in words and not any("\ud800" <= c <= "\udfff" for c in words)
+
+
+def text(field: str, value: Json, limit: int, *, empty: bool = False) -> str:
+    """A text within its limit, without NUL bytes or lone surrogates. Raises Invalid."""
+    if not isinstance(value, str):
+        raise Invalid(field, f"must be a text, not {type(value).__name__}")
+    if not storable(value):
+        raise Invalid(field, "contains characters that cannot be stored (NUL or half a character)")
+    if len(value) > limit:
+        raise Invalid(field, f"is {len(value)} characters long; the limit is {limit}")
+    if not empty and not _says_something(value):
+        raise Invalid(field, "must not be empty")
+    return value
+
+
+def _says_something(words: str) -> bool:
+    """Whether there is anything to see: a zero-width space alone is as blank as a space."""
+    return any(not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf") for c in words)
+
+
+def one_of(field: str, value: Json, known: Sequence[str]) -> str:
+    """One of the known words. Raises Invalid, which lists them."""
+    if not isinstance(value, str) or value not in known:
+        raise Invalid(field, f"{value!r} is not one of {', '.join(known)}")
+    return value
+
+
+def fields(given: Mapping[str, Any]) -> dict[str, Json]:
+    """The fields of an incident, checked against the vocabulary. Raises Invalid that names the field and the remedy."""
+    if not isinstance(given, Mapping):
+        raise Invalid("fields", "must be an object of field names and values")
+    specs, out = FIELDS[INCIDENT], {}
+    for name, value in given.items():
+        if name not in specs:
+            raise Invalid(str(name), f"is no field; fields are {', '.join(specs)}")
+        out[name] = _value(name, value, specs[name])
+    return out
+
+
+def _value(name: str, value: Json, spec: FieldSpec) -> Json:
+    if spec.many == "set":
+        if not isinstance(value, (list, tuple)):
+            raise Invalid(name, "must be a list of texts")
+        return sorted({_element(name, v) for v in value})
+    if spec.many == "map":
+        if not isinstance(value, Mapping):
+            raise Invalid(name, "must be an object of texts")
+        return {text(name, k, 200): _word(f"{name}.{k}", v, spec) for k, v in sorted(value.items())}
+    if value is None and spec.default is None:
+        return None
+    return _word(name, value, spec)
+
+
+def _element(name: str, value: Json) -> str:
+    word = text(name, value, 200)
+    if name == "tags" and any(c.isspace() for c in word):
+        raise Invalid(
+            name, f"{word!r} contains a space, which not every tool can show; write {'-'.join(word.split())!r}"
+        )
+    return word
+
+
+def _word(name: str, value: Json, spec: FieldSpec) -> str:
+    word = text(name, value, spec.limit, empty=spec.default == "" and not spec.needed)
+    return one_of(name, word, spec.words) if spec.words else word
+
+
+def cursor(value: str | None) -> str | None:
+    """The `next` of a page: an id. Raises Invalid."""
+    if value is not None and not (value.isascii() and value.isalnum() and len(value) <= 40):
+        raise Invalid("before", "must be the `next` of the page before")
+    return value
+
+
+def page_size(limit: int) -> int:
+    return max(1, min(int(limit), 200))

@@ -1,0 +1,81 @@
+"""Connections and the global pause in the services."""
+
+from __future__ import annotations
+
+from hub.domain.values import Json
+from hub.services import checks, serialize
+from hub.services.errors import Invalid, NotFound
+from hub.store import connections as connection_rows
+from hub.store.records import save
+from hub.sync.hub import Hub
+from hub.sync.limits import breaker
+
+STATES = ("observe", "enabled", "disabled")
+
+
+def list_connections(hub: Hub) -> list[dict[str, Json]]:
+    """Every configured connection, how it is, and what it cannot do."""
+    now = hub.clock.now()
+    out: list[dict[str, Json]] = []
+    with hub.store.reading() as tx:
+        rows = connection_rows.every(tx)
+        for name in hub.config.connections:
+            row, cursor = rows.get(name), connection_rows.cursor(tx, name)
+            if row is None:
+                continue
+            capabilities = hub.adapters[name].capabilities if name in hub.adapters else None
+            until = breaker.open_until(row, now)
+            out.append(
+                {
+                    "name": name, "vendor": row.vendor, "state": row.state, "well": row.failures == 0,
+                    "failures": row.failures, "open_until": serialize.iso(until), "reason": row.reason,
+                    "activated_at": serialize.iso(row.activated_at), "invalid_signatures": row.invalid_signatures,
+                    "polled_at": serialize.iso(cursor["polled_at"]) if cursor else None,
+                    "poll_due": serialize.iso(cursor["due_at"]) if cursor else None,
+                    "subscription_due": serialize.iso(row.subscription_due),
+                    "public": capabilities.public if capabilities else None,
+                    "degraded": list(capabilities.degraded) if capabilities else [],
+                    "counts": dict(connection_rows.link_counts(tx, name)),
+                }
+            )  # fmt: skip
+    return out
+
+
+def set_connection(hub: Hub, name: str, state: str, *, actor: str) -> dict[str, Json]:
+    """Switches a connection. From the moment that it first observes, objects that people make there may be adopted."""
+    if state not in STATES:
+        raise Invalid("state", f"must be one of {', '.join(STATES)}")
+    now = hub.clock.now()
+    with hub.store.unit() as tx:
+        row = connection_rows.get(tx, name) if checks.storable(name) else None
+        if row is None:
+            raise NotFound(f"there is no connection {name!r}")
+        row.state = state
+        if state != "disabled":
+            row.activated_at = row.activated_at or now
+        if state == "enabled":
+            row.failures, row.open_until, row.reason, row.subscription_due = 0, None, None, now
+            connection_rows.plan_again(tx, name, now)
+        save(tx, row)
+        if state == "enabled":
+            connection_rows.poll_at(tx, name, now)
+        connection_rows.note_switch(tx, name, state, actor, now)
+    if state == "enabled":
+        hub.wake.wake("poll", name)
+        hub.wake.wake("subscribe", name)
+    return next(c for c in list_connections(hub) if c["name"] == name)
+
+
+def set_pause(hub: Hub, paused: bool, *, actor: str) -> dict[str, Json]:
+    """The global pause: everything is still received and decided, nothing is written anywhere."""
+    with hub.store.unit() as tx:
+        connection_rows.set_switch(tx, "paused", bool(paused))
+        connection_rows.note_switch(tx, "*", "paused" if paused else "resumed", actor, hub.clock.now())
+        if not paused:
+            connection_rows.deliver_now(tx, hub.clock.now())
+    return {"paused": bool(paused)}
+
+
+def is_paused(hub: Hub) -> bool:
+    with hub.store.reading() as tx:
+        return connection_rows.paused(tx)

@@ -1,0 +1,335 @@
+"""What arrives: verified, kept, answered; and later, read for hints.
+
+`accept` runs in the web process: one committed row, no vendor call, no look at the content beyond what the signature needs.
+`drain` runs in a worker: a webhook is only ever a hint that something changed. Commands and deletions are what it cannot
+read from the world again; they are applied in the transaction that marks the row as done, so they take effect once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from hub.domain.errors import InvalidSignature, Unusable
+from hub.domain.values import COMMENT, INCIDENT, Actor, Command, Hint, Ref, Reply, Request
+from hub.ports import Secrets, replies
+from hub.store import connections as connection_rows
+from hub.store import inbox as inbox_rows
+from hub.store import incidents as incident_rows
+from hub.store import links as link_rows
+from hub.store.records import Inbox, Link, save
+from hub.store.unit import StoreUnavailable, Tx
+from hub.sync.hub import Hub
+from hub.sync.inbound.refresh import earliest
+from hub.sync.inbound.unmatched import note_unmatched
+from hub.sync.incident.case import open_case
+from hub.sync.incident.commands import take_command
+from hub.sync.incident.observe import gone
+
+log = logging.getLogger(__name__)
+
+BATCH = 50
+SECRET_LENGTH = 8
+"""Characters. A shorter value proves nothing, and taking it out would tear words apart."""
+NOT_KEPT = "(not kept)"
+TRIES = 5
+"""How often a row that makes our own code fail is tried before it is set aside as a failed write."""
+
+
+# --- in the web process ---------------------------------------------------------------------------------------------
+
+
+def accept(hub: Hub, connection: str, request: Request) -> Reply:
+    """Keeps one webhook and returns the answer. Raises InvalidSignature, NoSuchConnection, StoreUnavailable."""
+    adapter = hub.adapter(connection)
+    if replies(adapter):
+        shake = adapter.handshake(request)
+        if shake is not None:
+            return shake
+    secrets = Asked(hub.secrets(connection))
+    try:
+        delivery_id = adapter.authenticate(request, secrets)
+    except InvalidSignature:
+        secrets.refresh()  # a secret that another process has just received may not have been seen here yet
+        try:
+            delivery_id = adapter.authenticate(request, secrets)
+        except InvalidSignature as e:
+            _count_invalid_signature(hub, connection, str(e))
+            raise
+    new = _keep(hub, connection, delivery_id, secrets.taken_out(request))
+    if new:
+        hub.wake.wake("inbox", connection)
+    if replies(adapter):
+        reply = adapter.reply(request, OwnRows(hub, connection))
+        if reply is not None:
+            return reply
+    return Reply(status=202, body=b"")
+
+
+def _keep(hub: Hub, connection: str, delivery_id: str, request: Request) -> bool:
+    """The one commit. Tried twice where the first try may only have met a connection that the server had just cut; the
+    delivery id makes that harmless. Raises StoreUnavailable."""
+    try:
+        return inbox_rows.keep(hub.store, hub.ids.new(), connection, delivery_id, request)
+    except StoreUnavailable:
+        if hub.store.is_sqlite:
+            raise
+        return inbox_rows.keep(hub.store, hub.ids.new(), connection, delivery_id, request)
+
+
+class Asked:
+    """`Secrets` that remember what an adapter asked for to know its sender by. Where the proof is the secret itself (a client
+    state, a path), it stands in the request, and is not kept with it."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._given: set[str] = set()
+
+    def get(self, name: str) -> str:
+        value = self._secrets.get(name)
+        self._given.add(value)
+        return value
+
+    def all(self, name: str) -> Sequence[str]:
+        values = self._secrets.all(name)
+        self._given.update(values)
+        return values
+
+    def put(self, name: str, value: str) -> None:
+        self._secrets.put(name, value)
+
+    def refresh(self) -> None:
+        self._secrets.refresh()
+
+    def taken_out(self, request: Request) -> Request:
+        """The request without any of those values."""
+        body, query = request.body, request.query
+        for value in self._given:
+            if len(value) >= SECRET_LENGTH:
+                body = body.replace(value.encode("utf-8", "surrogateescape"), NOT_KEPT.encode())
+                query = {k: v.replace(value, NOT_KEPT) for k, v in query.items()} if query else query
+        return replace(request, body=body, query=query)
+
+
+def _count_invalid_signature(hub: Hub, connection: str, reason: str) -> None:
+    """Counted in the connection's row at most once a second, so that a flood of forgeries is not a flood of writes."""
+    log.warning("webhook with an invalid signature refused", extra={"connection": connection, "reason": reason})
+    now = hub.clock.monotonic()
+    if now - hub.invalid_signatures.get(connection, -1.0) >= 1.0:
+        hub.invalid_signatures[connection] = now
+        with hub.store.unit() as tx:
+            connection_rows.count_invalid_signature(tx, connection)
+
+
+class OwnRows:
+    """`hub.ports.Ask`: what an adapter may ask while it answers in a response."""
+
+    def __init__(self, hub: Hub, connection: str) -> None:
+        self.hub = hub
+        self.connection = connection
+
+    def incident(self, ref: Ref | None, hint: str) -> Mapping[str, Any] | None:
+        with self.hub.store.reading() as tx:
+            link = link_rows.by_ref(tx, self.connection, ref) if ref else None
+            incident = incident_rows.get(tx, link.incident_id) if link else None
+            number = incident_rows.number_in(hint)
+            if incident is None and number is not None:
+                incident = incident_rows.by_number(tx, number)
+            if incident is None:
+                return None
+            links = incident_rows.links_of(tx, incident.id).values()
+            fields = incident.fields
+            base = self.hub.config.base_url.rstrip("/")
+            return {
+                "number": incident.name, "title": fields.get("title"), "status": fields.get("status"),
+                "severity": fields.get("severity"), "roles": fields.get("roles") or {},
+                "assignees": fields.get("assignees") or [], "url": f"{base}/incidents/{incident.name}" if base else "",
+                "links": [
+                    {"system": k.connection, "url": k.url, "state": k.state}
+                    for k in links if k.kind == INCIDENT and k.connection != self.connection
+                ],
+            }  # fmt: skip
+
+    def may(self, actor: Actor | None, command: Command) -> str | None:
+        """Whoever may post in the room of an incident may act on it; one that we cannot name may not change anything."""
+        if command.verb in ("who", "help"):
+            return None
+        if actor is None or not (actor.account or actor.email):
+            return "I cannot tell who you are, so I have changed nothing."
+        return None
+
+
+# --- in a worker ----------------------------------------------------------------------------------------------------
+
+
+def drain(hub: Hub, connection: str) -> int:
+    """Turns due inbox rows into hints. Returns how many rows were read."""
+    with hub.store.reading() as tx:
+        rows = inbox_rows.due(tx, connection, hub.clock.now(), BATCH)
+    plain: list[tuple[Inbox, Sequence[Hint]]] = []
+    for row in rows:
+        try:
+            hints = hub.adapter(connection).hints(_request(row))
+        except Unusable as e:
+            log.warning(
+                "an authentic webhook could not be read; see `lockstep inbox list --state dead`",
+                extra={"connection": connection, "inbox": row.id, "words": str(e)},
+            )
+            _set_aside(hub, row, "failed", str(e))
+        except Exception as e:  # our own fault: the row must neither be lost nor block the others
+            log.exception("webhook could not be read", extra={"connection": connection, "inbox": row.id})
+            _stumble(hub, row, e)
+        else:
+            if any(h.command or h.deleted for h in hints):
+                _apply(hub, row, hints)
+            else:
+                plain.append((row, hints))
+    if plain:
+        with hub.store.unit() as tx:
+            wakes = _mark(hub, tx, [(connection, h) for _, hints in plain for h in hints])
+            wakes += [w for row, hints in plain for w in _note(hub, tx, row, hints)]
+        for task, name in dict.fromkeys(wakes):
+            hub.wake.wake(task, name)
+    return len(rows)
+
+
+def _request(row: Inbox) -> Request:
+    return Request(row.method, row.path, row.query, row.headers, bytes(row.body), row.received_at)
+
+
+def _note(hub: Hub, tx: Tx, row: Inbox, hints: Sequence[Hint]) -> list[tuple[str, str]]:
+    """Does what else the hints ask for, and marks the row as done."""
+    now, wakes = hub.clock.now(), []
+    for hint in hints:
+        if hint.resync:
+            connection_rows.poll_at(tx, row.connection, now)
+            wakes.append(("poll", row.connection))
+        if hint.subscription:
+            wakes += _subscription(tx, row.connection, hint.subscription, hub)
+    ignored = [h.ignored for h in hints if h.ignored]
+    everything = bool(hints) and len(ignored) == len(hints)
+    row.state, row.reason = ("ignored", _why(ignored)) if everything or not hints else ("done", None)
+    row.due_at, row.done_at = None, now
+    save(tx, row)
+    return wakes
+
+
+def _why(ignored: Sequence[str]) -> str:
+    return "; ".join(dict.fromkeys(ignored)) or "nothing in it concerns an incident"
+
+
+def _subscription(tx: Tx, name: str, need: str, hub: Hub) -> list[tuple[str, str]]:
+    connection = connection_rows.get(tx, name)
+    if connection is None:
+        return []
+    connection.subscription_due = hub.clock.now()
+    if need == "recreate":
+        connection.subscription = None
+    save(tx, connection)
+    return [("subscribe", name)]
+
+
+def home_of(tx: Tx, connection: str, ref: Ref) -> Link | None:
+    """The link to look at for a hint about `ref`: a comment is read together with the object that it belongs to."""
+    if ref.kind != INCIDENT and ref.parent:
+        home = link_rows.by_ref(tx, connection, Ref(INCIDENT, ref.parent))
+        if home is not None:
+            return home
+    link = link_rows.by_ref(tx, connection, ref)
+    if link is not None and link.parent_id is not None:
+        return link_rows.get(tx, link.parent_id)
+    return link
+
+
+def _mark(hub: Hub, tx: Tx, told: Sequence[tuple[str, Hint]]) -> list[tuple[str, str]]:
+    """Marks what these hints name as to be looked at. To be done first in its transaction: see `links.hint_all`."""
+    now, homes, whole = hub.clock.now(), {}, set()
+    others: dict[tuple[str, Ref], bool] = {}
+    for connection, hint in told:
+        ref = hint.ref
+        if ref is None:
+            continue
+        if hint.born and _known(tx, connection, ref):
+            continue
+        link = home_of(tx, connection, ref)
+        if link is not None:
+            homes[link.id] = earliest(hub, link, now)
+            if not hint.alone:
+                whole.add(link.id)
+        elif ref.kind == INCIDENT:
+            others[connection, ref] = others.get((connection, ref), True) and hint.born
+        elif ref.parent is not None:
+            others[connection, Ref(INCIDENT, ref.parent)] = False
+    link_rows.hint_all(tx, homes, homes.keys() - whole)
+    wakes = [("refresh", home) for home, due in homes.items() if due <= now]
+    return wakes + [w for (name, ref), born in others.items() for w in note_unmatched(hub, tx, name, ref, born=born)]
+
+
+def _known(tx: Tx, connection: str, ref: Ref) -> bool:
+    """Whether we have made this object, or read it since."""
+    link = link_rows.by_ref(tx, connection, ref)
+    return link is not None and link.state == "live"
+
+
+def _apply(hub: Hub, row: Inbox, hints: Sequence[Hint]) -> None:
+    """Commands and deletions: each row within the case of the incident that it is about, once."""
+    for position, hint in enumerate(hints):
+        if not (hint.command or hint.deleted) or hint.ref is None:
+            continue
+        with hub.store.reading() as tx:
+            link = _target(tx, row.connection, hint)
+        if link is None:
+            continue
+        with open_case(hub, link.incident_id) as case:
+            if case is None or not _first_time(case.tx, row, position, hub):
+                continue
+            target = case.links.get(link.id)
+            if hint.command is not None:
+                take_command(case, row.connection, hint.command)
+            elif target is not None:
+                gone(case, target, row.connection, hint.actor.name if hint.actor else None)
+    with hub.store.unit() as tx:
+        fresh = inbox_rows.get(tx, row.id, lock=True)
+        if fresh is None or fresh.state != "new":
+            return
+        rest = [h for h in hints if not h.deleted]
+        wakes = _mark(hub, tx, [(row.connection, h) for h in rest])
+        wakes += _note(hub, tx, fresh, rest)
+    for task, name in dict.fromkeys(wakes):
+        hub.wake.wake(task, name)
+
+
+def _target(tx: Tx, connection: str, hint: Hint) -> Link | None:
+    if hint.ref is None:
+        return None
+    if hint.command is not None or hint.ref.kind == INCIDENT:
+        return home_of(tx, connection, hint.ref)
+    return link_rows.by_ref(tx, connection, hint.ref) or link_rows.by_remote_id(tx, connection, COMMENT, hint.ref.id)
+
+
+def _first_time(tx: Tx, row: Inbox, position: int, hub: Hub) -> bool:
+    from hub.store import applied
+
+    return applied.first_time(tx, row.connection, f"inbox:{row.id}:{position}", hub.clock.now())
+
+
+def _set_aside(hub: Hub, row: Inbox, state: str, reason: str) -> None:
+    with hub.store.unit() as tx:
+        row.state, row.reason, row.due_at, row.done_at = state, reason.replace("\x00", "")[:2000], None, hub.clock.now()
+        save(tx, row)
+
+
+def _stumble(hub: Hub, row: Inbox, error: Exception) -> None:
+    with hub.store.unit() as tx:
+        row.attempts += 1
+        row.reason = f"our own fault: {type(error).__name__}"
+        row.due_at = hub.clock.now() + timedelta(seconds=2.0**row.attempts)
+        if row.attempts >= TRIES:
+            row.state, row.due_at = "failed", None
+        save(tx, row)
+
+
+__all__ = ["accept", "drain", "home_of"]

@@ -1,0 +1,84 @@
+"""Keeping the vendors' webhook subscriptions alive: made when a connection is enabled, renewed at half their life, made again
+when the vendor says that one is gone."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from hub.domain.errors import Refused, VendorError
+from hub.ports import Subscribes
+from hub.store import connections as connection_rows
+from hub.store.records import save
+from hub.sync.hub import Hub
+from hub.sync.limits import breaker
+
+log = logging.getLogger(__name__)
+
+CHECK = timedelta(hours=6)
+"""How often a subscription without an end is looked at (PagerDuty disables one after three dropped webhooks)."""
+
+SETTLING_IN = timedelta(minutes=10)
+"""After a connection was enabled: our own web may not be reachable yet when the vendor looks whether it is."""
+
+PATH_TOKEN = "webhook_path_token"  # noqa: S105 - the name of a secret, not one
+
+
+def webhook_url(hub: Hub, name: str) -> str:
+    """Where the vendor is to send its webhooks; "" while the hub has no public address."""
+    base = hub.config.base_url.rstrip("/")
+    if not base:
+        return ""
+    token = hub.secrets(name).all(PATH_TOKEN) if hub.capabilities(name).webhooks == "secret-path" else ()
+    return f"{base}/in/{name}" + (f"/{token[0]}" if token else "")
+
+
+def subscribe(hub: Hub, name: str) -> None:
+    """Makes or renews the connection's subscription, if that is due and the vendor can do it."""
+    now = hub.clock.now()
+    with hub.store.reading() as tx:
+        connection = connection_rows.get(tx, name)
+    adapter = hub.adapters.get(name)
+    if connection is None or connection.subscription_due is None or connection.subscription_due > now:
+        return
+    url = webhook_url(hub, name)
+    if not isinstance(adapter, Subscribes) or not url or connection.state != "enabled":
+        _next(hub, name, None, None)
+        return
+    secrets = hub.secrets(name)
+    try:
+        with hub.budget.slot(name, adapter.capabilities):
+            hub.budget.admit(name, adapter.capabilities)
+            old = connection.subscription
+            made = adapter.renew(old, secrets) if old else adapter.subscribe(url, secrets)
+    except Refused as e:  # the vendor is well: its answer opens no breaker
+        log.warning("no webhook subscription", extra={"connection": name, "why": e.words})
+        young = connection.activated_at is None or now - connection.activated_at < SETTLING_IN
+        again = now + timedelta(seconds=breaker.backoff(hub, 3 if young else 7, e))
+        _next(hub, name, connection.subscription, again, f"no webhook subscription: {e.words}")
+        return
+    except VendorError as e:
+        breaker.note_failure(hub, name, e)
+        _next(
+            hub,
+            name,
+            connection.subscription,
+            now + timedelta(seconds=breaker.backoff(hub, connection.failures + 3, e)),
+        )
+        return
+    ends = made.get("expires_at") if isinstance(made, dict) else None
+    due = now + CHECK
+    if ends:
+        due = min(due, now + (datetime.fromisoformat(str(ends).replace("Z", "+00:00")) - now) / 2)
+    _next(hub, name, made, max(due, now + timedelta(seconds=30)))
+
+
+def _next(hub: Hub, name: str, subscription: object, due: datetime | None, reason: str | None = None) -> None:
+    """reason: why there is none, for people; kept until there is one, or a call to the vendor fails."""
+    with hub.store.unit() as tx:
+        connection = connection_rows.get(tx, name)
+        if connection is not None:
+            connection.subscription, connection.subscription_due = subscription, due
+            if connection.failures == 0:
+                connection.reason = reason
+            save(tx, connection)

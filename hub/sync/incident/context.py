@@ -1,0 +1,47 @@
+"""What an adapter is told besides the fields: facts for texts and cards, and on whose behalf a change is made."""
+
+from __future__ import annotations
+
+from hub.domain.plan import birth
+from hub.domain.values import Fields, Json
+from hub.store import incidents as incident_rows
+from hub.store.cases import facts
+from hub.store.records import Link, Outbox
+from hub.store.unit import Tx
+from hub.sync.hub import Hub
+
+
+def context_of(hub: Hub, tx: Tx, link: Link, row: Outbox | None) -> tuple[dict[str, Json], dict[str, Json]]:
+    """(what texts and cards may want to know, the whole desired object in their words). Also fills in on whose behalf."""
+    incident, homes = facts(tx, link.incident_id)
+    if incident is None:
+        return {}, {}
+    item = incident_rows.item(tx, link.item_id) if link.item_id else None
+    fields = item.fields if item else incident.fields
+    capabilities = hub.capabilities(link.connection)
+    desired, _ = birth(fields, capabilities.kinds[link.kind], hub.relations(link.connection, link.kind))
+    base, connections = hub.config.base_url.rstrip("/"), hub.config.connections
+    context: dict[str, Json] = {
+        "number": incident.name,
+        "url": f"{base}/incidents/{incident.name}" if base else "",
+        "links": [
+            {"title": k["connection"], "url": k["url"], "system": connections[k["connection"]].vendor}
+            for k in homes
+            if k["url"] and k["id"] != link.id and k["state"] in ("live", "frozen") and k["connection"] in connections
+        ],
+        "author": item.author if item else None,
+        "status": next((k["shadow"].get("status") for k in homes if k["id"] == link.parent_id), None),
+    }
+    if item is not None and item.kind != link.kind:
+        context["author"] = f"{item.author or item.origin} (published update)"
+    if row is not None:
+        name = item.author if item else _last_actor(incident.provenance, row.changes)
+        email = hub.actor_email(name)
+        row.actor = {"name": name, "email": email} if name else None
+    return context, desired
+
+
+def _last_actor(provenance: dict[str, Json], changes: Fields) -> str | None:
+    """Who made the newest of the changes that are about to be written."""
+    proofs = [p for field_path, p in provenance.items() if field_path.split("/")[0] in changes and p.get("actor")]
+    return max(proofs, key=lambda p: str(p["until"]))["actor"] if proofs else None

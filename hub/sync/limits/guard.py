@@ -1,0 +1,105 @@
+"""Around every adapter: what it raises beside the protocol's errors becomes one of them, so that it counts against the
+connection's health, is shown to people, and is tried again with growing pauses like any other failure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, cast
+
+from hub.domain.capability import Capabilities
+from hub.domain.errors import InvalidSignature, OutcomeUnknown, RetryLater, Unusable, VendorError
+from hub.domain.vocabulary import Relation
+from hub.ports import Adapter
+from hub.redaction import known
+from hub.store.unit import Collision, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+CALLS: Mapping[str, type[VendorError]] = {
+    "create": OutcomeUnknown,  # it may have been sent
+    "update": OutcomeUnknown,
+    "observe": RetryLater,
+    "find": RetryLater,
+    "read_fields": RetryLater,
+    "history": RetryLater,
+    "walk": RetryLater,
+    "changed_since": RetryLater,
+    "link_back": RetryLater,  # these two may be made again without harm
+    "subscribe": RetryLater,
+    "renew": RetryLater,
+    "probe": RetryLater,
+}
+"""call to the vendor → what a failure of the adapter itself means there."""
+
+OTHERS = ("authenticate", "hints", "handshake", "reply", "reactions", "examine", "no_id")
+"""Pass as they are: whoever asks for these has an answer of its own for an adapter that fails."""
+
+KNOWN = (VendorError, InvalidSignature, Unusable, StoreUnavailable, Collision)
+"""The protocol's errors, and those of the store behind an adapter's notebook and secrets."""
+
+
+class Guard:
+    """An adapter behind its guard. Has the methods that the adapter has, so that the optional protocols are told as before."""
+
+    def __init__(self, connection: str, adapter: Adapter) -> None:
+        self._connection, self._adapter = connection, adapter
+        self._told: set[tuple[object, ...]] = set()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._adapter.capabilities
+
+    @property
+    def relations(self) -> Mapping[str, Mapping[str, Relation]]:
+        return self._adapter.relations
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._adapter, name)
+
+    def tell(self, call: str, error: Exception) -> str:
+        """Words for people, without the error's own, which may hold a secret. Each place of failure is logged once."""
+        last = error.__traceback__
+        while last is not None and last.tb_next is not None:
+            last = last.tb_next
+        place = (call, type(error), last and last.tb_frame.f_code.co_filename, last and last.tb_lineno)
+        if place not in self._told:
+            self._told.add(place)
+            log.error("an adapter failed", extra={"connection": self._connection, "call": call}, exc_info=error)
+        return f"its adapter failed with {type(error).__name__}; see the log"
+
+
+def guarded(connection: str, adapter: Adapter) -> Adapter:
+    """`adapter`, which from then on raises the protocol's errors only."""
+    offers = frozenset(name for name in (*CALLS, *OTHERS) if hasattr(adapter, name))
+    return cast(Adapter, _guard(offers)(connection, adapter))
+
+
+@cache
+def _guard(offers: frozenset[str]) -> type[Guard]:
+    return type(
+        "Guard", (Guard,), {name: _caught(name, CALLS[name]) if name in CALLS else _passed(name) for name in offers}
+    )
+
+
+def _caught(name: str, meaning: type[VendorError]) -> Callable[..., Any]:
+    def call(self: Guard, *args: Any, **more: Any) -> Any:
+        try:
+            return getattr(self._adapter, name)(*args, **more)
+        except VendorError as e:
+            e.words = known.without(e.words)  # pages show them, and a vendor may have repeated what it was sent
+            raise
+        except KNOWN:
+            raise
+        except Exception as e:
+            raise meaning(self.tell(name, e)) from None
+
+    return call
+
+
+def _passed(name: str) -> Callable[..., Any]:
+    def call(self: Guard, *args: Any, **more: Any) -> Any:
+        return getattr(self._adapter, name)(*args, **more)
+
+    return call

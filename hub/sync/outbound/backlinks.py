@@ -1,0 +1,58 @@
+"""Telling a vendor where else the incident is shown (Jira's remote links): written whole, as an upsert, whenever a link of the
+incident has come to life. A timer row carries it until it is done; it never holds up anything else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hub.domain.errors import Refused, VendorError
+from hub.domain.values import INCIDENT
+from hub.ports import LinksBack, links_back
+from hub.store import links as link_rows
+from hub.store import timers
+from hub.store.records import TOMBSTONES
+from hub.sync.hub import Hub
+from hub.sync.incident.case import Case
+from hub.sync.incident.context import context_of
+from hub.sync.limits import breaker
+from hub.sync.limits.budget import READ_SHARE
+
+BACKLINK = "backlink"
+
+
+def refresh(case: Case) -> None:
+    """Sets the timers: called when a link of the incident has come to life."""
+    for link in case.links.values():
+        if link.kind != INCIDENT or link.remote_id is None or link.state in TOMBSTONES:
+            continue
+        if links_back(case.hub.adapters.get(link.connection)):
+            timers.set_timer(case.tx, BACKLINK, link.id, case.now, {})
+            case.wake(BACKLINK, link.id)
+
+
+def link_back(hub: Hub, link_id: str) -> None:
+    """Carries out a "backlink" timer, if it is due."""
+    now = hub.clock.now()
+    with hub.store.reading() as tx:
+        waiting = timers.is_due(tx, BACKLINK, link_id, now)
+        link = link_rows.get(tx, link_id)
+        context, _ = context_of(hub, tx, link, None) if waiting and link else ({}, {})
+    if not waiting:
+        return
+    adapter = hub.adapters.get(link.connection) if link else None
+    again = None
+    if link is not None and link.ref is not None and link.state not in TOMBSTONES and isinstance(adapter, LinksBack):
+        try:
+            with hub.budget.slot(link.connection, adapter.capabilities):
+                hub.budget.admit(link.connection, adapter.capabilities, share=READ_SHARE)
+                adapter.link_back(link.ref, context)
+        except Refused:
+            pass
+        except VendorError as e:
+            breaker.note_failure(hub, link.connection, e)
+            again = now + timedelta(seconds=breaker.backoff(hub, 4, e))
+    with hub.store.unit() as tx:
+        if again is not None:
+            timers.set_timer(tx, BACKLINK, link_id, again, {})
+        else:
+            timers.clear(tx, BACKLINK, link_id)

@@ -1,0 +1,303 @@
+"""Writing to a vendor: one link at a time, one intention at a time.
+
+    claim (commit) ─► read again ─► write ─► look at the history ─► settle (commit)
+
+The claim carries a lease and a fencing number: a worker that comes back after its lease ran out settles nothing. What is
+about to be created is committed before it is sent, with its mark. An outcome that is not known stays `unknown` until the
+vendor's own time has passed; then the object is read (update) or looked for by its mark (create) before anything is sent
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hub.domain.capability import CreateSafety, Gap
+from hub.domain.errors import OutcomeUnknown, Refused, RetryLater, VendorError
+from hub.domain.plan import request
+from hub.domain.values import INCIDENT, Actor, Change, Fields, Json, Mark, Observation, Ref
+from hub.domain.values import Desired as DesiredObject
+from hub.domain.values import Update as UpdateRequest
+from hub.ports import Historian, PartialReads, Walks
+from hub.store import incidents as incident_rows
+from hub.store import links as link_rows
+from hub.store import outbox as outbox_rows
+from hub.store.cases import Claimable
+from hub.store.records import TOMBSTONES, Connection, Link, Outbox, save
+from hub.store.unit import Tx
+from hub.sync.hub import LEASE, Hub
+from hub.sync.incident.context import context_of
+from hub.sync.incident.observe import UNREACHABLE_AGAIN
+from hub.sync.limits import breaker
+from hub.sync.outbound.settle import (
+    settle_created,
+    settle_error,
+    settle_found,
+    settle_read,
+    settle_written,
+    start_walk,
+)
+
+ROUNDS = 20
+"""Writes to one link in one wake-up; the sweep goes on from there."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claimed intention: this worker's alone until `lease_until`, recognised by `fence`."""
+
+    row: Outbox
+    link: Link
+    parent: Ref | None
+    expired: bool
+    context: dict[str, Json]
+    desired: dict[str, Json]
+
+
+def deliver(hub: Hub, link_id: str) -> None:
+    """Carries out the link's due intention, and the next ones as long as there are any."""
+    for _ in range(ROUNDS):
+        claim = _claim(hub, link_id)
+        if claim is None or not _carry_out(hub, claim):
+            return
+
+
+# --- claim ----------------------------------------------------------------------------------------------------------
+
+
+def _claim(hub: Hub, link_id: str) -> Claim | None:
+    now = hub.clock.now()
+    with hub.store.unit() as tx:
+        asked = Claimable(tx, link_id)
+        row = asked.intention()
+        if row is None or row.due_at is None or row.due_at > now:
+            return None
+        link, (connection, paused) = asked.link(), asked.connection()
+        if link is None or connection is None or row.connection not in hub.adapters:
+            return None
+        wait = _must_wait(hub, tx, row, connection, paused, now)
+        if wait is not None:
+            row.due_at = now + timedelta(seconds=wait)
+            save(tx, row)
+            return None
+        expired = row.state == "claimed"
+        if expired:  # a worker died, or came too late: it may have sent
+            row.unknowns += 1
+            row.last_sent_at = row.lease_until
+        if link.state in TOMBSTONES:  # let go of meanwhile: nothing is read, looked for or sent there any more
+            row.state, row.due_at, row.settled_at, row.error = "withdrawn", None, now, f"the link is {link.state}"
+            save(tx, row)
+            return None
+        if link.state == "unreachable" and (expired or row.state == "unknown"):  # `look` asks whether it is shown again
+            row.state, row.owner, row.due_at = "unknown", None, now + timedelta(seconds=UNREACHABLE_AGAIN)
+            save(tx, row)
+            return None
+        parent = link_rows.get(tx, link.parent_id) if link.parent_id else None
+        if parent is not None and parent.state in TOMBSTONES and row.state == "due":
+            row.state, row.due_at, row.settled_at, row.error = (
+                "withdrawn",
+                None,
+                now,
+                "its incident is no longer linked there",
+            )
+            save(tx, row)
+            return None
+        if row.state in ("claimed", "unknown") and row.op == "update" and row.last_sent_at is not None:
+            decisive = row.last_sent_at + timedelta(seconds=hub.window(row.connection))
+            if now < decisive:
+                row.state, row.due_at, row.owner = "unknown", decisive, None
+                save(tx, row)
+                return None
+        before = row.state
+        row.state, row.owner, row.fence = "claimed", hub.owner, row.fence + 1
+        row.lease_until = row.due_at = now + timedelta(seconds=LEASE)
+        row.attempts += 1
+        if row.op == "create" and row.first_sent_at is None:
+            row.first_sent_at = now
+        tx.hurry()
+        save(tx, row)
+        context, desired = context_of(hub, tx, link, row)
+    return Claim(row, link, parent.ref if parent else None, expired or before == "unknown", context, desired)
+
+
+def _must_wait(
+    hub: Hub, tx: Tx, row: Outbox, connection: Connection, paused: bool, now: datetime
+) -> float | None:  # fmt: skip
+    """Seconds until this may be tried; None = now."""
+    if paused:
+        return 30.0
+    if connection.state != "enabled":
+        return 60.0
+    until = breaker.open_until(connection, now)
+    if until is not None:
+        return (until - now).total_seconds() + hub.ids.chance()
+    if row.op == "create" and row.first_sent_at is None:
+        made = outbox_rows.creates_since(tx, now - timedelta(minutes=1))
+        if made >= hub.config.policy.creates_per_minute:
+            return 5.0 + 10.0 * hub.ids.chance()
+    return None
+
+
+# --- carry out ------------------------------------------------------------------------------------------------------
+
+
+def _carry_out(hub: Hub, claim: Claim) -> bool:
+    """Calls the vendor and settles. True if there may be more to do for this link at once."""
+    capabilities = hub.capabilities(claim.row.connection)
+    try:
+        with hub.budget.slot(claim.row.connection, capabilities):
+            if claim.row.op == "create":
+                return _create(hub, claim)
+            return _update(hub, claim)
+    except VendorError as e:
+        return settle_error(hub, claim.row, e)
+
+
+def _actor(hub: Hub, row: Outbox) -> Actor | None:
+    if not row.actor:
+        return None
+    return Actor(name=row.actor.get("name"), email=row.actor.get("email"), account=row.actor.get("account"))
+
+
+def _create(hub: Hub, claim: Claim) -> bool:
+    row, link = claim.row, claim.link
+    adapter = hub.adapter(row.connection)
+    kind = adapter.capabilities.kinds[link.kind]
+    mark = Mark(link.kind, link.mark, row.first_sent_at or row.created_at, claim.parent)
+    if row.unknowns:
+        if kind.create is CreateSafety.NEITHER:
+            if adapter.capabilities.public:
+                return settle_error(
+                    hub, row, Refused("the outcome of publishing is not known; look, then replay or unlink")
+                )
+        else:
+            hub.budget.admit(row.connection, adapter.capabilities)
+            started = hub.clock.now()
+            found = adapter.find(mark)
+            window = timedelta(seconds=hub.window(row.connection, finding=True))
+            decisive = row.last_sent_at is None or started >= row.last_sent_at + window
+            if found:
+                return settle_found(hub, row, found, started)
+            if not decisive and row.last_sent_at is not None:
+                return _wait_and_find(hub, row, row.last_sent_at + window)
+    if link.kind != INCIDENT and claim.parent is None and adapter.capabilities.kinds["incident"].reads:
+        raise RetryLater("the object that it belongs to is not there yet", 5.0, True)
+    hub.budget.admit(row.connection, adapter.capabilities)
+    _still_mine(hub, row)
+    desired = DesiredObject(link.kind, row.changes, claim.parent, _actor(hub, row), claim.context)
+    written = adapter.create(desired, mark)
+    return settle_created(hub, row, written, hub.clock.now())
+
+
+def _wait_and_find(hub: Hub, row: Outbox, decisive: datetime) -> bool:
+    """Not there yet, but it still may come: look again, at the latest when the vendor's own time is over."""
+    with hub.store.unit() as tx:
+        mine = outbox_rows.open_for(tx, row.link_id)
+        if mine is None or mine.fence != row.fence:
+            return False
+        pause = max(1.0, (decisive - hub.clock.now()).total_seconds() / 3)
+        mine.state, mine.owner, mine.attempts = "unknown", None, mine.attempts - 1
+        mine.due_at = min(decisive, hub.clock.now() + timedelta(seconds=pause))
+        save(tx, mine)
+    return False
+
+
+def _update(hub: Hub, claim: Claim) -> bool:
+    row, link = claim.row, claim.link
+    ref = link.ref
+    adapter = hub.adapter(row.connection)
+    capabilities = adapter.capabilities
+    kind = capabilities.kinds[link.kind]
+    if ref is None:
+        return settle_error(hub, row, Refused("it has no id at the vendor; it cannot be edited"))
+    changes: Fields = dict(row.changes)
+    if row.solo and len(changes) > 1:
+        first = sorted(changes)[0]
+        changes = {first: changes[first]}
+    told = any(kind.fields[f].gap is Gap.HISTORY for f in changes if f in kind.fields)
+    history = adapter if told and isinstance(adapter, Historian) else None
+    partial = adapter if link.kind == INCIDENT and not claim.expired and isinstance(adapter, PartialReads) else None
+    reading = kind.reads and (1 if partial is not None else capabilities.read_calls)
+    hub.budget.admit(row.connection, capabilities, 1 + reading + (history is not None))
+    position = link.history
+    if history is not None and position is None:
+        _, position = history.history(ref, None)
+        _begin_history(hub, row, position)
+    expected = link.version
+    if kind.reads:
+        trail: Sequence[Change] = ()
+        if claim.expired and history is not None:
+            # If our write landed: what came between. Before the object is read: what it shows is then never older.
+            trail, position = history.history(ref, position)
+        started = hub.clock.now()
+        seen = partial.read_fields(ref) if partial is not None else adapter.observe(ref)
+        if claim.expired or _differs(hub, link, seen):
+            return settle_read(hub, row, link, seen, started, hub.clock.now(), trail, position)
+        expected = seen.version or expected
+    walking = next((f for f in sorted(changes) if f in kind.fields and kind.fields[f].walks), None)
+    if walking is not None and isinstance(adapter, Walks):
+        if row.steps is None:
+            steps = list(adapter.walk(ref, walking, link.shadow.get(walking), changes[walking]))
+            if not steps:
+                raise Refused(f"no way is known from {link.shadow.get(walking)!r} to {changes[walking]!r}", walking)
+            if len(steps) > 1 or len(changes) > 1:
+                return start_walk(hub, row, steps)
+            row.steps = steps
+        # Other fields first, in a write of their own; then one step of the walk.
+        others = {f: v for f, v in changes.items() if f != walking}
+        changes = others or {walking: row.steps[0]}
+    _still_mine(hub, row)
+    send = request(changes, link.shadow, kind)
+    started = hub.clock.now()
+    written = adapter.update(
+        ref, UpdateRequest(send, {**claim.desired, **changes}, expected, _actor(hub, row), claim.context)
+    )
+    ended = hub.clock.now()
+    trail = ()
+    if history is not None:
+        try:
+            trail, position = history.history(ref, position)
+        except VendorError as e:
+            # Written, but what came between our read and our write is not known yet: read again, and then the history.
+            raise OutcomeUnknown(f"written, but its history could not be read: {e.words}") from e
+    return settle_written(hub, row, link, changes, written, trail, position, started, ended)
+
+
+def _begin_history(hub: Hub, row: Outbox, position: Json) -> None:
+    """Where the object's history stood before our first write is committed before that write: a crash right after it must
+    not hide what somebody else did in between."""
+    with hub.store.unit() as tx:
+        # In the order of a case. The link may belong to another incident by now: its own row is locked too.
+        incident_rows.lock(tx, row.incident_id)
+        link, mine = link_rows.get_locked(tx, row.link_id), outbox_rows.open_for(tx, row.link_id)
+        if mine is not None and link is not None and mine.fence == row.fence and link.history is None:
+            link.history = position
+            save(tx, link)
+
+
+def _differs(hub: Hub, link: Link, seen: Observation) -> bool:
+    """Whether the world has moved since the intention was made: then it must be merged before anything is written."""
+    if (
+        seen.state != "present"
+        or seen.terminal
+        or sorted(seen.consequences) != sorted(link.consequences)  # what the vendor has made itself is not written over
+        or (link.secondary and seen.fields.get("status") != link.shadow.get("status"))
+    ):
+        return True
+    relations = hub.relations(link.connection, link.kind)
+    return any(
+        name in relations and name not in seen.consequences and link.shadow.get(name) != value
+        for name, value in seen.fields.items()
+    )
+
+
+def _still_mine(hub: Hub, row: Outbox) -> None:
+    """The lease must outlast the call that is about to be made: fencing protects our rows, not the vendor."""
+    if row.lease_until is None or (row.lease_until - hub.clock.now()).total_seconds() < LEASE / 3:
+        raise RetryLater("the lease is nearly over", 0.0, True)
+    with hub.store.reading() as tx:
+        link = link_rows.get(tx, row.link_id)
+    if link is None or link.state in TOMBSTONES:  # let go of by a person since the claim
+        raise RetryLater("the link was let go of meanwhile", 0.0, True)

@@ -1,0 +1,217 @@
+"""What the JSON API answers, for its document. The answers themselves are made by `hub.services.serialize`; the tests hold every
+one of them against these."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+Row = TypeVar("Row")
+Values = dict[str, Any]
+When = AwareDatetime
+
+
+class Answer(BaseModel):
+    """Base of everything that goes out: a field that is not described is not sent."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class Page(Answer, Generic[Row]):
+    """next: give it as `before` for the rows after these; null = there are no more."""
+
+    items: list[Row]
+    next: str | None
+
+
+class Incident(Answer):
+    id: str
+    number: str = Field(examples=["INC-12"])
+    open: bool
+    fields: Values
+    rev: int = Field(description="Counts every change.")
+    dedup_key: str | None
+    previous_id: str | None = Field(description="The incident of which this one is a recurrence.")
+    merged_into: str | None
+    created_at: When
+    updated_at: When
+
+
+class Link(Answer):
+    """An incident's copy (or that of one of its comments or updates) at a vendor."""
+
+    id: str
+    incident_id: str
+    connection: str
+    kind: str = Field(examples=["incident"])
+    slot: str = Field(examples=["primary"])
+    state: str = Field(description="pending, live, held, frozen, unreachable, gone or unlinked.")
+    reason: str | None = Field(description="Why it is not live, in words.")
+    item_id: str | None = Field(description="The comment or update that it is a copy of.")
+    remote_id: str | None
+    url: str | None
+    shadow: Values = Field(description="What the vendor showed last, in its own words.")
+    held: Values = Field(description="Fields that wait for a person, with their value.")
+    frozen: Values = Field(description="Fields with a word that is not mapped.")
+    refused: Values = Field(description="Fields that the vendor refused.")
+    notes: Values
+    plan: Values | None = Field(description="What would be written next.")
+    rev: int
+    lag: float = Field(description="Seconds for which it has not been in step; 0 = in step.")
+    seen_at: When | None
+    written_at: When | None
+    approved_by: str | None
+    created_at: When
+
+
+class LinkInFull(Link):
+    draft: Values | None = Field(description="What waits for approval.")
+    content_hash: str | None = Field(description="Of the draft: an approval is bound to it.")
+
+
+class Comment(Answer):
+    id: str
+    kind: str
+    incident_id: str
+    origin: str = Field(description="The connection where it was written, or `hub`.")
+    author: str | None
+    text: str | None
+    deleted: bool
+    rev: int
+    created_at: When
+    restricted: bool = Field(description="Seen by a part of the audience only, and never copied.")
+
+
+class Update(Answer):
+    id: str
+    kind: str
+    incident_id: str
+    origin: str
+    author: str | None
+    text: str | None
+    deleted: bool
+    rev: int
+    created_at: When
+    audience: str
+    state: str = Field(description="draft, approved or withdrawn.")
+    status: str | None = Field(description="The incident's status when it was written.")
+    approved_by: str | None
+    content_hash: str | None = Field(None, description="Of a draft: an approval is bound to it.")
+
+
+class IncidentInFull(Incident):
+    provenance: Values = Field(description="Where each value came from, and when it changed.")
+    links: list[Link]
+    copies: list[Link] = Field(description="The links of its comments and updates.")
+    comments: list[Comment]
+    updates: list[Update]
+
+
+class JournalLine(Answer):
+    seq: int
+    at: When
+    kind: str
+    source: str | None
+    data: Values | None = Field(description="null: erased; the chain is whole all the same.")
+
+
+class Journal(Answer):
+    """verified: the hash chain is whole; broken: else where it is not."""
+
+    items: list[JournalLine]
+    verified: bool
+    broken: str | None
+
+
+class Unmatched(Answer):
+    id: str
+    connection: str
+    kind: str
+    remote_id: str
+    state: str = Field(description="waiting, linked, opened, proposed or ignored.")
+    reason: str | None
+    candidates: list[Any]
+    first_seen: When
+
+
+class InboxRow(Answer):
+    id: str
+    connection: str
+    delivery_id: str
+    state: str = Field(description="new, done, ignored or dead.")
+    reason: str | None
+    attempts: int
+    size: int = Field(description="Bytes of the body.")
+    received_at: When
+    done_at: When | None
+
+
+class InboxRowInFull(InboxRow):
+    headers: dict[str, str]
+    body: str = Field(description="As it came; what is not UTF-8 is replaced.")
+
+
+class FailedWrite(Answer):
+    """A write that was given up."""
+
+    id: str
+    link_id: str
+    incident_id: str
+    connection: str
+    op: str
+    state: str
+    changes: Values
+    error: str | None
+    error_class: str | None
+    attempts: int
+    unknowns: int = Field(description="How often it is not known whether it took effect.")
+    created_at: When
+    settled_at: When | None
+    due_at: When | None
+
+
+class Connection(Answer):
+    name: str
+    vendor: str
+    state: str
+    well: bool
+    failures: int
+    open_until: When | None = Field(description="Until then no call is made.")
+    reason: str | None
+    activated_at: When | None
+    invalid_signatures: int
+    polled_at: When | None
+    poll_due: When | None
+    subscription_due: When | None
+    public: bool | None = Field(description="What is written there is seen by customers.")
+    degraded: list[str] = Field(description="What it cannot do, in words.")
+    counts: dict[str, int] = Field(description="Its links by state.")
+
+
+class Connections(Answer):
+    items: list[Connection]
+
+
+class Incidents(Page[Incident]):
+    pass
+
+
+class Links(Page[Link]):
+    pass
+
+
+class UnmatchedObjects(Page[Unmatched]):
+    pass
+
+
+class Inbox(Page[InboxRow]):
+    pass
+
+
+class FailedWrites(Page[FailedWrite]):
+    pass
+
+
+class Pause(Answer):
+    paused: bool
