@@ -53,7 +53,7 @@ def show(ref: str, as_json: bool) -> None:
 @click.option("--title", required=True)
 @click.option("--severity", default="SEV3", show_default=True)
 @click.option("--description", default="")
-@click.option("--service", "services", multiple=True, help="An id from [services]; may be repeated.")
+@click.option("--service", "affected", multiple=True, help="An id from [services]; may be repeated.")
 @click.option("--dedup-key", help="The same key opens nothing while the first one is open.")
 @acting
 @as_json
@@ -61,7 +61,7 @@ def open_(
     title: str,
     severity: str,
     description: str,
-    services: tuple[str, ...],
+    affected: tuple[str, ...],
     dedup_key: str | None,
     actor: str,
     as_json: bool,
@@ -69,7 +69,7 @@ def open_(
     """Opens an incident here; policy decides which systems get it."""
     from hub import services
 
-    fields = {"title": title, "severity": severity, "description": description, "services": list(services)}
+    fields = {"title": title, "severity": severity, "description": description, "services": list(affected)}
     with asked() as hub:
         made = services.open_incident(hub, fields, actor=actor, dedup_key=dedup_key)
     answer(made, as_json)

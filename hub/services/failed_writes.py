@@ -12,7 +12,7 @@ from hub.store import outbox as outbox_rows
 from hub.store.records import Inbox, Outbox, save
 from hub.sync.hub import Hub
 from hub.sync.inbound.adopt import link_to, open_for
-from hub.sync.incident.case import announce, finish, open_case
+from hub.sync.incident.commit import announce, finish, open_case
 
 HERE = "hub"
 

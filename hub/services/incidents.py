@@ -16,8 +16,9 @@ from hub.store import journal
 from hub.store.records import UpdateItem
 from hub.store.unit import Collision
 from hub.sync.hub import Hub
-from hub.sync.incident import merge_incidents
-from hub.sync.incident.case import Case, announce, finish, new_case, open_case
+from hub.sync.incident import merge_incidents as merging
+from hub.sync.incident.case import Case, new_case
+from hub.sync.incident.commit import announce, finish, open_case
 
 HERE = "hub"
 """The source of what people do here."""

@@ -16,7 +16,8 @@ from hub.store import links as link_rows
 from hub.store.records import TOMBSTONES, Link
 from hub.sync.hub import Hub
 from hub.sync.inbound.adopt import BEING_CREATED
-from hub.sync.incident.case import Case, open_case
+from hub.sync.incident.case import Case
+from hub.sync.incident.commit import open_case
 from hub.sync.incident.plan import draft, let_go_of_create
 from hub.sync.incident.relink import WITH_ITS_INCIDENT, WRITTEN_TO, bring_copies_back, doubt_again, forget
 

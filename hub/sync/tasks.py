@@ -13,7 +13,7 @@ from hub.sync.inbound.intake import drain
 from hub.sync.inbound.poll import poll
 from hub.sync.inbound.refresh import look
 from hub.sync.inbound.subscriptions import subscribe
-from hub.sync.incident.case import open_case
+from hub.sync.incident.commit import open_case
 from hub.sync.outbound.backlinks import link_back
 from hub.sync.outbound.deliver import deliver
 from hub.sync.outbound.duplicates import find_duplicates

@@ -17,7 +17,7 @@ from hub.store.incidents import provenance_in
 from hub.store.records import Connection, save
 from hub.store.tables import cursors, timers
 from hub.store.unit import Store
-from hub.sync.incident.case import open_case
+from hub.sync.incident.commit import open_case
 from tests.unit.web_hub import make_hub
 from workers.timer import LEASE, LEASE_SECONDS, STRAGGLERS, Timer
 

@@ -11,7 +11,8 @@ from hub import services
 from hub.store.records import Unmatched, save
 from hub.sync.hub import Hub
 from hub.sync.inbound.adopt import consider
-from hub.sync.incident.case import finish, new_case, open_case
+from hub.sync.incident.case import new_case
+from hub.sync.incident.commit import finish, open_case
 from tests.engine.patience import somebody_waits, until
 from tests.engine.quartet import Quartet
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hub.sync.incident import plan
+from hub.sync.incident import plan as planning
 from tests.bench import __main__ as bench
 from tests.bench import limits, storm, writes
 from tests.bench.databases import POSTGRES, SQLITE
@@ -73,7 +73,7 @@ def test_what_runs_with_limits_on_has_a_row_for_each_database(
 
 
 def test_a_row_of_writes_does_not_hold_if_comments_are_never_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "_may_be_copied", lambda item: False)
+    monkeypatch.setattr(planning, "_may_be_copied", lambda item: False)
     house, plan = Quartet(), Plan("mini")
     (edit,) = (e for e in writes.edits(house, writes.begin(house)) if e.name == "Jira: a comment")
     row = writes._edit(house, edit, plan)

@@ -24,7 +24,8 @@ from hub.store.unit import Tx
 from hub.sync.hub import Hub
 from hub.sync.inbound.refresh import earliest
 from hub.sync.inbound.unmatched import PERHAPS_OURS
-from hub.sync.incident.case import Case, announce, case_in, finish, new_case
+from hub.sync.incident.case import Case, case_in, new_case
+from hub.sync.incident.commit import announce, finish
 from hub.sync.incident.observe import bind, duplicate, merge_adopted
 from hub.sync.incident.plan import let_go_of_create
 from hub.sync.incident.relink import WRITTEN_TO, bring_copies_back, forget

@@ -25,8 +25,8 @@ from hub.store.unit import StoreUnavailable, Tx
 from hub.sync.hub import Hub
 from hub.sync.inbound.refresh import earliest
 from hub.sync.inbound.unmatched import note_unmatched
-from hub.sync.incident.case import open_case
 from hub.sync.incident.commands import take_command
+from hub.sync.incident.commit import open_case
 from hub.sync.incident.observe import gone
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,8 @@ from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
 from hub.store.records import TOMBSTONES, Connection, Link, save
 from hub.sync.hub import Hub
-from hub.sync.incident.case import open_case
+from hub.sync.incident.commit import open_case
+from hub.sync.incident.merge_incidents import follow_merge
 from hub.sync.incident.observe import shown_again, take, waits_for_history
 from hub.sync.limits import breaker
 from hub.sync.limits.budget import PARTIAL_READ_SHARE, READ_SHARE
@@ -87,8 +88,6 @@ def look(hub: Hub, link_id: str) -> None:
                 seen = replace(seen, fields={n: v for n, v in seen.fields.items() if n not in waits})
             take(case, mine, seen, revs, started, ended, whole=partial is None, settles=not doubtful)
     if link.kind == INCIDENT and seen.merged_into is not None:
-        from hub.sync.incident.merge_incidents import follow_merge
-
         follow_merge(hub, link.connection, link.incident_id, seen.merged_into)
 
 

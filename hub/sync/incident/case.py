@@ -9,8 +9,7 @@ intentions to write. Nobody is called in it. Wake-ups go out after the commit.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +25,9 @@ from hub.store.journal import Line
 from hub.store.records import Comment, Connection, Incident, Item, Link, Outbox, UpdateItem, save
 from hub.store.unit import Tx
 from hub.sync.hub import Hub
-from hub.sync.incident.problems import Problem, problems, tell
+
+Problem = tuple[str, dict[str, Any]]
+"""(what is wrong and what to do, where: incident, connection, link, and what else is known)"""
 
 
 @dataclass
@@ -176,7 +177,6 @@ class Case:
     def close(self) -> None:
         """Writes everything that changed; the caller commits."""
         self.tx.hurry()
-        self.problems = list(problems(self))
         self._flush_incident()
         if self.lines:
             journal.append(self.tx, self.incident, self.now, self.lines, self.hub.ids)
@@ -206,19 +206,6 @@ class Case:
 
 def _newly_live(link: Link) -> bool:
     return link.state == "live" and (link._was is None or link._was["state"] != "live")
-
-
-@contextlib.contextmanager
-def open_case(hub: Hub, incident_id: str, *, plan: bool = True) -> Iterator[Case | None]:
-    """Opens a case; None if there is no such incident. plan: decide at the end what must be written."""
-    with hub.store.unit() as tx:
-        case = case_in(hub, tx, incident_id)
-        if case is None:
-            yield None
-            return
-        yield case
-        _finish(case, plan)
-    announce(case)
 
 
 def case_in(hub: Hub, tx: Tx, incident_id: str) -> Case | None:
@@ -264,24 +251,3 @@ def new_case(
     case.record("opened", source, number=incident.number, actor=actor, previous=incident.previous_id)
     case.edit(fields, source, actor, rule="opened")
     return case
-
-
-def finish(case: Case) -> None:
-    """Plans and writes a case made by `new_case` or `case_in`."""
-    _finish(case, plan=True)
-
-
-def _finish(case: Case, plan: bool) -> None:
-    from hub.sync.incident.plan import plan_case
-
-    if plan:
-        case.incident.plan_due = None
-        plan_case(case)
-    case.close()
-
-
-def announce(case: Case) -> None:
-    """After the commit: the log hears what went wrong, the workers what there is to do."""
-    tell(case.problems)
-    for task, name in case.wakes:
-        case.hub.wake.wake(task, name)

@@ -8,7 +8,7 @@ from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
 from hub.store.records import TOMBSTONES, Link, Outbox, save
 from hub.sync.hub import Hub
-from hub.sync.incident.case import open_case
+from hub.sync.incident.commit import open_case
 
 
 def follow_merge(hub: Hub, connection: str, loser_id: str, winner_ref: Ref) -> None:

@@ -15,6 +15,7 @@ from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
 from hub.store.records import TOMBSTONES, Item, Link, Outbox
 from hub.sync.incident.case import Case
+from hub.sync.incident.commands import take_reactions
 
 UNREACHABLE_AGAIN = 300.0
 """Seconds until an object that is not shown to us is looked for again."""
@@ -383,6 +384,4 @@ def duplicate(case: Case, link: Link, seen: Observation, started: datetime) -> N
 
 
 def _reactions(case: Case, link: Link, seen: Observation) -> None:
-    from hub.sync.incident.commands import take_reactions
-
     take_reactions(case, link, seen)

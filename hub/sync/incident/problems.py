@@ -7,18 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
 from hub.domain.values import INCIDENT
 from hub.store.records import Link
-
-if TYPE_CHECKING:
-    from hub.sync.incident.case import Case
+from hub.sync.incident.case import Case, Problem
 
 log = logging.getLogger(__name__)
-
-Problem = tuple[str, dict[str, Any]]
-"""(what is the case and what to do, the places: incident, connection, link, and what else is known)"""
 
 WORDS: Mapping[str, str] = {
     "unknown_word": "a word is not mapped, and its field is left alone; add a pair for it to [vocabulary], and restart",
@@ -54,7 +48,7 @@ def _place(case: Case, link: Link) -> dict[str, str]:
     return {"incident": case.incident.name, "connection": link.connection, "link": link.id}
 
 
-def tell(found: list[Problem]) -> None:
+def log_problems(found: list[Problem]) -> None:
     """After the commit: what was taken back with its transaction did not happen."""
     for words, about in found:
         log.warning(words, extra=about)

@@ -11,7 +11,7 @@ from hub.store import links as link_rows
 from hub.store import timers
 from hub.store.records import TOMBSTONES
 from hub.sync.hub import Hub
-from hub.sync.incident.case import open_case
+from hub.sync.incident.commit import open_case
 from hub.sync.incident.observe import duplicate
 from hub.sync.limits import breaker
 

@@ -20,7 +20,8 @@ from hub.store import incidents as incident_rows
 from hub.store.records import TOMBSTONES, Link, Outbox
 from hub.store.timers import set_timer
 from hub.sync.hub import Hub
-from hub.sync.incident.case import Case, open_case
+from hub.sync.incident.case import Case
+from hub.sync.incident.commit import open_case
 from hub.sync.incident.observe import UNREACHABLE_AGAIN, bind, duplicate, history_tells, lagged, take
 from hub.sync.incident.plan import end
 from hub.sync.limits import breaker
