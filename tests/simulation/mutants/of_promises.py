@@ -151,7 +151,7 @@ OF_PROMISES = (
         ("no call inside a transaction",),
     ),
     Mutant(
-        "woken before it is committed", "promise 6", "hub/sync/incident/commit.py",
+        "woken before it is committed", "promise 6", "hub/sync/incident/case.py",
         "            self.wakes.append((task, name))", "            self.hub.wake.wake(task, name)",
         ("no wake-up inside a transaction",),
     ),
