@@ -1,4 +1,4 @@
-"""What every vendor's stand-in (`adapters/<vendor>/sandbox.py`) is built on.
+"""What every vendor's stand-in (`adapters/<vendor>/sandbox/`) is built on.
 
 A stand-in is a stateful Flask application that behaves as the vendor's documents say, awkward parts included. It runs in
 three ways: served on loopback (the demo, the engine tests), called in process through a `requests` or httpx transport (the

@@ -165,7 +165,7 @@ def test_what_the_vendor_does_not_show_is_absent_and_what_it_calls_deleted_is_de
 
 def test_a_message_without_an_id_is_not_taken_for_created(world: TeamsWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was posted, but which one it is must be found by its mark."""
-    monkeypatch.setattr("adapters.teams.sandbox_graph.shown", lambda *a, **k: {"etag": "1"})
+    monkeypatch.setattr("adapters.teams.sandbox.routes_messages.shown", lambda *a, **k: {"etag": "1"})
     with pytest.raises(OutcomeUnknown):
         world.adapter.create(world.sample(INCIDENT), mark(world, "abcdef1"))
 
@@ -175,7 +175,7 @@ def test_an_answer_about_something_else_is_no_reading_and_no_refusal(
     world: TeamsWorld, card: Ref, monkeypatch: pytest.MonkeyPatch, id: object
 ) -> None:
     """A proxy's nonsense with 200 must not end as "not a card of ours": that would be a failed write."""
-    monkeypatch.setattr("adapters.teams.sandbox_graph.shown", lambda *a, **k: {"id": id, "etag": "1"})
+    monkeypatch.setattr("adapters.teams.sandbox.routes_messages.shown", lambda *a, **k: {"id": id, "etag": "1"})
     with pytest.raises(RetryLater):
         world.adapter.observe(card)
     with pytest.raises(RetryLater):

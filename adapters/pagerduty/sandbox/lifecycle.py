@@ -1,50 +1,44 @@
 """What can happen to an incident in the PagerDuty stand-in, whoever does it: a person, the API, an event, or time.
 
-Log entries have no `channel`: in PagerDuty's document none fits one kind of channel only.
-
 Each act changes the state, writes the log, and announces what PagerDuty announces. There is no webhook for a changed title
-or urgency, for a snooze, for an edited or deleted note, or for a merge.
+or urgency, for a snooze, for an edited or deleted note, or for a merge. Log entries have no `channel`: in PagerDuty's
+document none fits one kind of channel only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from adapters.pagerduty.sandbox_shapes import Alert, Incident, Note, Service, Shape, iso, reference, webhook_incident
+from adapters.pagerduty.sandbox.payloads import iso, webhook_incident
+from adapters.pagerduty.sandbox.state import Alert, Incident, Note, Payload, Service, State, reference
+from adapters.pagerduty.sandbox.webhooks import Webhooks
 
-if TYPE_CHECKING:
-    from adapters.pagerduty.sandbox import PagerDutySandbox
-
-ANNOUNCED = (
-    "incident.triggered", "incident.acknowledged", "incident.unacknowledged", "incident.escalated", "incident.delegated",
-    "incident.reassigned", "incident.reopened", "incident.resolved", "incident.priority_updated",
-    "incident.service_updated", "incident.annotated", "incident.status_update_published",
-    "incident.custom_field_values.updated",
-)  # fmt: skip
-"""Every event that the acts below announce."""
+EVENTS_DELAY = 3.0
+"""Seconds between the 202 of the Events API and the incident."""
 
 STATUS_LOG = {"acknowledged": "acknowledge", "resolved": "resolve"}
 
 
-class Acts:
-    """Acts on one stand-in. `agent`: reference of who does it."""
+class Lifecycle:
+    """Changes the incidents of `state`, and announces each change through `webhooks`. `agent`: reference of who does it."""
 
-    def __init__(self, box: PagerDutySandbox) -> None:
-        self._box = box
+    def __init__(self, state: State, webhooks: Webhooks) -> None:
+        self._state = state
+        self._webhooks = webhooks
 
     def _now(self) -> datetime:
-        return self._box.clock.now()
+        return self._state.clock.now()
 
     def _service(self, incident: Incident) -> Service:
-        return self._box.services[incident.service]
+        return self._state.services[incident.service]
 
-    def _log(self, incident: Incident, kind: str, agent: Shape, **more: Any) -> None:
+    def _log(self, incident: Incident, kind: str, agent: Payload, **more: Any) -> None:
         service = self._service(incident)
         incident.log.append(
             {
-                **reference("log_entry", self._box.id("R"), kind),
+                **reference("log_entry", self._state.id("R"), kind),
                 "type": f"{kind}_log_entry",
                 "created_at": iso(self._now()),
                 "agent": agent,
@@ -55,10 +49,10 @@ class Acts:
             }
         )
 
-    def _announce(self, event: str, incident: Incident, agent: Shape | None, data: Shape | None = None) -> None:
-        box = self._box
-        shown = data or webhook_incident(incident, box.users, box.services, box.priorities)
-        box.announce(event, shown, agent, about=incident.id, service=incident.service)
+    def _announce(self, event: str, incident: Incident, agent: Payload | None, data: Payload | None = None) -> None:
+        state = self._state
+        shown = data or webhook_incident(incident, state.users, state.services, state.priorities)
+        self._webhooks.announce(event, shown, agent, about=incident.id, service=incident.service)
 
     def _touch(self, incident: Incident) -> None:
         incident.updated_at = self._now()
@@ -77,17 +71,17 @@ class Acts:
         self,
         service: Service,
         title: str,
-        agent: Shape,
+        agent: Payload,
         *,
         assignees: Sequence[str] = (),
         requester: str = "",
         **more: Any,
     ) -> Incident:
-        now, box = self._now(), self._box
-        box.number += 1
-        id = box.id("Q")
-        incident = Incident(id, box.number, title, service.id, service.policy, now, now, now, agent, **more)
-        box.incidents[id] = incident
+        now, state = self._now(), self._state
+        state.number += 1
+        id = state.id("Q")
+        incident = Incident(id, state.number, title, service.id, service.policy, now, now, now, agent, **more)
+        state.incidents[id] = incident
         if assignees:
             incident.assignees, incident.assigned_via = sorted(assignees), "direct_assignment"
         else:
@@ -98,7 +92,7 @@ class Acts:
             self.set_status(incident, "acknowledged", agent)
         return incident
 
-    def set_status(self, incident: Incident, status: str, agent: Shape, requester: str = "") -> None:
+    def set_status(self, incident: Incident, status: str, agent: Payload, requester: str = "") -> None:
         """To the same status: nothing. From resolved to an open one: reopens."""
         before = incident.status
         if before == status:
@@ -124,7 +118,7 @@ class Acts:
             self._log(incident, STATUS_LOG[status], agent)
             self._announce(f"incident.{status}", incident, agent)
 
-    def _reopen(self, incident: Incident, agent: Shape, requester: str) -> None:
+    def _reopen(self, incident: Incident, agent: Payload, requester: str) -> None:
         incident.resolved_at = None
         if incident.status == "acknowledged" and requester:
             incident.assignees, incident.assigned_via = [requester], "direct_assignment"
@@ -133,34 +127,34 @@ class Acts:
         self._log(incident, "trigger", agent)
         self._announce("incident.reopened", incident, agent)
 
-    def assign(self, incident: Incident, users: Sequence[str], agent: Shape) -> None:
+    def assign(self, incident: Incident, users: Sequence[str], agent: Payload) -> None:
         if sorted(users) == incident.assignees and incident.assigned_via == "direct_assignment":
             return
         incident.assignees, incident.assigned_via, incident.escalates = sorted(users), "direct_assignment", None
         self._touch(incident)
-        self._log(incident, "assign", agent, assignees=[self._box.users[u].ref() for u in incident.assignees])
+        self._log(incident, "assign", agent, assignees=[self._state.users[u].ref() for u in incident.assignees])
         self._announce("incident.reassigned", incident, agent)
 
-    def escalate(self, incident: Incident, level: int, agent: Shape) -> None:
+    def escalate(self, incident: Incident, level: int, agent: Payload) -> None:
         self.by_policy(incident, level)
         self._touch(incident)
-        self._log(incident, "escalate", agent, assignees=[self._box.users[u].ref() for u in incident.assignees])
+        self._log(incident, "escalate", agent, assignees=[self._state.users[u].ref() for u in incident.assignees])
         self._announce("incident.escalated", incident, agent)
 
-    def delegate(self, incident: Incident, agent: Shape) -> None:
+    def delegate(self, incident: Incident, agent: Payload) -> None:
         """Gives it to an escalation policy (here: the service's own)."""
         self.by_policy(incident)
         self._touch(incident)
-        self._log(incident, "delegate", agent, assignees=[self._box.users[u].ref() for u in incident.assignees])
+        self._log(incident, "delegate", agent, assignees=[self._state.users[u].ref() for u in incident.assignees])
         self._announce("incident.delegated", incident, agent)
 
-    def set_priority(self, incident: Incident, name: str | None, agent: Shape) -> None:
+    def set_priority(self, incident: Incident, name: str | None, agent: Payload) -> None:
         if incident.priority != name:
             incident.priority = name
             self._touch(incident)
             self._announce("incident.priority_updated", incident, agent)
 
-    def set_urgency(self, incident: Incident, urgency: str, agent: Shape) -> None:
+    def set_urgency(self, incident: Incident, urgency: str, agent: Payload) -> None:
         if incident.urgency != urgency:
             incident.urgency = urgency
             self._touch(incident)
@@ -171,13 +165,13 @@ class Acts:
             incident.title = title
             self._touch(incident)
 
-    def set_service(self, incident: Incident, service: str, agent: Shape) -> None:
+    def set_service(self, incident: Incident, service: str, agent: Payload) -> None:
         if incident.service != service:
             incident.service = service
             self._touch(incident)
             self._announce("incident.service_updated", incident, agent)
 
-    def snooze(self, incident: Incident, seconds: float, agent: Shape) -> None:
+    def snooze(self, incident: Incident, seconds: float, agent: Payload) -> None:
         now = self._now()
         if incident.status != "acknowledged":
             incident.status, incident.status_at, incident.status_by = "acknowledged", now, agent
@@ -185,7 +179,7 @@ class Acts:
         self._touch(incident)
         self._log(incident, "snooze", agent, changed_actions=[{"type": "unacknowledge", "at": iso(incident.runs_out)}])
 
-    def merge(self, target: Incident, sources: Sequence[Incident], agent: Shape) -> None:
+    def merge(self, target: Incident, sources: Sequence[Incident], agent: Payload) -> None:
         """The sources' alerts move, and the sources become resolved: that resolution is all that is announced."""
         for source in sources:
             target.alerts += source.alerts
@@ -194,9 +188,9 @@ class Acts:
             self.set_status(source, "resolved", agent)
         self._touch(target)
 
-    def note(self, incident: Incident, content: str, agent: Shape) -> Note:
+    def note(self, incident: Incident, content: str, agent: Payload) -> Note:
         now = self._now()
-        note = Note(self._box.id("P"), content, agent, now, now)
+        note = Note(self._state.id("P"), content, agent, now, now)
         incident.notes.append(note)
         self._log(incident, "annotate", agent, note=content)
         data = {
@@ -209,41 +203,59 @@ class Acts:
         self._announce("incident.annotated", incident, agent, data)
         return note
 
-    def resolve_with(self, incident: Incident, agent: Shape, resolution: str | None) -> None:
+    def edit_note(self, incident: Incident, note: str, text: str) -> None:
+        found = next(n for n in incident.notes if n.id == note)
+        found.content, found.updated_at = text, self._now()
+
+    def delete_note(self, incident: Incident, note: str) -> None:
+        incident.notes = [n for n in incident.notes if n.id != note]
+
+    def resolve_with(self, incident: Incident, agent: Payload, resolution: str | None) -> None:
         """A resolution note comes as a second event."""
         self.set_status(incident, "resolved", agent)
         if resolution:
             self.note(incident, f"Resolution Note: {resolution}", agent)
 
-    def publish(self, incident: Incident, message: str, agent: Shape) -> Shape:
-        update = {"id": self._box.id("P"), "message": message, "created_at": iso(self._now()), "sender": agent}
+    def publish(self, incident: Incident, message: str, agent: Payload) -> Payload:
+        update = {"id": self._state.id("P"), "message": message, "created_at": iso(self._now()), "sender": agent}
         incident.updates.append(update)
         data = {"incident": incident.ref(), "id": update["id"], "message": message, "trimmed": False}
         self._announce("incident.status_update_published", incident, agent, {**data, "type": "incident_status_update"})
         return update
 
-    def set_custom_fields(self, incident: Incident, values: Sequence[Shape], agent: Shape | None) -> None:
+    def set_custom_fields(self, incident: Incident, values: Sequence[Payload], agent: Payload | None) -> None:
         old = [{**v, "value": incident.custom_fields.get(v["name"])} for v in values]
         incident.custom_fields |= {v["name"]: v["value"] for v in values}
         data = {"incident": incident.ref(), "custom_fields": list(values), "changed_custom_fields": old}
         event = "incident.custom_field_values.updated"
         self._announce(event, incident, agent, {**data, "type": "incident_field_values"})
 
-    # Events API v2, once it gets round to it.
+    # Events API v2: accepted at once, in effect `EVENTS_DELAY` later.
 
-    def event(self, body: Shape) -> None:
+    def accept_event(self, body: Payload) -> None:
+        self._state.events.append((self._now() + timedelta(seconds=EVENTS_DELAY), body))
+
+    def apply_events(self, until: datetime | None = None) -> None:
+        """Carries out the accepted events that are due at `until`; None: all of them."""
+        accepted = self._state.events
+        self._state.events = [(at, body) for at, body in accepted if until is not None and at > until]
+        for at, body in accepted:
+            if until is None or at <= until:
+                self.event(body)
+
+    def event(self, body: Payload) -> None:
         """A trigger folds into the open alert of its key; the others are silently dropped when there is none."""
-        service = next((s for s in self._box.services.values() if s.routing_key == body["routing_key"]), None)
+        service = next((s for s in self._state.services.values() if s.routing_key == body["routing_key"]), None)
         if service is None:
             return
         agent, key = service.ref(), body["dedup_key"]
         found = next(
-            (i for i in self._box.incidents.values() if i.service == service.id and i.open
+            (i for i in self._state.incidents.values() if i.service == service.id and i.open
              and any(a.key == key and a.status == "triggered" for a in i.alerts)), None,
         )  # fmt: skip
         if body["event_action"] == "trigger" and found is None:
             payload = body["payload"]
-            alert = Alert(self._box.id("P"), key, payload["summary"], self._now())
+            alert = Alert(self._state.id("P"), key, payload["summary"], self._now())
             urgency = "high" if payload["severity"] in ("critical", "error") else "low"
             self.create(service, payload["summary"], agent, urgency=urgency, alerts=[alert])
         elif body["event_action"] == "acknowledge" and found is not None:
@@ -256,7 +268,7 @@ class Acts:
 
     def pass_time(self) -> None:
         """Acknowledgements that ran out, escalations that are due."""
-        for incident in list(self._box.incidents.values()):
+        for incident in list(self._state.incidents.values()):
             agent = self._service(incident).ref()
             if incident.status == "acknowledged" and incident.runs_out and incident.runs_out <= self._now():
                 self.set_status(incident, "triggered", agent)
