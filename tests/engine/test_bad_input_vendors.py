@@ -12,26 +12,20 @@ from unittest import mock
 
 import pytest
 
-from adapters.jira import sandbox as jira_sandbox
-from adapters.jira import sandbox_issues, sandbox_rules
 from adapters.jira.adapter import build as build_jira
+from adapters.jira.sandbox import JiraSandbox
+from adapters.jira.sandbox.state import STATUSES, WORKFLOW, Workflow
 from adapters.sandboxing import Fault
 from hub import services
 from hub.domain.values import INCIDENT, Ref
 from tests.engine.quartet import Quartet
 
-Workflow = Mapping[str, tuple[tuple[str, str, str], ...]]
-
 
 @contextmanager
-def workflow(table: Workflow) -> Iterator[None]:
+def workflow(jira: JiraSandbox, table: Workflow) -> Iterator[None]:
     """The administrator of Jira changes the workflow."""
-    new = {word: ("10099", "indeterminate") for word in table if word not in sandbox_rules.STATUSES}
-    with (
-        mock.patch.object(jira_sandbox, "WORKFLOW", table),
-        mock.patch.object(sandbox_issues, "WORKFLOW", table),
-        mock.patch.dict(sandbox_rules.STATUSES, new),
-    ):
+    new = {word: ("10099", "indeterminate") for word in table if word not in STATUSES}
+    with mock.patch.object(jira, "workflow", table), mock.patch.dict(STATUSES, new):
         yield
 
 
@@ -143,7 +137,7 @@ def test_a_walk_without_a_path_is_refused_in_words_and_goes_on_when_there_is_one
 ) -> None:
     incident = q.begins()
     issue = q.link(incident, "jira")["remote_id"]
-    with workflow(dict.fromkeys(sandbox_rules.WORKFLOW, ())):
+    with workflow(q.jira.sandbox, dict.fromkeys(WORKFLOW, ())):
         services.edit_incident(q.hub, incident, {"status": "resolved", "severity": "SEV1"}, actor="ada")
         q.settle(120)
         link = q.link(incident, "jira")
@@ -175,9 +169,9 @@ def test_an_unknown_word_freezes_its_field_visibly_until_it_is_mapped(
     incident = q.begins()
     issue = q.link(incident, "jira")["remote_id"]
     start = q.jira.sandbox.issues[issue]["status"]
-    table = dict(sandbox_rules.WORKFLOW)
+    table = dict(WORKFLOW)
     table |= {start: (*table[start], ("991", "Park", "Parked")), "Parked": (("992", "Unpark", start),)}
-    with workflow(table):
+    with workflow(q.jira.sandbox, table):
         q.jira.sandbox.people_move(issue, "Parked")
         q.settle(60)
         link = q.link(incident, "jira")

@@ -39,28 +39,10 @@ NOW = {
 }
 
 KNOWN_CIRCLES: set[tuple[str, ...]] = {
-    ("adapters.cachet.sandbox", "adapters.cachet.sandbox_routes"),
-    ("adapters.jira.sandbox", "adapters.jira.sandbox_hooks", "adapters.jira.sandbox_issues", "adapters.jira.sandbox_site"),
-    ("adapters.statuspage.sandbox", "adapters.statuspage.sandbox_routes"),
-    ("hub.sync.incident.case", "hub.sync.incident.plan", "hub.sync.incident.problems"),
     ("tests.simulation.adopting", "tests.simulation.choices", "tests.simulation.company", "tests.simulation.invariants", "tests.simulation.ledger", "tests.simulation.network", "tests.simulation.people", "tests.simulation.planned", "tests.simulation.publishing", "tests.simulation.sources", "tests.simulation.vendor", "tests.simulation.wakes", "tests.simulation.world"),
     ("workers.bootstrap", "workers.parent", "workers.supervisor", "wsgi"),
 }  # fmt: skip
 """Import circles that are still there: the modules of each, sorted. No line may be added, and one that is gone is removed."""
-
-KNOWN_PREFIXES = {
-    "adapters/cachet/sandbox_routes",
-    "adapters/jira/sandbox_hooks",
-    "adapters/jira/sandbox_issues",
-    "adapters/jira/sandbox_jql",
-    "adapters/jira/sandbox_rules",
-    "adapters/jira/sandbox_site",
-    "adapters/statuspage/sandbox_routes",
-}
-"""Files whose prefix should be a folder and is not yet. No line may be added, and one that is gone is removed."""
-
-STAND_IN_IS_ONE_FILE = {"cachet", "jira", "statuspage"}
-"""Vendors whose stand-in is not yet a folder."""
 
 NO_NAMES = re.compile(r"(^|_)(utils?|helpers?|manager|handlers?|misc|common)(_|$)")
 """Names that say nothing."""
@@ -106,8 +88,7 @@ def test_only_the_clock_knows_the_time_and_chance() -> None:
 def test_a_vendor_is_one_folder(vendor: str) -> None:
     """Its calls, its values, its stand-in, its page for people, its words, and its world for the contract suite."""
     folder = ROOT / "adapters" / vendor
-    stand_in = ("sandbox.py",) if vendor in STAND_IN_IS_ONE_FILE else ("sandbox/__init__.py", "sandbox/state.py")
-    for name in ("adapter.py", "wire.py", *stand_in, "capability.py", "README.md"):
+    for name in ("adapter.py", "wire.py", "sandbox/__init__.py", "sandbox/state.py", "capability.py", "README.md"):
         assert (folder / name).is_file(), f"adapters/{vendor}/{name}"
     assert (ROOT / "mappings" / "vocabularies" / f"{vendor}.toml").is_file()
     assert (ROOT / "tests" / "contract" / "worlds" / f"{vendor}.py").is_file()
@@ -243,8 +224,7 @@ def test_no_prefix_of_file_names_should_be_a_folder() -> None:
         _name(one) for one in names for part in [one.name.split("_")] for n in range(1, len(part))
         if (prefix := "_".join(part[:n])) and one.with_name(prefix) in names
     }  # fmt: skip
-    assert prefixed - KNOWN_PREFIXES == set()
-    assert KNOWN_PREFIXES - prefixed == set(), "these are gone: remove them from KNOWN_PREFIXES"
+    assert prefixed == set()
 
 
 def test_no_file_is_long() -> None:

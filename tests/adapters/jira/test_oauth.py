@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.jira.adapter import OAuthJira
-from adapters.jira.sandbox_site import OAUTH_SECRET
+from adapters.jira.sandbox.routes_apps import OAUTH_SECRET
 from adapters.sandboxing import Fault
 from hub.domain.errors import OutcomeUnknown, Refused, RetryLater, Unauthorised
 from hub.domain.values import Request

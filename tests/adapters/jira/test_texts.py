@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.jira import adf, jql, wiki
 from adapters.jira.labels import Labels, is_mark, mark_label, visible
-from adapters.jira.sandbox_rules import check_adf, check_label
+from adapters.jira.sandbox.validation import check_adf, check_label
 from hub.domain.vocabulary import Text
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Co"]), max_size=60)

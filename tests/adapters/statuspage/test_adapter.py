@@ -6,6 +6,7 @@ import pytest
 
 from adapters.sandboxing import Fault
 from adapters.statuspage import wire
+from adapters.statuspage.sandbox.payloads import webhook_incident
 from adapters.statuspages import PAGE_IMPACTS, SERVICES, SEVERITY, STATUS, TEXT, TITLE
 from hub.domain.errors import OutcomeUnknown, Refused, RetryLater
 from hub.domain.values import COMMENT, INCIDENT, Desired, Ref, Update
@@ -193,7 +194,7 @@ def test_maintenance_is_told_from_incidents(world: StatuspageWorld) -> None:
     past = box.people_open("Last week", backfilled=True)
     types = [world.adapter.observe(Ref(INCIDENT, id)).type for id in (planned, marked)]
     assert types == ["maintenance", "maintenance"]
-    assert wire.observation(box.webhook_incident(box.incidents[past])).type == "other"
+    assert wire.observation(webhook_incident(box, box.incidents[past])).type == "other"
     assert planned not in {c.ref.id for c in world.adapter.changed_since(None).items}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from adapters.jira.adapter import Jira, build
 from adapters.jira.sandbox import JiraSandbox
-from adapters.jira.sandbox_rules import WORKFLOW
+from adapters.jira.sandbox.state import WORKFLOW
 from adapters.registry import Spec
 from hub.clock import ManualClock
 from hub.domain.values import COMMENT, INCIDENT, Desired, Json, Ref, Request

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from adapters.jira.sandbox_rules import STATUSES, Refusal
+from adapters.jira.sandbox.state import STATUSES, Refusal
 
 Picture = Mapping[str, Any]
 """What the search index holds of one issue: project, issuetype, status, labels, created, updated (vendor's clock, UTC)."""

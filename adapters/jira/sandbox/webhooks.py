@@ -1,4 +1,7 @@
-"""The stand-in's webhooks: who gets which event, in which of Jira's shapes, and what happens when the receiver fails."""
+"""The stand-in Jira's webhooks: who gets which event, in which of Jira's shapes, and what happens when the receiver fails.
+
+They come in several shapes, unordered, and some much later.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jwt
 
-from adapters.jira.sandbox_rules import status_bean
+from adapters.jira.sandbox.payloads import status_bean
+from adapters.jira.sandbox.state import Event, State
 from adapters.sandboxing import Outgoing
-
-if TYPE_CHECKING:
-    from adapters.jira.sandbox import JiraSandbox
 
 EVENTS = (
     "jira:issue_created",
@@ -50,9 +51,11 @@ class Hook:
 
 @dataclass
 class Hooks:
-    """All webhooks of one stand-in. in_order: False = each new one takes a chance place in the queue."""
+    """All webhooks of one stand-in. outgoing: the queue that they are put into.
+    in_order: False = each new one takes a chance place in the queue."""
 
-    box: JiraSandbox
+    state: State
+    outgoing: list[Outgoing]
     hooks: list[Hook] = field(default_factory=list)
     late: list[tuple[datetime, Outgoing]] = field(default_factory=list)
     in_order: bool = False
@@ -60,16 +63,23 @@ class Hooks:
     """An old Data Center: no identifier header, no event type name."""
 
     def register(self, url: str, secret: str | None, events: Sequence[str]) -> Hook:
-        hook = Hook(int(self.box.next_id()), url, secret, tuple(events))
+        hook = Hook(int(self.state.next_id()), url, secret, tuple(events))
         self.hooks.append(hook)
         return hook
 
     def add_dynamic(self, url: str, secret: str, events: Sequence[str], jql: str) -> Hook:
         hook = self.register(url, secret, events)
-        hook.dynamic, hook.jql, hook.expires = True, jql, self.box.now() + LIFE
+        hook.dynamic, hook.jql, hook.expires = True, jql, self.state.now() + LIFE
         return hook
 
     # ------------------------------------------------------------------ shapes
+
+    def publish(self, event: Event) -> None:
+        """Sends what Jira sends of a change."""
+        if event.name.startswith("comment_") and event.comment is not None:
+            self.comment(event.name, event.issue, event.comment, event.by)
+        else:
+            self.issue(event.name, event.kind, event.issue, event.by, event.history, flow=event.flow)
 
     def issue(
         self,
@@ -84,7 +94,7 @@ class Hooks:
         body: dict[str, Any] = {"timestamp": self._millis(), "webhookEvent": event}
         if not self.old:
             body["issue_event_type_name"] = kind
-        body["user"] = self.box.person(by)
+        body["user"] = self.state.person(by)
         body["issue"] = self._whole(issue)
         if history:
             body["changelog"] = {"id": history["id"], "items": history["items"]}
@@ -94,78 +104,78 @@ class Hooks:
 
     def comment(self, event: str, issue: Mapping[str, Any], comment: Mapping[str, Any], by: str) -> None:
         body: dict[str, Any] = {"timestamp": self._millis(), "webhookEvent": event, "comment": self._comment(comment)}
-        if self.box.cloud:  # a cut-down issue, and no user
+        if self.state.cloud:  # a cut-down issue, and no user
             body["issue"] = self._cut(issue)
         elif event == "comment_deleted":
-            body["user"] = self.box.person(by)
+            body["user"] = self.state.person(by)
         self._send(event, body, issue["id"], "Primary")
-        if not self.box.cloud and event != "comment_deleted":
+        if not self.state.cloud and event != "comment_deleted":
             kind = "issue_commented" if event == "comment_created" else "issue_comment_edited"
             self.issue("jira:issue_updated", kind, issue, by, comment=comment)
 
     def _whole(self, issue: Mapping[str, Any]) -> Any:
-        box = self.box
+        state = self.state
         cut = self._cut(issue)
         cut["fields"] |= {
-            "description": box.markup(issue["description"]),
+            "description": state.markup(issue["description"]),
             "labels": list(issue["labels"]),
             "components": [{"name": c} for c in issue["components"]],
             "resolution": {"name": issue["resolution"]} if issue["resolution"] else None,
-            "created": box.stamp(issue["created"]),
-            "updated": box.stamp(issue["updated"]),
+            "created": state.stamp(issue["created"]),
+            "updated": state.stamp(issue["updated"]),
         }
         return cut
 
     def _cut(self, issue: Mapping[str, Any]) -> Any:
-        box = self.box
+        state = self.state
         return {
             "id": issue["id"],
-            "self": f"{box.base_url}/rest/api/2/issue/{issue['id']}",
+            "self": f"{state.base_url}/rest/api/2/issue/{issue['id']}",
             "key": issue["key"],
             "fields": {
                 "summary": issue["summary"],
                 "issuetype": {"name": issue["issuetype"]},
                 "project": {"key": issue["project"]},
-                "assignee": box.person(issue["assignee"]),
+                "assignee": state.person(issue["assignee"]),
                 "priority": {"name": issue["priority"]} if issue["priority"] else None,
-                "status": status_bean(issue["status"], box.base_url),
+                "status": status_bean(issue["status"], state.base_url),
             },
         }
 
     def _comment(self, comment: Mapping[str, Any]) -> Any:
-        box = self.box
+        state = self.state
         return {
-            "self": f"{box.base_url}/rest/api/2/issue/{comment['issue']}/comment/{comment['id']}",
+            "self": f"{state.base_url}/rest/api/2/issue/{comment['issue']}/comment/{comment['id']}",
             "id": comment["id"],
-            "author": box.person(comment["author"]),
-            "body": box.markup(comment["body"]),
-            "updateAuthor": box.person(comment["editor"]),
-            "created": box.stamp(comment["created"]),
-            "updated": box.stamp(comment["updated"]),
+            "author": state.person(comment["author"]),
+            "body": state.markup(comment["body"]),
+            "updateAuthor": state.person(comment["editor"]),
+            "created": state.stamp(comment["created"]),
+            "updated": state.stamp(comment["updated"]),
         }
 
     def _millis(self) -> int:
-        return int(self.box.now().timestamp() * 1000)
+        return int(self.state.now().timestamp() * 1000)
 
     # ------------------------------------------------------------------ sending
 
     def _send(self, event: str, body: Any, about: str, flow: str) -> None:
         raw = json.dumps(body).encode()
         for hook in self.hooks:
-            over = hook.expires is not None and hook.expires <= self.box.now()
+            over = hook.expires is not None and hook.expires <= self.state.now()
             if not hook.enabled or over or event not in hook.events:
                 continue
-            id = self.box.ids.new()
-            sent = Outgoing(id, hook.url, self._headers(hook, raw, id, flow), raw, about, self.box.clock.now())
+            id = self.state.ids.new()
+            sent = Outgoing(id, hook.url, self._headers(hook, raw, id, flow), raw, about, self.state.clock.now())
             if flow == "Secondary":
-                self.late.append((self.box.clock.now() + LATE, sent))
+                self.late.append((self.state.clock.now() + LATE, sent))
             else:
                 self._queue(sent)
         self.release()
 
     def _queue(self, sent: Outgoing) -> None:
-        queue = self.box.outgoing
-        place = len(queue) if self.in_order else int(self.box.ids.chance() * (len(queue) + 1))
+        queue = self.outgoing
+        place = len(queue) if self.in_order else int(self.state.ids.chance() * (len(queue) + 1))
         queue.insert(place, sent)
 
     def _headers(self, hook: Hook, raw: bytes, id: str, flow: str) -> dict[str, str]:
@@ -173,7 +183,7 @@ class Hooks:
         if not self.old:
             headers |= {"x-atlassian-webhook-identifier": id, "x-atlassian-webhook-flow": flow}
         if hook.dynamic:
-            claims = {"iss": "app", "exp": int(self.box.now().timestamp()) + 180}
+            claims = {"iss": "app", "exp": int(self.state.now().timestamp()) + 180}
             headers["authorization"] = "Bearer " + jwt.encode(claims, hook.secret or "", algorithm="HS256")
         elif hook.secret:
             headers["x-hub-signature"] = "sha256=" + hmac.new(hook.secret.encode(), raw, hashlib.sha256).hexdigest()
@@ -181,7 +191,7 @@ class Hooks:
 
     def release(self, everything: bool = False) -> None:
         """Lets the late ones go whose time has come."""
-        now = self.box.clock.now()
+        now = self.state.clock.now()
         due = [s for at, s in self.late if everything or at <= now]
         self.late = [(at, s) for at, s in self.late if not everything and at > now]
         for sent in due:
@@ -195,7 +205,7 @@ class Hooks:
         hook = next(h for h in self.hooks if h.url == sent.url)
         flow = sent.headers.get("x-atlassian-webhook-flow", "Primary")
         headers = self._headers(hook, sent.body, sent.id, flow) | {"x-atlassian-webhook-retry": str(sent.attempt + 1)}
-        delay = 300.0 + 600.0 * self.box.ids.chance()
+        delay = 300.0 + 600.0 * self.state.ids.chance()
         again = Outgoing(sent.id, sent.url, headers, sent.body, sent.about, sent.made_at, sent.attempt + 1)
-        self.late.append((self.box.clock.now() + timedelta(seconds=delay), again))
+        self.late.append((self.state.clock.now() + timedelta(seconds=delay), again))
         return delay

@@ -1,47 +1,88 @@
-"""A stand-in for Jira, Cloud or Data Center: one project, its workflow, people, comments, changelog, search and webhooks.
+"""What the stand-in Jira knows: its site, people, workflow, issues, changelogs and search index, and the rules by which
+they change.
 
 Awkward parts included: status moves by transitions only and some are missing; the search index is late; 404 means "not
-allowed" too; each issue bears few writes a second; webhooks come in several shapes, unordered, and some much later.
-The HTTP side is in `sandbox_issues` and `sandbox_site`, the webhooks in `sandbox_hooks`, the rules in `sandbox_rules`.
+allowed" too. Whoever wants to know of a change is in `listeners` and is called at once.
 """
 
 from __future__ import annotations
 
 import copy
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from adapters.jira import adf, sandbox_issues, sandbox_site, wiki
-from adapters.jira.sandbox_hooks import EVENTS, Hook, Hooks
-from adapters.jira.sandbox_rules import (
-    ASKS_RESOLUTION,
-    PRIORITIES,
-    RESOLUTIONS,
-    STATUSES,
-    WORKFLOW,
-    Refusal,
-    check_label,
-)
-from adapters.sandboxing import Outgoing, Sandbox
+from adapters.jira import adf, wiki
+from hub.ports import Clock, Ids
 
+Json = Any
 Issue = dict[str, Any]
+Workflow = Mapping[str, tuple[tuple[str, str, str], ...]]
 BOT = "lockstep"
-MAIL = "bot@example.com"
+
+STATUSES: Mapping[str, tuple[str, str]] = {
+    "To Do": ("10000", "new"),
+    "In Progress": ("3", "indeterminate"),
+    "Done": ("10001", "done"),
+}
+"""status → (id, key of its category)"""
+
+WORKFLOW: Workflow = {
+    "To Do": (("11", "Done with triage", "In Progress"),),
+    "In Progress": (("21", "Finish", "Done"), ("31", "Put back", "To Do")),
+    "Done": (("41", "Take up again", "In Progress"),),
+}
+"""status → (transition id, its name, which is no status's name, the status it leads to). No direct way To Do → Done."""
+
+ASKS_RESOLUTION = frozenset({"21"})
+"""Transitions whose screen demands a resolution."""
+
+PRIORITIES: Mapping[str, str] = {"Highest": "1", "High": "2", "Medium": "3", "Low": "4", "Lowest": "5"}
+RESOLUTIONS: Mapping[str, str] = {"Done": "10000", "Won't Do": "10001", "Duplicate": "10002"}
+ISSUE_TYPES: Mapping[str, str] = {"Incident": "10100", "Task": "10101"}
+
+
+class Refusal(Exception):
+    """An answer of Jira that is no success. errors: field → words."""
+
+    def __init__(self, status: int, /, *messages: str, **errors: str) -> None:
+        super().__init__(status, messages, errors)
+        self.status, self.messages, self.errors = status, list(messages), errors
+
+    def body(self) -> Json:
+        return {"errorMessages": self.messages, "errors": self.errors}
+
+
+@dataclass(frozen=True)
+class Event:
+    """One change of an issue. name: what webhooks call it ("jira:issue_updated", "comment_created"). by: an account id.
+    kind: its `issue_event_type_name`. history: the changelog entry that it made. comment: the comment that it is about.
+    flow: "Primary", or "Secondary" for a bulk change."""
+
+    name: str
+    issue: Issue
+    by: str
+    kind: str = ""
+    history: Mapping[str, Any] | None = None
+    comment: Mapping[str, Any] | None = None
+    flow: str = "Primary"
 
 
 @dataclass
-class JiraSandbox(Sandbox):
-    """cloud: which edition. people: short name → account id (Cloud) or user name (Data Center). tokens: accepted credentials.
+class State:
+    """cloud: which edition. names: short names of the people there. tokens: accepted credentials.
     search_lag: seconds until a write shows in searches. skew: seconds that Jira's clock is ahead of ours.
-    administrator: our account may list webhooks."""
+    time_zone: of our account. administrator: our account may list webhooks. workflow: status → its transitions.
+    hidden: ids of issues that our account may not see. index: issue id → when an entry shows, and the entry (None: deleted).
+    writes: issue id → times of its latest writes. requests_at: times of our account's latest requests."""
 
+    clock: Clock
+    ids: Ids
     base_url: str = "https://acme.atlassian.net"
+    rate_limited: bool = True
     cloud: bool = True
     project: str = "OPS"
     components: tuple[str, ...] = ("Checkout", "Payments", "Search")
@@ -58,28 +99,9 @@ class JiraSandbox(Sandbox):
     index: dict[str, list[tuple[datetime, Mapping[str, Any] | None]]] = field(default_factory=dict, init=False)
     writes: dict[str, deque[datetime]] = field(default_factory=dict, init=False)
     requests_at: deque[datetime] = field(default_factory=deque, init=False)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._lock = threading.RLock()
-        self._number = 10_000
-        self.hooks = Hooks(self)
-        sandbox_issues.add(self)
-        sandbox_site.add(self)
-        inner, context = self.app.wsgi_app, urlsplit(self.base_url).path
-
-        def one_at_a_time(environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
-            head, found, rest = environ["PATH_INFO"].partition("/rest/")
-            if found and head in (context, "/ex/jira/cloud-1"):  # the site's own path, or the gateway for OAuth apps
-                environ["PATH_INFO"] = "/rest/" + rest
-            with self._lock:
-                return inner(environ, start_response)
-
-        self.app.wsgi_app = one_at_a_time  # type: ignore[method-assign]
-
-    @property
-    def incidents(self) -> dict[str, Issue]:
-        return self.issues
+    workflow: Workflow = field(default_factory=lambda: WORKFLOW, init=False)
+    listeners: list[Callable[[Event], None]] = field(default_factory=list, init=False, repr=False)
+    last_id: int = field(default=10_000, init=False)
 
     # ------------------------------------------------------------------ time, ids, people
 
@@ -92,8 +114,8 @@ class JiraSandbox(Sandbox):
         return local.strftime("%Y-%m-%dT%H:%M:%S.") + f"{local.microsecond // 1000:03d}" + local.strftime("%z")
 
     def next_id(self) -> str:
-        self._number += 1
-        return str(self._number)
+        self.last_id += 1
+        return str(self.last_id)
 
     def account(self, name: str) -> str:
         """The id by which the API names a person."""
@@ -169,7 +191,7 @@ class JiraSandbox(Sandbox):
         }
         self.issues[id] = issue
         self.touch(issue)
-        self.hooks.issue("jira:issue_created", "issue_created", issue, by)
+        self._tell(Event("jira:issue_created", issue, by, "issue_created"))
         return issue
 
     def change(
@@ -186,7 +208,7 @@ class JiraSandbox(Sandbox):
         history = {"id": self.next_id(), "author": by, "created": self.now(), "items": items}
         issue["histories"].append(history)
         self.touch(issue)
-        self.hooks.issue("jira:issue_updated", kind, issue, by, history=history, flow=flow)
+        self._tell(Event("jira:issue_updated", issue, by, kind, history=history, flow=flow))
 
     def _items(self, name: str, old: Any, new: Any) -> list[dict[str, Any]]:
         def item(field: str, *values: str | None) -> dict[str, Any]:
@@ -215,7 +237,7 @@ class JiraSandbox(Sandbox):
 
     def transit(self, issue: Issue, id: str, resolution: str | None, by: str) -> None:
         """Raises the 400 of a transition that is not offered, or whose screen is not filled."""
-        chosen = next((t for t in WORKFLOW[issue["status"]] if t[0] == id), None)
+        chosen = next((t for t in self.workflow[issue["status"]] if t[0] == id), None)
         if chosen is None:
             raise Refusal(400, "It seems that you have tried to perform a workflow operation that is not valid now.")
         if id in ASKS_RESOLUTION and resolution not in RESOLUTIONS:
@@ -238,24 +260,24 @@ class JiraSandbox(Sandbox):
         }
         issue["comments"][id] = comment
         self.touch(issue)
-        self.hooks.comment("comment_created", issue, comment, by)
+        self._tell(Event("comment_created", issue, by, comment=comment))
         return comment
 
     def edit_comment(self, issue: Issue, comment: dict[str, Any], stored: Any, by: str) -> None:
         later = max(self.now(), comment["updated"] + timedelta(milliseconds=1))
         comment.update(body=stored, editor=by, updated=later)
         self.touch(issue)
-        self.hooks.comment("comment_updated", issue, comment, by)
+        self._tell(Event("comment_updated", issue, by, comment=comment))
 
     def drop_comment(self, issue: Issue, comment: dict[str, Any], by: str) -> None:
         del issue["comments"][comment["id"]]
         self.touch(issue)
-        self.hooks.comment("comment_deleted", issue, comment, by)
+        self._tell(Event("comment_deleted", issue, by, comment=comment))
 
     def drop(self, issue: Issue, by: str) -> None:
         del self.issues[issue["id"]]
         self.index.setdefault(issue["id"], []).append((self.clock.now() + timedelta(seconds=self.search_lag), None))
-        self.hooks.issue("jira:issue_deleted", "issue_deleted", issue, by)
+        self._tell(Event("jira:issue_deleted", issue, by, "issue_deleted"))
 
     def touch(self, issue: Issue) -> None:
         """Something about the issue has changed: the index will know later."""
@@ -267,97 +289,6 @@ class JiraSandbox(Sandbox):
         visible = [e for e in entries if e[0] <= self.clock.now()]
         self.index[issue["id"]] = visible[-1:] + [e for e in entries if e[0] > self.clock.now()]
 
-    # ------------------------------------------------------------------ webhooks
-
-    def register(self, url: str, secret: str | None = "", events: Sequence[str] = EVENTS) -> Hook:
-        """An administrator sets up a webhook. secret "": none."""
-        return self.hooks.register(url, secret or None, events)
-
-    def failed(self, sent: Outgoing, status: int | None) -> float | None:
-        """The receiver answered `status` (None: not at all). Queues the next try; seconds until it, or None: given up."""
-        return self.hooks.failed(sent, status)
-
-    def settle(self) -> None:
-        super().settle()
-        self.hooks.release(everything=True)
-
-    # ------------------------------------------------------------------ what people do there
-
-    def people_create(self, summary: str, description: str = "", by: str = "ada", **fields: Any) -> str:
-        stored = {"summary": summary, "description": self.rich(description), **fields}
-        return str(self.make(stored, {}, self.account(by))["id"])
-
-    def people_set(self, id: str, by: str = "ada", **fields: Any) -> None:
-        """Jira's fields; description as plain text, assignee as an account id."""
-        if "description" in fields:
-            fields["description"] = self.rich(fields["description"])
-        for label in fields.get("labels", ()):
-            check_label(label)
-        self.change(self.issues[id], fields, self.account(by))
-
-    def people_move(self, id: str, status: str, by: str = "ada") -> None:
-        """Clicks through the workflow, by as many transitions as it takes."""
-        for transition, to in _clicks(self.issues[id]["status"], status):
-            self.transit(self.issues[id], transition, "Done" if to == "Done" else None, self.account(by))
-
-    def people_comment(self, id: str, text: str, by: str = "ada", role: str | None = None) -> str:
-        visibility = {"type": "role", "value": role} if role else None
-        return str(self.say(self.issues[id], self.rich(text), self.account(by), visibility)["id"])
-
-    def people_edit_comment(self, id: str, comment: str, text: str, by: str = "ada") -> None:
-        issue = self.issues[id]
-        self.edit_comment(issue, issue["comments"][comment], self.rich(text), self.account(by))
-
-    def people_delete_comment(self, id: str, comment: str, by: str = "ada") -> None:
-        issue = self.issues[id]
-        self.drop_comment(issue, issue["comments"][comment], self.account(by))
-
-    def people_delete(self, id: str, by: str = "ada") -> None:
-        self.drop(self.issues[id], self.account(by))
-
-    def people_clone(self, id: str, by: str = "ada") -> str:
-        """Labels are copied, entity properties are not."""
-        copied = ("description", "priority", "labels", "components")
-        issue = self.issues[id]
-        fields = {"summary": f"CLONE - {issue['summary']}", **{k: issue[k] for k in copied}}
-        return str(self.make(fields, {}, self.account(by))["id"])
-
-    def people_move_project(self, id: str, key: str, by: str = "ada") -> None:
-        """The key changes, the id stays."""
-        issue = self.issues[id]
-        issue["key"] = f"{key}-{int(id) - 10_000}"
-        self.change(issue, {"project": key}, self.account(by), kind="issue_moved")
-
-    def people_hide(self, id: str) -> None:
-        """Our account loses the sight of it: 404 from now on."""
-        self.hidden.add(id)
-
-    def people_bulk_label(self, ids: Sequence[str], label: str, by: str = "ada") -> None:
-        """A bulk change: its webhooks are of the Secondary flow and come late."""
-        for id in ids:
-            labels = [*self.issues[id]["labels"], label]
-            self.change(self.issues[id], {"labels": labels}, self.account(by), flow="Secondary")
-
-    def snapshot(self, id: str) -> dict[str, Any]:
-        """The issue in Jira's own words, texts plain."""
-        i = self.issues[id]
-        fields = {
-            k: i[k] for k in ("key", "summary", "status", "priority", "labels", "components", "assignee", "resolution")
-        }
-        comments = [self.text(c["body"]) for c in i["comments"].values()]
-        return {**copy.deepcopy(fields), "description": self.text(i["description"]), "comments": comments}
-
-
-def _clicks(now: str, target: str) -> list[tuple[str, str]]:
-    """The shortest way through the workflow: (transition id, status)."""
-    ways: list[tuple[str, list[tuple[str, str]]]] = [(now, [])]
-    seen = {now}
-    while ways:
-        at, way = ways.pop(0)
-        if at == target:
-            return way
-        for id, _, to in WORKFLOW[at]:
-            if to not in seen:
-                seen.add(to)
-                ways.append((to, [*way, (id, to)]))
-    raise Refusal(400, f"no way from {now} to {target}")
+    def _tell(self, event: Event) -> None:
+        for listener in self.listeners:
+            listener(event)
