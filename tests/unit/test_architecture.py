@@ -115,7 +115,7 @@ def test_pure_files_do_not_talk(vendor: str) -> None:
     }
 
 
-@pytest.mark.parametrize("vendor", [name for name in BUILT_IN if name not in STAND_IN_IS_ONE_FILE])
+@pytest.mark.parametrize("vendor", BUILT_IN)
 def test_what_a_stand_in_knows_needs_nothing_else_of_it(vendor: str) -> None:
     """`state.py` is passed down to the other files of the stand-in, and imports none of them."""
     package = f"adapters.{vendor}.sandbox"
