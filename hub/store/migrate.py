@@ -99,6 +99,17 @@ def upgrade(url: str, revision: str = "head") -> None:
             command.upgrade(_config(connection), revision)
 
 
+def downgrade(url: str, revision: str) -> None:
+    """Takes the database at `url` back to an earlier revision. Every part of the hub must be stopped. Does nothing to a database
+    that is empty or newer than this version.
+
+    Raises NotMigratable, StoreUnavailable; then nothing was changed.
+    """
+    with _alone(url) as connection:
+        if _where(connection) in (HEAD, BEHIND):
+            command.downgrade(_config(connection), revision)
+
+
 def state(store: Store) -> str:
     """HEAD, BEHIND, AHEAD or EMPTY. Raises StoreUnavailable."""
     with store.reading() as tx:
