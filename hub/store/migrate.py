@@ -36,7 +36,7 @@ HEAD, BEHIND, AHEAD, EMPTY = "head", "behind", "ahead", "empty"
 
 
 class NotMigratable(Exception):
-    """The database holds our tables, but no record of how they came there."""
+    """The database cannot be taken to another revision; the message says why, and what to do."""
 
 
 def _config(connection: Connection | None = None) -> Config:

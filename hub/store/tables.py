@@ -219,7 +219,7 @@ links = Table(
     Column("seen_at", Utc),
     Column("written_at", Utc),
     Column("refresh_due", Utc),
-    Column("refresh_whole", Boolean, nullable=False, server_default=text("true")),  # false: read the fields without comments
+    Column("refresh_whole", Boolean, nullable=False, server_default=text("true")),  # false: without its comments
     Column("behind_since", Utc),
     Column("approved_hash", String(64)),
     Column("approved_by", String(200)),

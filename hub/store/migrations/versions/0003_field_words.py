@@ -107,7 +107,9 @@ def _replace(table: str, column: str, old: str, new: str) -> None:
 def _rename_slots(old: str, new: str) -> None:
     """`old-1` becomes `new-1`. Raises NotMigratable if a slot begins with the new word already: a rule in lockstep.toml may have
     named one so, and the hub would close that link's object as a second one."""
-    links = sa.table("links", sa.column("id", sa.String), sa.column("connection", sa.String), sa.column("slot", sa.String))
+    links = sa.table(
+        "links", sa.column("id", sa.String), sa.column("connection", sa.String), sa.column("slot", sa.String)
+    )
     taken = sa.select(links.c.id, links.c.connection, links.c.slot).where(_begins(links.c.slot, new)).limit(1)
     found = op.get_bind().execute(taken).first()
     if found is not None:
@@ -149,6 +151,8 @@ def _rename_table(old: tuple[str, str, str], new: tuple[str, str, str]) -> None:
         sa.PrimaryKeyConstraint("id", name=op.f(primary_key)),
         sa.UniqueConstraint("connection", "remote_kind", "remote_id", "remote_parent", name=op.f(unique)),
     )
-    columns = "id, connection, remote_kind, remote_id, remote_parent, state, reason, candidates, due_at, attempts, first_seen"
+    columns = (
+        "id, connection, remote_kind, remote_id, remote_parent, state, reason, candidates, due_at, attempts, first_seen"
+    )
     op.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {old[0]} ORDER BY rowid")  # noqa: S608 names of ours
     op.drop_table(old[0])
