@@ -24,7 +24,7 @@ def inbox() -> None:
     """Webhooks as they came in."""
 
 
-@inbox.command("list", example="lockstep inbox list --state dead")
+@inbox.command("list", example="lockstep inbox list --state failed")
 @click.option("--state", type=click.Choice(["new", "done", "ignored", "failed"]))
 @limit
 @before

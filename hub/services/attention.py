@@ -74,7 +74,7 @@ def matters(hub: Hub) -> Iterator[Attention]:
         if dead := int(seen["inbox_failed"].get((name,), 0)):
             words = f"{dead} authentic webhooks could not be read"
             remedy = (
-                "see why with `lockstep inbox list --state dead`; take one in again with `lockstep inbox replay ID`"
+                "see why with `lockstep inbox list --state failed`; take one in again with `lockstep inbox replay ID`"
             )
             yield Attention(f"inbox of {name}", "warn", words, remedy)
         if dead := int(seen["outbox_failed"].get((name,), 0)):

@@ -27,7 +27,7 @@ def list_failed_writes(hub: Hub, limit: int = 50, before: str | None = None) -> 
     """Newest first."""
     size = checks.page_size(limit)
     with hub.store.reading() as tx:
-        rows = outbox_rows.dead(tx, size, checks.cursor(before))
+        rows = outbox_rows.failed(tx, size, checks.cursor(before))
     return serialize.page([serialize.failed_write(r) for r in rows], size)
 
 
@@ -35,9 +35,9 @@ def _failed_writes(hub: Hub, outbox_id: str) -> Outbox:
     with hub.store.reading() as tx:
         row = outbox_rows.get(tx, outbox_id) if checks.storable(outbox_id) else None
     if row is None:
-        raise NotFound(f"there is no letter {outbox_id!r}")
+        raise NotFound(f"there is no failed write {outbox_id!r}")
     if row.state != "failed":
-        raise Conflict(f"the letter is {row.state}, not dead")
+        raise Conflict(f"this write is {row.state}, not failed")
     return row
 
 

@@ -63,7 +63,7 @@ def show_journal(hub: Hub, ref: str) -> dict[str, Json]:
     """Every line, oldest first, and whether the chain is whole."""
     with hub.store.reading() as tx:
         row = checks.incident(tx, ref)
-        lines = journal.entries(tx, row.id)
+        lines = journal.entries_in_current_words(tx, row.id)
         broken = journal.verify(tx, row.id)
     items = [
         {"seq": x["seq"], "at": serialize.iso(x["at"]), "kind": x["kind"], "source": x["source"], "data": x["data"]}

@@ -40,6 +40,12 @@ class Line:
     data: dict[str, Json]
 
 
+OLD_KINDS = {"double": "duplicate", "possible_double": "possible_duplicate"}
+OLD_NAMES = {"cell": "field", "twin": "duplicate"}
+"""Kinds of lines, and names in their content, that earlier versions wrote → today's. Stored lines keep the old words, because
+each line's hash covers them."""
+
+
 _canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 
 
@@ -69,6 +75,18 @@ def append(tx: Tx, incident: Incident, at: datetime, lines: Sequence[Line], ids:
 def entries(tx: Tx, incident_id: str) -> list[dict[str, Any]]:
     """All lines of an incident, oldest first."""
     return ENTRIES.mappings(tx, id=incident_id)
+
+
+def entries_in_current_words(tx: Tx, incident_id: str) -> list[dict[str, Any]]:
+    """As `entries`, for readers: kinds and names of earlier versions are replaced by today's. Not what the hashes cover."""
+    return [
+        {
+            **line,
+            "kind": OLD_KINDS.get(line["kind"], line["kind"]),
+            "data": line["data"] and {OLD_NAMES.get(name, name): value for name, value in line["data"].items()},
+        }
+        for line in entries(tx, incident_id)
+    ]
 
 
 def verify(tx: Tx, incident_id: str) -> str | None:

@@ -182,7 +182,7 @@ def with_problems(tx: Tx, since: datetime, limit: int) -> list[tuple[int, Link]]
 
 
 def noted(tx: Tx, since: datetime, limit: int) -> list[tuple[int, Link]]:
-    """As `troubled`: objects of incidents that were deleted, or do not show everything as it is."""
+    """As `with_problems`: objects of incidents that were deleted, or do not show everything as it is."""
     shown = links.c.state.in_(("live", "frozen", "held")) & (cast(links.c.notes, Text) != "{}")
     return _of_recent(tx, since, limit, (links.c.kind == "incident") & ((links.c.state == "gone") | shown))
 

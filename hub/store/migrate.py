@@ -36,7 +36,7 @@ HEAD, BEHIND, AHEAD, EMPTY = "head", "behind", "ahead", "empty"
 
 
 class NotMigratable(Exception):
-    """The database holds our tables, but no record of how they came there."""
+    """The database cannot be taken to another revision; the message says why, and what to do."""
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -97,6 +97,17 @@ def upgrade(url: str, revision: str = "head") -> None:
             raise NotMigratable("the database has our tables, but no record of its version; start with an empty one")
         if where in (EMPTY, BEHIND):
             command.upgrade(_config(connection), revision)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Takes the database at `url` back to an earlier revision. Every part of the hub must be stopped. Does nothing to a database
+    that is empty or newer than this version.
+
+    Raises NotMigratable, StoreUnavailable; then nothing was changed.
+    """
+    with _alone(url) as connection:
+        if _where(connection) in (HEAD, BEHIND):
+            command.downgrade(_config(connection), revision)
 
 
 def state(store: Store) -> str:

@@ -1,7 +1,7 @@
-"""Every table of the hub. SQL is the truth: what is not in a row here may be lost at any moment without harm.
+"""Every table of the hub. SQL is the only source of truth: what is not in a row here may be lost at any time without harm.
 
-Times are UTC. JSON columns hold plain JSON. Only partial indexes that name what is *due* are scanned by the sweep, so that
-a hundred thousand quiet incidents cost nothing.
+Times are UTC. JSON columns hold plain JSON. The sweep reads only partial indexes of rows that are due, so incidents with no
+work to do cost nothing, however many there are.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ _encode = json.JSONEncoder(separators=(", ", ": ")).encode
 _decode: Any = json.JSONDecoder()
 _NOTHING = {"{}": dict, "[]": list}
 
-
 to_json = _encode
 """JSON as text, as it has always been written."""
 
@@ -56,17 +55,17 @@ def from_json(text: Any) -> Any:
 
 
 def moment(microseconds: int) -> datetime:
-    """What a moment on SQLite means."""
+    """A UTC time from microseconds since 1970, as SQLite stores it."""
     return _EPOCH + timedelta(0, 0, microseconds)
 
 
 def microseconds(moment: datetime) -> int:
-    """A moment as SQLite keeps it."""
+    """Microseconds since 1970: how SQLite stores a time."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 class Utc(TypeDecorator[datetime]):
-    """A UTC moment: `timestamptz` on PostgreSQL, microseconds since 1970 on SQLite (which has no such type)."""
+    """A UTC time: `timestamptz` on PostgreSQL, microseconds since 1970 on SQLite (which has no such type)."""
 
     impl = BigInteger
     cache_ok = True
@@ -107,7 +106,7 @@ def _when(condition: str) -> dict[str, Any]:
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
-# A named instance of a vendor. state: observe | enabled | disabled. `failures`, `open_until`: the circuit breaker.
+# A configured account at a vendor. state: observe | enabled | disabled. `failures`, `open_until`: the circuit breaker.
 connections = Table(
     "connections",
     metadata,
@@ -124,7 +123,7 @@ connections = Table(
     Column("invalid_signatures", Integer, nullable=False, server_default="0"),
 )
 
-# fields: name → value; provenance: field path → {source, after, until, rank, actor}. A field path is a field, or "field/element".
+# fields: name → value. provenance: field path → {source, after, until, rank, actor}. A field path is "field" or "field/element".
 incidents = Table(
     "incidents",
     metadata,
@@ -150,7 +149,7 @@ Index("ix_incidents_created_at", incidents.c.created_at)
 
 
 def _item(name: str, *extra: Any) -> Table:
-    """Something that belongs to an incident and has fields with provenance of its own."""
+    """A table of items that belong to an incident and have fields with provenance of their own."""
     return Table(
         name,
         metadata,
@@ -166,9 +165,9 @@ def _item(name: str, *extra: Any) -> Table:
     )
 
 
-# restricted: seen in a vendor by a part of the audience only; never copied.
+# restricted: visible to only part of the audience at its vendor; never copied.
 comments = _item("comments", Column("restricted", Boolean, nullable=False, server_default=text("false")))
-# state: draft | approved | withdrawn. status: our word at the time of writing.
+# state: draft | approved | withdrawn. status: the incident's status when the update was written.
 updates = _item(
     "updates",
     Column("audience", Name, nullable=False),
@@ -188,8 +187,8 @@ revisions = Table(
     Column("fields", Doc, nullable=False),
 )
 
-# incident (or comment, or update) × connection × slot. state: pending | live | held | frozen | unreachable | gone |
-# unlinked. shadow: field → theirs, as last seen or written, with `rev` counting every change of it.
+# The remote object of an incident, comment or update in a slot of a connection. state: pending | live | held | frozen | unreachable
+# | gone | unlinked. shadow: field → value in the vendor's terms, as last read or written; `rev` counts its changes.
 links = Table(
     "links",
     metadata,
@@ -220,7 +219,7 @@ links = Table(
     Column("seen_at", Utc),
     Column("written_at", Utc),
     Column("refresh_due", Utc),
-    Column("refresh_whole", Boolean, nullable=False, server_default=text("true")),
+    Column("refresh_whole", Boolean, nullable=False, server_default=text("true")),  # false: without its comments
     Column("behind_since", Utc),
     Column("approved_hash", String(64)),
     Column("approved_by", String(200)),
@@ -232,10 +231,10 @@ Index(
     "uq_links_remote", links.c.connection, links.c.remote_kind, links.c.remote_id, links.c.remote_parent,
     unique=True, **_when("remote_id IS NOT NULL"),
 )  # fmt: skip
-Index("ix_links_look_due", links.c.refresh_due, **_when("refresh_due IS NOT NULL"))
+Index("ix_links_refresh_due", links.c.refresh_due, **_when("refresh_due IS NOT NULL"))
 Index("ix_links_item_id", links.c.item_id)
 
-# An incoming webhook, kept raw. state: new | done | ignored | dead.
+# A received webhook, kept as it came. state: new | done | ignored | failed.
 inbox = Table(
     "inbox",
     metadata,
@@ -256,10 +255,10 @@ inbox = Table(
     UniqueConstraint("connection", "delivery_id"),
 )
 Index("ix_inbox_due_at", inbox.c.due_at, **_when("due_at IS NOT NULL"))
-Index("ix_inbox_dead", inbox.c.received_at, **_when("state = 'failed'"))
+Index("ix_inbox_failed", inbox.c.received_at, **_when("state = 'failed'"))
 
-# An intention to write at a vendor. op: create | update. state: due | claimed | unknown | done | dead | withdrawn.
-# changes: field → theirs. base_rev: the link's rev that the intention was made from. steps: what is left of a walk.
+# A write to a vendor. op: create | update. state: due | claimed | unknown | done | failed | withdrawn. changes: field → value in
+# the vendor's terms. base_rev: `links.rev` when the write was planned. steps: the workflow transitions that are left.
 outbox = Table(
     "outbox",
     metadata,
@@ -290,10 +289,10 @@ outbox = Table(
 Index("uq_outbox_open_link", outbox.c.link_id, unique=True, **_when("state IN ('due', 'claimed', 'unknown')"))
 Index("ix_outbox_due_at", outbox.c.due_at, **_when("due_at IS NOT NULL"))
 Index("ix_outbox_link_id", outbox.c.link_id)
-Index("ix_outbox_dead", outbox.c.created_at, **_when("state = 'failed'"))
+Index("ix_outbox_failed", outbox.c.created_at, **_when("state = 'failed'"))
 Index("ix_outbox_created", outbox.c.first_sent_at, **_when("op = 'create' AND first_sent_at IS NOT NULL"))
 
-# A remote object that nobody here knows yet. state: waiting | linked | opened | proposed | ignored.
+# A remote object that belonged to no link when it was first seen. state: waiting | linked | opened | proposed | ignored.
 unmatched_objects = Table(
     "unmatched_objects",
     metadata,
@@ -308,11 +307,12 @@ unmatched_objects = Table(
     Column("due_at", Utc),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("first_seen", Utc, nullable=False),
-    UniqueConstraint("connection", "remote_kind", "remote_id", "remote_parent"),
+    # the convention's name is longer than the 63 bytes that PostgreSQL keeps
+    UniqueConstraint("connection", "remote_kind", "remote_id", "remote_parent", name="uq_unmatched_objects_remote"),
 )
-Index("ix_strangers_due_at", unmatched_objects.c.due_at, **_when("due_at IS NOT NULL"))
+Index("ix_unmatched_objects_due_at", unmatched_objects.c.due_at, **_when("due_at IS NOT NULL"))
 
-# Append-only; one hash chain for each incident. `data` and `salt` may be erased, the chain still verifies.
+# Append-only, with one hash chain for each incident. The chain still verifies after `data` and `salt` of a line were erased.
 journal = Table(
     "journal",
     metadata,
@@ -379,7 +379,7 @@ leases = Table(
     Column("until", Utc, nullable=False),
 )
 switches = Table("switches", metadata, Column("name", Name, primary_key=True), Column("value", Doc))
-# Commands that came as content of an object (a reaction), each applied once.
+# Commands that were read from an object's content (a reaction in a chat), so that each is applied once.
 applied = Table(
     "applied",
     metadata,

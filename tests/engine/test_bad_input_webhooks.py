@@ -133,14 +133,14 @@ def test_a_failed_webhook_is_found_by_doctor_and_the_api_and_can_be_taken_in_aga
     name = sender.split()[0]
     assert q.send(name, SIGNED[sender](q, b"not JSON")).status_code in (200, 202)
     q.settle(3)
-    answer = q.api("GET", "inbox?state=dead").json
+    answer = q.api("GET", "inbox?state=failed").json
     assert answer is not None
     (row,) = answer["items"]
     assert row["connection"] == name
     assert "JSON" in row["reason"]
     (line,) = [x for x in q.doctor_work() if x.part == f"inbox of {name}"]
     assert line.level == "warn"
-    assert "lockstep inbox list --state dead" in line.remedy
+    assert "lockstep inbox list --state failed" in line.remedy
     assert q.api("POST", f"inbox/{row['id']}/replay").status_code == 202
     q.settle(3)
     assert services.show_inbox(q.hub, row["id"])["state"] == "failed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,22 @@ def indexes(store: Store) -> dict[str, str]:
         return {name: definition for name, definition in tx.execute(text(query)) if "alembic" not in name}
 
 
+def constraints(store: Store) -> dict[str, str]:
+    """Every primary key, unique and foreign key constraint by name, as the database itself describes it."""
+    query = (
+        "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
+        if store.is_sqlite
+        else "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace"
+    )
+    with store.reading() as tx:
+        found = [(name, definition) for name, definition in tx.execute(text(query)) if "alembic" not in name]
+    if store.is_sqlite:
+        found = [
+            pair for _, sql in found for pair in re.findall(r"CONSTRAINT (\w+) (\w+ KEY *\(.*?\)|UNIQUE \(.*?\))", sql)
+        ]
+    return dict(found)
+
+
 def columns(store: Store) -> dict[tuple[str, str], str]:
     """Every column as the database itself describes it."""
     with store.reading() as tx:
@@ -58,13 +75,15 @@ def test_the_steps_end_at_the_tables_of_the_code(url: str, store: Store) -> None
     with store.reading() as tx:
         context = MigrationContext.configure(tx.sa, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-    migrated, steps = indexes(store), columns(store)
+    migrated, steps, named = indexes(store), columns(store), constraints(store)
     with store.unit() as tx:
         tx.execute(text("DROP TABLE alembic_version"))
         metadata.drop_all(tx.sa)
         metadata.create_all(tx.sa)
     assert migrated == indexes(store)
     assert steps == columns(store)
+    assert named == constraints(store)
+    assert len(named) >= 25
     assert sum(" WHERE " in definition for definition in migrated.values()) >= 10
 
 

@@ -99,7 +99,7 @@ def test_the_figures_are_those_of_the_rows(hub: Hub) -> None:
             )  # fmt: skip
             save(tx, row_out)
         tx.execute(update(links).values(behind_since=ago))
-        tx.execute(text("UPDATE connections SET forged = 7, failures = 2 WHERE name = 'signed'"))
+        tx.execute(text("UPDATE connections SET invalid_signatures = 7, failures = 2 WHERE name = 'signed'"))
     seen = figures(hub)
     assert seen["lockstep_database_up",] == 1
     assert seen["lockstep_incidents_open",] == 1

@@ -1,4 +1,4 @@
-"""A rolling restart to a new version that brings a migration: both versions run side by side on the new tables."""
+"""A rolling restart to a new version with a migration that only adds: both versions run side by side on the new tables."""
 
 from __future__ import annotations
 

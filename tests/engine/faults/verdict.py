@@ -45,11 +45,11 @@ def _webhooks(hub: Hub, accepted: Sequence[tuple[Outgoing, datetime]]) -> list[s
 
 def _set_aside(hub: Hub) -> list[str]:
     with hub.store.reading() as tx:
-        rows = tx.execute(select(inbox.c.connection, inbox.c.reason).where(inbox.c.state == "dead")).all()
-        dead = tx.execute(
-            select(outbox.c.connection, outbox.c.op, outbox.c.error).where(outbox.c.state == "dead")
+        rows = tx.execute(select(inbox.c.connection, inbox.c.reason).where(inbox.c.state == "failed")).all()
+        refused = tx.execute(
+            select(outbox.c.connection, outbox.c.op, outbox.c.error).where(outbox.c.state == "failed")
         ).all()
-    return [f"failed write: {tuple(row)}" for row in [*rows, *dead]]
+    return [f"failed write: {tuple(row)}" for row in [*rows, *refused]]
 
 
 def _counts(storm: Storm) -> list[str]:

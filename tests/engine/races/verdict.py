@@ -37,7 +37,7 @@ def wrong(place: Place, ran: Ran, resent: bool) -> list[str]:
         for (id,) in tx.execute(select(incidents.c.id)).all():
             if broken := journal_rows.verify(tx, id):
                 found.append(f"the journal's chain: {broken}")
-        for table, states in ((outbox, ("due", "claimed", "unknown", "dead")), (inbox, ("new", "dead"))):
+        for table, states in ((outbox, ("due", "claimed", "unknown", "failed")), (inbox, ("new", "failed"))):
             columns = [table.c.state, *([outbox.c.op, outbox.c.error] if table is outbox else [inbox.c.reason])]
             left = tx.execute(select(*columns).where(table.c.state.in_(states))).all()
             found += [f"left in the {table.name}: {tuple(row)}" for row in left]
@@ -53,7 +53,7 @@ def wrong(place: Place, ran: Ran, resent: bool) -> list[str]:
             text("SELECT who, owner, becomes FROM race_audit WHERE was = 'claimed' AND who != owner")
         ).all()
     found += [f"{tuple(row)[:3]} belongs to several links" for row in owners]
-    found += [f"{who} settled what {owner} had claimed" for who, owner, state in moved if state in ("done", "dead")]
+    found += [f"{who} settled what {owner} had claimed" for who, owner, state in moved if state in ("done", "failed")]
     for mark, count in place.world.ledger.creates.items():
         if mark not in marks:
             found.append(f"something was made for a mark that no link has: {mark}")
