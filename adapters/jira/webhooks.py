@@ -15,8 +15,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-import jwt
-
 from adapters.jira.wire import actor
 from hub.domain.errors import InvalidSignature, Unusable
 from hub.domain.values import COMMENT, INCIDENT, Hint, Json, Ref, Request
@@ -74,6 +72,8 @@ def _signed(request: Request, secrets: Secrets) -> None:
 
 
 def _token(request: Request, secrets: Secrets) -> None:
+    import jwt
+
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() not in ("bearer", "jwt") or not token:
         raise InvalidSignature("no bearer token in the authorization header")

@@ -47,6 +47,11 @@ SETTINGS = frozenset(Settings.__dataclass_fields__)
 V = TypeVar("V")
 
 
+def needs(settings: Mapping[str, Any]) -> Mapping[str, str]:
+    """See `adapters.registry`."""
+    return {"pypd": "lockstep-hub[pagerduty]"}
+
+
 def build(spec: Spec) -> Adapter:
     """Raises ValueError (or VocabularyGap) with the place of what is wrong in the settings or tables."""
     return LinkingPagerDuty(spec) if spec.settings.get("custom_field") else PagerDuty(spec)

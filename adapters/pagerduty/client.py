@@ -1,5 +1,5 @@
-"""The one place that meets `pypd` (1.1.0, unmaintained): per-connection subclasses of its entities whose `_do_request` goes
-over our transport, with our time-outs, our credential and our errors. Swapping the library touches this file alone.
+"""The calls of one PagerDuty account, with our time-outs, our credential and our errors. `pypd` words the REST calls
+(`entities.py`); it is imported with the first of them, so that settings can be checked, and a webhook be verified, without it.
 
 Also here: the Events API v2, by plain requests (pypd's own posts to a wrong path and sends it the REST key).
 Retries, rate limits and breakers are the hub's. Nothing here logs; pypd's request log would show the credential.
@@ -11,10 +11,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any, cast
 from urllib.parse import quote
 
-import pypd
 import requests
 
 from adapters.http import Wire, clean, error_for, error_from
@@ -113,15 +113,6 @@ class Transport:
             return
 
 
-class _Bound:
-    """Mixed into pypd's entities: their requests leave through `Client.call`."""
-
-    client: Client
-
-    def _do_request(self, method: str, url: str, **kwargs: Any) -> Payload | None:
-        return self.client.call(method, url, kwargs["headers"], kwargs.get("params"), kwargs.get("json"))
-
-
 class Client:
     """The REST calls of one connection. Every method raises only VendorErrors; a 404 is `Missing`."""
 
@@ -129,13 +120,12 @@ class Client:
         self.transport = Transport(wire, clock)
         self._secrets = secrets
         self._url = api_url.rstrip("/")
-        note = self._entity(pypd.Note, "notes")
-        self._incident = self._entity(pypd.Incident, "incidents", noteFactory=note)
 
-    def _entity(self, base: Any, endpoint: str, **more: Any) -> Any:
-        """A subclass of a pypd entity that belongs to this connection alone (its globals would mix accounts up)."""
-        fixed = {"client": self, "endpoint": endpoint, "base_url": self._url, "api_key": "set by Client.call"}
-        return type(base.__name__, (_Bound, base), {**fixed, **more})
+    @cached_property
+    def _incident(self) -> Any:
+        from adapters.pagerduty.entities import incident_class
+
+        return incident_class(self.call, self._url)
 
     def call(self, method: str, url: str, headers: Mapping[str, str], params: Any, json: Any) -> Payload | None:
         """The credential is read at each call, so that a rotated one is used at once."""

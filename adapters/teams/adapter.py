@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from adapters.http import parsing
 from adapters.registry import Spec
@@ -240,6 +241,12 @@ def _names(spec: Spec, settings: Settings) -> Names:
         person=lambda who: settings.people_names.get(who, who),
         service=lambda which: spec.service_names.get(which, which),
     )
+
+
+def needs(given: Mapping[str, Any]) -> Mapping[str, str]:
+    """See `adapters.registry`. A workflow is called by a plain POST; the other routes go through Graph."""
+    extra = "lockstep-hub[teams]"
+    return {} if given.get("route") == setup.WORKFLOW else {"msgraph": extra, "jwt": extra}
 
 
 def build(spec: Spec, keys: KeySource | None = None) -> Adapter:

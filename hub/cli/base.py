@@ -126,18 +126,20 @@ def asked() -> Iterator[Hub]:
     from hub.settings.load import SettingsError
     from hub.store.address import no_file
     from hub.store.faults import FASTER, Collision, StoreUnavailable
-    from hub.sync.hub import NoSuchConnection
+    from hub.sync.hub import ConnectionLeftOut, NoSuchConnection
     from workers.bootstrap import of_this_process
 
     logs.last_resort()
     if missing := no_file(settings().database_url):
         raise Ended(FAILED, f"there is no database at {missing}; run `lockstep migrate`, or {ELSEWHERE}")
     try:
-        yield of_this_process()
+        yield of_this_process(asks=True)
     except SettingsError as e:
         raise Ended(MISUSED, str(e)) from None
     except services.Invalid as e:
         raise Ended(MISUSED, str(e)) from None
+    except ConnectionLeftOut as e:
+        raise Ended(FAILED, _words(e)) from None
     except (services.NotFound, NoSuchConnection) as e:
         raise Ended(MISSING, _words(e)) from None
     except services.Conflict as e:

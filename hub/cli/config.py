@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,17 +26,32 @@ def example() -> None:
 @config.command(example="lockstep config check")
 @as_json
 def check(as_json: bool) -> None:
-    """Says whether the file can be used, and everything that is wrong with it. Talks to nobody."""
+    """Says whether the file can be used, and everything that is wrong with it. Talks to nobody.
+
+    A connection whose client library is not installed is named with the remedy: it would be left out, and the others run.
+    """
+    from adapters.http import Wire
     from hub.clock import SystemClock, SystemIds
+    from hub.settings.environment import vault_key_problem
     from hub.settings.load import SettingsError
-    from hub.store.unit import Store
-    from workers.bootstrap import build_hub
-    from workers.queue import NoWake
+    from workers.connecting import NoNotebook, connect
 
     found = settings()
     try:
-        hub = build_hub(found, wake=NoWake(), store=Store("sqlite://"), clock=SystemClock(), ids=SystemIds())
+        if problem := vault_key_problem(found.vault_key):
+            raise SettingsError([problem])
+        connected = connect(found, SystemClock(), SystemIds(), Wire(), found.secrets, lambda name: NoNotebook())
     except SettingsError as e:
         raise Ended(MISUSED, str(e)) from None
-    facts = {"file": str(found.path), "connections": {n: c.vendor for n, c in hub.config.connections.items()}}
-    answer(facts, as_json, lambda f: say(f"{f['file']} can be used: {len(f['connections'])} connections"))
+    facts = {
+        "file": str(found.path),
+        "connections": {name: c.vendor for name, c in found.config.connections.items()},
+        "left_out": {name: str(why) for name, why in connected.left_out.items()},
+    }
+    answer(facts, as_json, _can_be_used)
+
+
+def _can_be_used(facts: dict[str, Any]) -> None:
+    say(f"{facts['file']} can be used: {len(facts['connections'])} connections")
+    for name, why in facts["left_out"].items():
+        say(f"connection {name} would be left out: {why}")

@@ -205,7 +205,11 @@ def _connection(hub: Hub, name: str) -> Iterator[Line]:
     from hub.domain.errors import VendorError
     from hub.ports import Probes
 
-    part, adapter = f"connection {name}", hub.adapters[name]
+    part = f"connection {name}"
+    if name in hub.left_out:
+        yield Line(part, "error", f"it is left out: {hub.left_out[name].what}", hub.left_out[name].remedy)
+        return
+    adapter = hub.adapters[name]
     if not isinstance(adapter, Probes):
         yield Line(part, "ok", "this vendor offers nothing to check")
         return

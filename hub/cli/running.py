@@ -49,12 +49,12 @@ def _prepared() -> Settings:
     """Logs and configuration. Refuses to start with a connection that cannot be built: ends with 2 and every problem."""
     from hub import logs
     from hub.settings.load import SettingsError
-    from workers.bootstrap import of_this_process
+    from workers.bootstrap import log_left_out, of_this_process
 
     found = settings()
     logs.configure(found.log_level)
     try:
-        of_this_process()
+        log_left_out(of_this_process())
     except SettingsError as e:
         raise Ended(MISUSED, str(e)) from None
     return found

@@ -55,6 +55,10 @@ def matters(hub: Hub) -> Iterator[Attention]:
         words = f"{proposed} objects made there wait for somebody to say whose they are"
         yield Attention("unmatched", "ok", words, "see them with `lockstep unmatched list --state proposed`")
     for name in hub.config.connections:
+        if name in hub.left_out:
+            yield Attention(
+                f"connection {name}", "warn", f"it is left out: {hub.left_out[name].what}", hub.left_out[name].remedy
+            )
         row = connections.get(name)
         if row is not None and row.failures:
             words = f"{row.failures} calls in a row have failed: {row.reason or 'no reason was given'}"

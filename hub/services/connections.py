@@ -24,11 +24,11 @@ def list_connections(hub: Hub) -> list[dict[str, Json]]:
             if row is None:
                 continue
             capabilities = hub.adapters[name].capabilities if name in hub.adapters else None
-            until = breaker.open_until(row, now)
+            until, left_out = breaker.open_until(row, now), hub.left_out.get(name)
             out.append(
                 {
-                    "name": name, "vendor": row.vendor, "state": row.state, "well": row.failures == 0,
-                    "failures": row.failures, "open_until": serialize.iso(until), "reason": row.reason,
+                    "name": name, "vendor": row.vendor, "state": row.state, "well": row.failures == 0 and left_out is None,
+                    "failures": row.failures, "open_until": serialize.iso(until), "reason": str(left_out) if left_out else row.reason,
                     "activated_at": serialize.iso(row.activated_at), "invalid_signatures": row.invalid_signatures,
                     "polled_at": serialize.iso(cursor["polled_at"]) if cursor else None,
                     "poll_due": serialize.iso(cursor["due_at"]) if cursor else None,

@@ -135,6 +135,8 @@ def settle_unmatched(hub: Hub, unmatched_id: str, choice: str, *, actor: str) ->
             unmatched.state, unmatched.due_at, unmatched.reason = "ignored", None, f"ignored by {actor}"
             save(tx, unmatched)
         return serialize.unmatched(unmatched)
+    if unmatched.connection in hub.left_out:
+        raise Conflict(f"connection {unmatched.connection!r} is left out: {hub.left_out[unmatched.connection]}")
     try:
         seen = hub.adapter(unmatched.connection).observe(unmatched.ref)
     except VendorError as e:

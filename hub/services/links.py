@@ -108,6 +108,8 @@ def unlink(hub: Hub, link_id: str, *, actor: str) -> dict[str, Json]:
 def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, actor: str) -> dict[str, Json]:
     """Ties an existing remote object to an incident by hand; a tombstone comes back to life. It is read before anything is
     written there."""
+    if connection in hub.left_out:
+        raise Conflict(f"connection {connection!r} is left out: {hub.left_out[connection]}")
     if connection not in hub.adapters:
         raise NotFound(f"there is no connection {connection!r}")
     name, place = checks.text("remote_id", remote_id, 300), checks.text("slot", slot, 60)

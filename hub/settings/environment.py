@@ -6,12 +6,18 @@ secrets). No value read here is ever logged or put into an error; only the varia
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hub.domain.errors import Unauthorised
 from hub.redaction import known
+
+MAKE_VAULT_KEY = (
+    "make one with: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+)
 
 
 class Unreadable(ValueError):
@@ -31,6 +37,19 @@ def variable(environ: Mapping[str, str], name: str) -> str | None:
     except (OSError, UnicodeDecodeError) as e:
         why = getattr(e, "strerror", None) or "it is not text"
         raise Unreadable(f"{name}_FILE names {path!r}, which cannot be read: {why}") from None
+
+
+def vault_key_problem(key: bytes | None) -> str | None:
+    """What is wrong with the vault key, or one of several parted by commas; None = nothing, or there is none. The vault itself
+    takes the same keys (`hub.store.vault`); this needs neither its tables nor `cryptography`."""
+    for part in (key or b"").split(b","):
+        try:
+            whole = not part.strip() or len(base64.urlsafe_b64decode(part.strip())) == 32
+        except binascii.Error:
+            whole = False
+        if not whole:
+            return f"LOCKSTEP_VAULT_KEY is not a Fernet key (32 bytes in URL-safe base64); {MAKE_VAULT_KEY}"
+    return None
 
 
 def prefix(connection: str) -> str:

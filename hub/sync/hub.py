@@ -9,7 +9,7 @@ from hub.domain.capability import Capabilities
 from hub.domain.policy import Config
 from hub.domain.values import Json
 from hub.domain.vocabulary import Relation, Same
-from hub.ports import Adapter, Clock, Ids, Secrets, Wake
+from hub.ports import Adapter, Clock, Ids, LeftOut, Secrets, Wake
 from hub.store.unit import Store
 from hub.sync.limits.budget import Budget
 
@@ -21,13 +21,23 @@ SPACING = 1.0
 """Seconds between two writes to the same object, so that a burst of edits becomes two writes."""
 
 
+LEFT_OUT_AGAIN = 60.0
+"""Seconds after which a row of a left-out connection is looked at again. It waits and is never dropped; another process of
+the hub may have what this one lacks."""
+
+
 class NoSuchConnection(LookupError):
     """No connection of that name is configured."""
 
 
+class ConnectionLeftOut(NoSuchConnection):
+    """The connection is configured and has no adapter in this process. The text says why, and what to do."""
+
+
 @dataclass
 class Hub:
-    """owner: this process's name, for leases. secrets: connection name → its secrets."""
+    """owner: this process's name, for leases. secrets: connection name → its secrets. left_out: configured connections that
+    have no adapter here, and why."""
 
     store: Store
     clock: Clock
@@ -39,8 +49,12 @@ class Hub:
     secrets: Callable[[str], Secrets]
     owner: str = "hub"
     invalid_signatures: dict[str, float] = field(default_factory=dict)
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
 
     def adapter(self, connection: str) -> Adapter:
+        """Raises NoSuchConnection, ConnectionLeftOut."""
+        if connection in self.left_out:
+            raise ConnectionLeftOut(f"connection {connection!r} is left out: {self.left_out[connection]}")
         if connection not in self.adapters:
             raise NoSuchConnection(f"no connection {connection!r} is configured")
         return self.adapters[connection]

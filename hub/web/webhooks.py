@@ -7,6 +7,7 @@ checking it, and the one commit in `hub.sync.inbound.intake`.
 | authentic, whatever is in it, and every repeat | 2xx: the adapter's own reply, else 202 |
 | a wrong signature | 401 (counted per connection, and alarmed) |
 | a connection that is not configured | 404 |
+| a connection that is left out (its client library is not installed) | 503 with Retry-After |
 | another method | 405 |
 | more than `MAX_BODY` bytes (`max_body_bytes` of the connection) | 413, without reading it all |
 | anything that is our fault, whatever it is | 503 with Retry-After: the one answer that every sender repeats |
@@ -78,7 +79,7 @@ class Door:
             status, body, kind, more = problem.status, render(problem, name), TYPE, problem.headers
             remedy = {413: "if the vendor really sends that much, raise max_body_bytes of the connection"}.get(status)
             _LOG.info("webhook refused", connection=connection[:80], status=status, why=problem.detail, remedy=remedy, request_id=name)  # fmt: skip
-        WEBHOOKS.labels(connection if connection in self._hub.adapters else "unknown", str(status)).inc()
+        WEBHOOKS.labels(connection if connection in self._hub.config.connections else "unknown", str(status)).inc()
         headers = [
             ("Content-Type", kind),
             ("Content-Length", str(len(body))),
@@ -93,6 +94,9 @@ class Door:
 
     def _accept(self, connection: str, environ: dict[str, Any], name: str) -> Reply:
         hub, method = self._hub, environ["REQUEST_METHOD"]
+        if connection in hub.left_out:
+            _LOG.warning("webhook of a connection that is left out", connection=connection, why=hub.left_out[connection].what, remedy=hub.left_out[connection].remedy, request_id=name)  # fmt: skip
+            raise unavailable("this connection cannot be served now; send it again")
         adapter = hub.adapters.get(connection)
         if adapter is None:
             raise Problem(404, "there is no such connection")

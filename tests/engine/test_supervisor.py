@@ -12,9 +12,9 @@ import redis
 
 from tests.conftest import absent
 from tests.engine.patience import until
-from workers import supervisor
 from workers.queue import alive
-from workers.supervisor import LONGEST_SOCKET, Binary, EmbeddedRedis, binary, socket_path
+from workers.sockets import LONGEST_SOCKET, socket_path, url
+from workers.supervisor import Binary, EmbeddedRedis, binary
 
 pytestmark = pytest.mark.redis
 
@@ -92,7 +92,7 @@ def test_the_socket_of_a_deep_folder_is_elsewhere_and_the_same_for_every_process
     server = EmbeddedRedis(deep, program)
     try:
         server.start()
-        assert alive(supervisor.url(deep))
+        assert alive(url(deep))
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     finally:
         server.stop()

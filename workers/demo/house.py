@@ -209,7 +209,7 @@ class House:
         """FLUSHALL."""
         import redis
 
-        from workers.supervisor import url
+        from workers.sockets import url
 
         redis.Redis.from_url(url(self.folder / "data")).flushall()
 

@@ -21,7 +21,7 @@ from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
 from hub.store.records import TOMBSTONES, Incident, Link, Unmatched, save
 from hub.store.unit import Tx
-from hub.sync.hub import Hub
+from hub.sync.hub import LEFT_OUT_AGAIN, Hub
 from hub.sync.inbound.refresh import earliest
 from hub.sync.inbound.unmatched import PERHAPS_OURS
 from hub.sync.incident.case import Case, case_in, new_case
@@ -45,6 +45,9 @@ def consider(hub: Hub, unmatched_id: str) -> None:
         connection = connection_rows.get(tx, unmatched.connection) if unmatched else None
         linked = link_rows.by_ref(tx, unmatched.connection, unmatched.ref) if unmatched else None
     if unmatched is None or connection is None or unmatched.due_at is None or unmatched.due_at > now:
+        return
+    if unmatched.connection in hub.left_out:
+        _wait(hub, unmatched, LEFT_OUT_AGAIN, hub.left_out[unmatched.connection].what, count=False)
         return
     if unmatched.connection not in hub.adapters or connection.state == "disabled":
         _leave(hub, unmatched, "ignored", "the connection is switched off")

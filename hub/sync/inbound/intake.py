@@ -22,7 +22,7 @@ from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
 from hub.store.records import Inbox, Link, save
 from hub.store.unit import StoreUnavailable, Tx
-from hub.sync.hub import Hub
+from hub.sync.hub import LEFT_OUT_AGAIN, Hub
 from hub.sync.inbound.refresh import earliest
 from hub.sync.inbound.unmatched import note_unmatched
 from hub.sync.incident.commands import take_command
@@ -43,7 +43,7 @@ TRIES = 5
 
 
 def accept(hub: Hub, connection: str, request: Request) -> Reply:
-    """Keeps one webhook and returns the answer. Raises InvalidSignature, NoSuchConnection, StoreUnavailable."""
+    """Keeps one webhook and returns the answer. Raises InvalidSignature, NoSuchConnection (ConnectionLeftOut), StoreUnavailable."""
     adapter = hub.adapter(connection)
     if replies(adapter):
         shake = adapter.handshake(request)
@@ -169,6 +169,9 @@ def drain(hub: Hub, connection: str) -> int:
     """Turns due inbox rows into hints. Returns how many rows were read."""
     with hub.store.reading() as tx:
         rows = inbox_rows.due(tx, connection, hub.clock.now(), BATCH)
+    if connection in hub.left_out:
+        _postpone(hub, rows)
+        return len(rows)
     plain: list[tuple[Inbox, Sequence[Hint]]] = []
     for row in rows:
         try:
@@ -320,6 +323,14 @@ def _set_aside(hub: Hub, row: Inbox, state: str, reason: str) -> None:
     with hub.store.unit() as tx:
         row.state, row.reason, row.due_at, row.done_at = state, reason.replace("\x00", "")[:2000], None, hub.clock.now()
         save(tx, row)
+
+
+def _postpone(hub: Hub, rows: Sequence[Inbox]) -> None:
+    """Leaves rows that cannot be read here for later, as they are."""
+    with hub.store.unit() as tx:
+        for row in rows:
+            row.due_at = hub.clock.now() + timedelta(seconds=LEFT_OUT_AGAIN)
+            save(tx, row)
 
 
 def _stumble(hub: Hub, row: Inbox, error: Exception) -> None:

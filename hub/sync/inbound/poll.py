@@ -12,7 +12,7 @@ from hub.store import connections as connection_rows
 from hub.store import links as link_rows
 from hub.store.records import TOMBSTONES, Link, save
 from hub.store.unit import Tx
-from hub.sync.hub import Hub
+from hub.sync.hub import LEFT_OUT_AGAIN, Hub
 from hub.sync.inbound.intake import home_of
 from hub.sync.inbound.unmatched import note_unmatched
 from hub.sync.limits import breaker
@@ -31,6 +31,9 @@ def poll(hub: Hub, name: str) -> None:
     with hub.store.reading() as tx:
         connection = connection_rows.get(tx, name)
         state = connection_rows.cursor(tx, name)
+    if connection is not None and name in hub.left_out:
+        _again(hub, name, LEFT_OUT_AGAIN)
+        return
     if connection is None or name not in hub.adapters or connection.state == "disabled":
         return
     if state is not None and state["due_at"] is not None and state["due_at"] > now:

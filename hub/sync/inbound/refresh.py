@@ -13,7 +13,7 @@ from hub.store import connections as connection_rows
 from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
 from hub.store.records import TOMBSTONES, Connection, Link, save
-from hub.sync.hub import Hub
+from hub.sync.hub import LEFT_OUT_AGAIN, Hub
 from hub.sync.incident.commit import open_case
 from hub.sync.incident.merge_incidents import follow_merge
 from hub.sync.incident.observe import shown_again, take, waits_for_history
@@ -31,6 +31,9 @@ def look(hub: Hub, link_id: str) -> None:
         connection = connection_rows.get(tx, link.connection)
         revs = {link.id: link.rev, **link_rows.children_revs(tx, link.id)}
         flying = outbox_rows.flying_until(tx, link.id)
+    if link.connection in hub.left_out:
+        _later(hub, link_id, LEFT_OUT_AGAIN)
+        return
     ref = link.ref
     if ref is None or link.state in TOMBSTONES or connection is None or link.connection not in hub.adapters:
         _later(hub, link_id, None)

@@ -10,7 +10,7 @@ from hub.domain.errors import Refused, VendorError
 from hub.ports import Subscribes
 from hub.store import connections as connection_rows
 from hub.store.records import save
-from hub.sync.hub import Hub
+from hub.sync.hub import LEFT_OUT_AGAIN, Hub
 from hub.sync.limits import breaker
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,9 @@ def subscribe(hub: Hub, name: str) -> None:
         connection = connection_rows.get(tx, name)
     adapter = hub.adapters.get(name)
     if connection is None or connection.subscription_due is None or connection.subscription_due > now:
+        return
+    if name in hub.left_out:
+        _next(hub, name, connection.subscription, now + timedelta(seconds=LEFT_OUT_AGAIN), connection.reason)
         return
     url = webhook_url(hub, name)
     if not isinstance(adapter, Subscribes) or not url or connection.state != "enabled":

@@ -12,7 +12,7 @@ from hub.domain.policy import POLICY, content_hash, wanted_links
 from hub.domain.values import COMMENT, INCIDENT, Fields, Json
 from hub.store import incidents as incident_rows
 from hub.store.records import TOMBSTONES, Comment, Item, Link, Outbox, UpdateItem
-from hub.sync.hub import SPACING
+from hub.sync.hub import LEFT_OUT_AGAIN, SPACING
 from hub.sync.incident.case import Case
 
 DELETED_TEXT = "(deleted by its author)"
@@ -31,6 +31,19 @@ def plan_case(case: Case) -> None:
     for link in list(case.links.values()):
         if link.connection in case.hub.adapters:
             _plan_link(case, link)
+    if _lacks_a_plan(case):
+        case.incident.plan_due = case.now + timedelta(seconds=LEFT_OUT_AGAIN)
+
+
+def _lacks_a_plan(case: Case) -> bool:
+    """Whether something here belongs to a connection that is left out in this process: it is planned when that is back."""
+    left_out = case.hub.left_out
+    if not left_out or case.incident.merged_into is not None:
+        return False
+    wanted = {r.connection for r in wanted_links(case.incident.fields, case.hub.config.policy.links)}
+    there = {k.connection for k in case.links.values() if k.state not in TOMBSTONES and not k.terminal}
+    missing = wanted - {k.connection for k in case.links.values()} if case.incident.open else set()
+    return bool((there | missing) & left_out.keys())
 
 
 # --- house rules ----------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 from hub.domain.capability import Capabilities, Rate
@@ -74,20 +75,25 @@ class Budget:
         self.enforce = enforce
         self.nap = nap
         self._local = Window()
-        self._shared: Window | None = None
-        self._redis: Any = None
-        if redis_url:
-            self._connect(redis_url)
+        self._url = redis_url
         self._running: dict[str, int] = {}
         self._line: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def _connect(self, url: str) -> None:
+    @cached_property
+    def _redis(self) -> Any:
+        """The client, imported and made with the first call that is counted; None where there is no Redis."""
+        if not self._url:
+            return None
         with contextlib.suppress(Exception):
             import redis
 
-            self._redis = redis.Redis.from_url(url, **TIMEOUTS)
-            self._shared = Window(self._redis)
+            return redis.Redis.from_url(self._url, **TIMEOUTS)
+        return None
+
+    @cached_property
+    def _shared(self) -> Window | None:
+        return Window(self._redis) if self._redis is not None else None
 
     def admit(self, connection: str, capabilities: Capabilities, calls: int = 1, *, share: float | None = None) -> None:
         """Takes `calls` calls out of the budget, all or none. Raises RetryLater (throttled, with the delay).

@@ -13,7 +13,7 @@ from hub.domain.errors import InvalidSignature, OutcomeUnknown, RetryLater, Unus
 from hub.domain.vocabulary import Relation
 from hub.ports import Adapter
 from hub.redaction import known
-from hub.store.unit import Collision, StoreUnavailable
+from hub.store.faults import Collision, StoreUnavailable
 
 log = logging.getLogger(__name__)
 

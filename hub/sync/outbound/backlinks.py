@@ -11,7 +11,7 @@ from hub.ports import LinksBack, links_back
 from hub.store import links as link_rows
 from hub.store import timers
 from hub.store.records import TOMBSTONES
-from hub.sync.hub import Hub
+from hub.sync.hub import LEFT_OUT_AGAIN, Hub
 from hub.sync.incident.case import Case
 from hub.sync.incident.context import context_of
 from hub.sync.limits import breaker
@@ -25,7 +25,7 @@ def refresh(case: Case) -> None:
     for link in case.links.values():
         if link.kind != INCIDENT or link.remote_id is None or link.state in TOMBSTONES:
             continue
-        if links_back(case.hub.adapters.get(link.connection)):
+        if link.connection in case.hub.left_out or links_back(case.hub.adapters.get(link.connection)):
             timers.set_timer(case.tx, BACKLINK, link.id, case.now, {})
             case.wake(BACKLINK, link.id)
 
@@ -36,11 +36,12 @@ def link_back(hub: Hub, link_id: str) -> None:
     with hub.store.reading() as tx:
         waiting = timers.is_due(tx, BACKLINK, link_id, now)
         link = link_rows.get(tx, link_id)
-        context, _ = context_of(hub, tx, link, None) if waiting and link else ({}, {})
+        left_out = link is not None and link.connection in hub.left_out
+        context, _ = context_of(hub, tx, link, None) if waiting and link and not left_out else ({}, {})
     if not waiting:
         return
     adapter = hub.adapters.get(link.connection) if link else None
-    again = None
+    again = now + timedelta(seconds=LEFT_OUT_AGAIN) if left_out else None
     if link is not None and link.ref is not None and link.state not in TOMBSTONES and isinstance(adapter, LinksBack):
         try:
             with hub.budget.slot(link.connection, adapter.capabilities):

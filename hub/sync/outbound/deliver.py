@@ -27,7 +27,7 @@ from hub.store import outbox as outbox_rows
 from hub.store.cases import Claimable
 from hub.store.records import TOMBSTONES, Connection, Link, Outbox, save
 from hub.store.unit import Tx
-from hub.sync.hub import LEASE, Hub
+from hub.sync.hub import LEASE, LEFT_OUT_AGAIN, Hub
 from hub.sync.incident.context import context_of
 from hub.sync.incident.observe import UNREACHABLE_AGAIN
 from hub.sync.limits import breaker
@@ -75,6 +75,10 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
         if row is None or row.due_at is None or row.due_at > now:
             return None
         link, (connection, paused) = asked.link(), asked.connection()
+        if row.connection in hub.left_out:
+            row.due_at = now + timedelta(seconds=LEFT_OUT_AGAIN)
+            save(tx, row)
+            return None
         if link is None or connection is None or row.connection not in hub.adapters:
             return None
         wait = _must_wait(hub, tx, row, connection, paused, now)

@@ -10,7 +10,7 @@ from hub.domain.values import Mark
 from hub.store import links as link_rows
 from hub.store import timers
 from hub.store.records import TOMBSTONES
-from hub.sync.hub import Hub
+from hub.sync.hub import LEFT_OUT_AGAIN, Hub
 from hub.sync.incident.commit import open_case
 from hub.sync.incident.observe import duplicate
 from hub.sync.limits import breaker
@@ -24,6 +24,10 @@ def find_duplicates(hub: Hub, link_id: str) -> None:
         link = link_rows.get(tx, link_id)
         parent = link_rows.get(tx, link.parent_id) if link and link.parent_id else None
     if not waiting:
+        return
+    if link is not None and link.connection in hub.left_out:
+        with hub.store.unit() as tx:
+            timers.set_timer(tx, "duplicates", link_id, now + timedelta(seconds=LEFT_OUT_AGAIN), {})
         return
     if link is None or link.state in TOMBSTONES or link.connection not in hub.adapters:
         with hub.store.unit() as tx:

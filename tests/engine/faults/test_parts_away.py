@@ -19,7 +19,8 @@ from tests.engine.faults.conftest import Parts
 from tests.engine.faults.rig import Rig
 from tests.engine.patience import until
 from workers.demo.house import children
-from workers.supervisor import EmbeddedRedis, binary, url
+from workers.sockets import url
+from workers.supervisor import EmbeddedRedis, binary
 
 End = Callable[[Rig], None]
 

@@ -1,0 +1,26 @@
+"""Where the embedded Redis of a data folder listens: every process of the hub works it out for itself."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+LONGEST_SOCKET = 100
+"""Characters; the system's limit for the path of a unix socket is 108, on some systems 104."""
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Where the embedded Redis listens: in the data folder, or, where that path is too long for a socket, in a folder of
+    the temporary directory named after it. The same for every process of one hub."""
+    near = data_dir / "redis" / "redis.sock"
+    if len(os.fsencode(near)) <= LONGEST_SOCKET:
+        return near
+    short = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"lockstep-{os.getuid()}-{short}" / "redis.sock"
+
+
+def url(data_dir: Path) -> str:
+    """The address of the embedded Redis of this data folder."""
+    return f"unix://{socket_path(data_dir)}?db=0"
