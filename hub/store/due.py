@@ -25,7 +25,7 @@ SOURCES = (
 
 
 LIMIT = 500
-"""Rows of one kind that one look finds; the next look finds the next ones."""
+"""Due rows of one task that one query returns; the next query returns the next ones."""
 
 SINCE, NOW = (bindparam(name, type_=timers.c.due_at.type) for name in ("since", "now"))
 EVER = datetime(1970, 1, 1, tzinfo=UTC)

@@ -93,7 +93,7 @@ def children_revs(tx: Tx, link_id: str) -> dict[str, int]:
 
 
 def hint(tx: Tx, link_id: str, when: datetime, *, whole: bool = True) -> None:
-    """This link is to be looked at (again). whole: with its comments."""
+    """Makes a refresh of this link due. whole: with its comments, else its fields alone."""
     (HINT if whole else HINT_FIELDS).change(tx, id=link_id, at=when)
 
 
@@ -104,8 +104,8 @@ def shown_at(tx: Tx, connection: str) -> list[str]:
 
 
 def seen_as_known(tx: Tx, link: Link, version: str | None) -> bool:
-    """Its fields were read, and show what was known of them: the look that was due is done. False, and nothing is noted, if the link
-    has moved since it was read, a new look has fallen due, or something is to be written there."""
+    """Ends the refresh that was due: the fields were read and show nothing new. Returns False and changes nothing if the link has
+    changed since it was read, another refresh has become due, or a write to it is open."""
     return (
         SEEN_AS_KNOWN.change(
             tx, id=link.id, was_rev=link.rev, was_refresh_due=link.refresh_due, seen_version=version or link.version
@@ -115,7 +115,7 @@ def seen_as_known(tx: Tx, link: Link, version: str | None) -> bool:
 
 
 def hint_all(tx: Tx, dues: Mapping[str, datetime], fields: Collection[str] = ()) -> None:
-    """Each of these links is to be looked at (again) at its time; of those in `fields`, the fields alone.
+    """Makes a refresh of each of these links due at its time; of those in `fields`, of the fields alone.
 
     All are locked first, in the order in which cases lock theirs, and touched once: two who lock the same rows in different
     orders wait for each other, and who touches a row twice waits for what the row refers to."""
@@ -222,7 +222,7 @@ def unmatched_page(tx: Tx, state: str | None, limit: int, before: str | None) ->
 
 
 def hint_frozen(tx: Tx, when: datetime) -> None:
-    """Every link with a field that is frozen on an unknown word is to be looked at again."""
+    """Makes a refresh due for every link with a field that is frozen because its value is not mapped."""
     frozen = (links.c.state == "frozen") & links.c.remote_id.is_not(None)
     lock(tx, links, frozen)
     tx.execute(update(links).where(frozen).values(refresh_due=when))
