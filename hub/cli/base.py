@@ -44,7 +44,7 @@ class Ended(click.ClickException):
         return self.code
 
     def show(self, file: Any = None) -> None:
-        say(self.message, err=True)
+        print_text(self.message, err=True)
 
 
 class Command(click.Command):
@@ -174,7 +174,7 @@ CELL = 120
 """Characters of a text in a table."""
 
 
-def say(text: str, *, err: bool = False) -> None:
+def print_text(text: str, *, err: bool = False) -> None:
     """Prints lines for a person."""
     click.echo("\n".join(visible(line) for line in text.split("\n")), err=err)
 
@@ -190,36 +190,36 @@ def answer(data: Any, as_json: bool, show: Callable[[Any], None] | None = None) 
 def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], empty: str = "nothing") -> None:
     """Prints rows under titles. columns: key → title; `a.b` looks inside."""
     if not rows:
-        say(empty)
+        print_text(empty)
         return
     lines = [[_cell(_inside(row, key)) for key in columns] for row in rows]
     widths = [max(len(t), *(len(line[n]) for line in lines)) for n, t in enumerate(columns.values())]
     for line in (list(columns.values()), *lines):
-        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        print_text("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def more(answered: Mapping[str, Any]) -> None:
-    """Says how to get what did not fit."""
+    """Prints how to ask for the next page, if there is one."""
     if answered.get("next"):
-        say(f"(more: --before {answered['next']})")
+        print_text(f"(more: --before {answered['next']})")
 
 
 def record(data: Any, indent: int = 0) -> None:
     """Prints one thing, field by field."""
     if not isinstance(data, Mapping):
-        say(" " * indent + _text(data))
+        print_text(" " * indent + _text(data))
         return
     width = max((len(_cell(k)) for k in data), default=0)
     for key, value in data.items():
         if isinstance(value, Mapping) and value:
-            say(f"{' ' * indent}{_cell(key)}")
+            print_text(f"{' ' * indent}{_cell(key)}")
             record(value, indent + 2)
         elif isinstance(value, list) and any(isinstance(v, Mapping) for v in value):
-            say(f"{' ' * indent}{_cell(key)}")
+            print_text(f"{' ' * indent}{_cell(key)}")
             for one in value:
-                say(f"{' ' * (indent + 2)}- " + ", ".join(f"{k}: {_text(v)}" for k, v in one.items() if v not in (None, "", [], {})))  # fmt: skip
+                print_text(f"{' ' * (indent + 2)}- " + ", ".join(f"{k}: {_text(v)}" for k, v in one.items() if v not in (None, "", [], {})))  # fmt: skip
         else:
-            say(f"{' ' * indent}{_cell(key).ljust(width)}  {_text(value)}")
+            print_text(f"{' ' * indent}{_cell(key).ljust(width)}  {_text(value)}")
 
 
 def _inside(row: Mapping[str, Any], key: str) -> Any:
@@ -235,7 +235,7 @@ def _cell(value: Any) -> str:
 
 
 def _text(value: Any, most: int | None = None) -> str:
-    """On one line. most: characters of each text; None: whole, for somebody who decides by it."""
+    """On one line. most: characters of each text; None: whole, for a person who decides by it."""
     if value is None:
         return ""
     if isinstance(value, bool):

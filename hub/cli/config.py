@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hub.cli.base import MISUSED, Ended, Group, answer, as_json, say, settings
+from hub.cli.base import MISUSED, Ended, Group, answer, as_json, print_text, settings
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "example.toml"
 
@@ -38,4 +38,4 @@ def check(as_json: bool) -> None:
     except SettingsError as e:
         raise Ended(MISUSED, str(e)) from None
     facts = {"file": str(found.path), "connections": {n: c.vendor for n, c in hub.config.connections.items()}}
-    answer(facts, as_json, lambda f: say(f"{f['file']} can be used: {len(f['connections'])} connections"))
+    answer(facts, as_json, lambda f: print_text(f"{f['file']} can be used: {len(f['connections'])} connections"))

@@ -6,7 +6,21 @@ from typing import Any
 
 import click
 
-from hub.cli.base import MISUSED, Ended, Group, acting, answer, as_json, asked, before, limit, more, record, say, table
+from hub.cli.base import (
+    MISUSED,
+    Ended,
+    Group,
+    acting,
+    answer,
+    as_json,
+    asked,
+    before,
+    limit,
+    more,
+    print_text,
+    record,
+    table,
+)
 
 COLUMNS = {"number": "incident", "status": "status", "severity": "severity", "title": "title", "updated_at": "changed"}
 
@@ -185,7 +199,9 @@ def journal(ref: str, as_json: bool) -> None:
 
 def _journal(found: dict[str, Any]) -> None:
     for line in found["items"]:
-        say(f"{line.get('seq', '')!s:>4}  {line.get('at', '')}  {line.get('kind', '')}  {line.get('source') or ''}")
+        print_text(
+            f"{line.get('seq', '')!s:>4}  {line.get('at', '')}  {line.get('kind', '')}  {line.get('source') or ''}"
+        )
         if line.get("data"):
             record(line["data"], indent=6)
-    say("the chain is unbroken" if found["verified"] else "THE CHAIN IS BROKEN")
+    print_text("the chain is unbroken" if found["verified"] else "THE CHAIN IS BROKEN")

@@ -10,7 +10,7 @@ from hub.cli.base import CONFLICT, Ended, Group, acting, answer, as_json, asked,
 
 COLUMNS = {
     "id": "link", "incident_id": "incident", "connection": "connection", "slot": "slot", "kind": "kind",
-    "state": "state", "remote_id": "there", "lag": "behind (s)", "reason": "why",
+    "state": "state", "remote_id": "remote id", "lag": "lag (s)", "reason": "reason",
 }  # fmt: skip
 
 
@@ -118,13 +118,13 @@ def review(link_id: str, field: str, decision: str, actor: str, as_json: bool) -
     answer(decided, as_json)
 
 
-@link.command(example="lockstep link look 0f2k...")
+@link.command(example="lockstep link refresh 0f2k...")
 @click.argument("link_id", metavar="LINK")
 @as_json
-def look(link_id: str, as_json: bool) -> None:
-    """Reads the object there again, now."""
+def refresh(link_id: str, as_json: bool) -> None:
+    """Reads the object at the vendor again, now."""
     from hub import services
 
     with asked() as hub:
-        looked = services.refresh_link(hub, link_id)
-    answer(looked, as_json)
+        refreshed = services.refresh_link(hub, link_id)
+    answer(refreshed, as_json)

@@ -1,4 +1,4 @@
-"""Connections and the global pause in the services."""
+"""Connections and the global pause."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def list_connections(hub: Hub) -> list[dict[str, Json]]:
             until = breaker.open_until(row, now)
             out.append(
                 {
-                    "name": name, "vendor": row.vendor, "state": row.state, "well": row.failures == 0,
+                    "name": name, "vendor": row.vendor, "state": row.state, "healthy": row.failures == 0,
                     "failures": row.failures, "open_until": serialize.iso(until), "reason": row.reason,
                     "activated_at": serialize.iso(row.activated_at), "invalid_signatures": row.invalid_signatures,
                     "polled_at": serialize.iso(cursor["polled_at"]) if cursor else None,

@@ -68,7 +68,7 @@ def creates_since(tx: Tx, since: datetime) -> int:
     return int(CREATES_SINCE.rows(tx, since=since)[0][0])
 
 
-def dead(tx: Tx, limit: int, before: str | None = None) -> list[Outbox]:
+def failed(tx: Tx, limit: int, before: str | None = None) -> list[Outbox]:
     """Failed writes, newest first."""
     query = select(outbox).where(outbox.c.state == "failed").order_by(outbox.c.id.desc()).limit(limit)
     if before is not None:
