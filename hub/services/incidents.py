@@ -60,10 +60,10 @@ def show_incident(hub: Hub, ref: str) -> dict[str, Json]:
 
 
 def show_journal(hub: Hub, ref: str) -> dict[str, Json]:
-    """Every line, oldest first, and whether the chain is whole."""
+    """Every line, oldest first, and whether the chain is whole. Lines of older versions are shown with today's kinds and keys."""
     with hub.store.reading() as tx:
         row = checks.incident(tx, ref)
-        lines = journal.entries(tx, row.id)
+        lines = journal.read(tx, row.id)
         broken = journal.verify(tx, row.id)
     items = [
         {"seq": x["seq"], "at": serialize.iso(x["at"]), "kind": x["kind"], "source": x["source"], "data": x["data"]}

@@ -369,9 +369,7 @@ class People:
         self.world.ledger.reviewed.add((incident, name))
         self.intend({name: held[name].get("value")} if isinstance(held[name], dict) else {})
         take = self.rng.choice(("take", "keep"))
-        return self._ask(
-            f"review {name}", lambda hub: services.review_field(hub, link, name, take, actor=self.person())
-        )
+        return self._ask("review", lambda hub: services.review_field(hub, link, name, take, actor=self.person()))
 
     def decide_unmatched(self) -> bool:
         db = self.world.store.db
