@@ -1,12 +1,12 @@
-"""What every command shares: how it ends, how it answers, and how it gets at the hub.
+"""What all commands share: exit codes, output, and access to the hub.
 
 | exit code | meaning |
 |---|---|
 | 0 | done |
 | 1 | it failed (the text says why) |
 | 2 | wrong use, or wrong configuration |
-| 3 | there is no such thing |
-| 4 | conflict: the thing has changed, or is not in a state that allows this |
+| 3 | not found |
+| 4 | conflict: it changed since it was read, or its state does not allow this |
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def asked() -> Iterator[Hub]:
     from hub import logs, services
     from hub.settings.load import SettingsError
     from hub.store.address import no_file
-    from hub.store.faults import FASTER, Collision, StoreUnavailable
+    from hub.store.faults import COLLIDED, Collision, StoreUnavailable
     from hub.sync.hub import NoSuchConnection
     from workers.bootstrap import of_this_process
 
@@ -143,9 +143,11 @@ def asked() -> Iterator[Hub]:
     except services.Conflict as e:
         raise Ended(CONFLICT, str(e)) from None
     except Collision:
-        raise Ended(CONFLICT, f"{FASTER}; look, and try again") from None
+        raise Ended(CONFLICT, COLLIDED) from None
     except StoreUnavailable as e:
-        remedy = "run `lockstep migrate`" if "no such table" in str(e) else e.remedy or "`lockstep doctor` says more"
+        remedy = (
+            "run `lockstep migrate`" if "no such table" in str(e) else e.remedy or "run `lockstep doctor` for details"
+        )
         raise Ended(FAILED, f"the database cannot be used: {e.words}; {remedy}") from None
 
 
@@ -175,7 +177,7 @@ CELL = 120
 
 
 def print_text(text: str, *, err: bool = False) -> None:
-    """Prints lines for a person."""
+    """Prints lines for a person; control characters are shown, not sent to the terminal."""
     click.echo("\n".join(visible(line) for line in text.split("\n")), err=err)
 
 

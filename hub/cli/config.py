@@ -18,14 +18,14 @@ def config() -> None:
 
 @config.command(example="lockstep config example > lockstep.toml")
 def example() -> None:
-    """Prints a sample with remarks, to start from."""
+    """Prints a sample file with comments, to start from."""
     click.echo(EXAMPLE.read_text(encoding="utf-8"), nl=False)
 
 
 @config.command(example="lockstep config check")
 @as_json
 def check(as_json: bool) -> None:
-    """Says whether the file can be used, and everything that is wrong with it. Talks to nobody."""
+    """Checks the file, and lists every error in it. Makes no network call."""
     from hub.clock import SystemClock, SystemIds
     from hub.settings.load import SettingsError
     from hub.store.unit import Store
@@ -38,4 +38,4 @@ def check(as_json: bool) -> None:
     except SettingsError as e:
         raise Ended(MISUSED, str(e)) from None
     facts = {"file": str(found.path), "connections": {n: c.vendor for n, c in hub.config.connections.items()}}
-    answer(facts, as_json, lambda f: print_text(f"{f['file']} can be used: {len(f['connections'])} connections"))
+    answer(facts, as_json, lambda f: print_text(f"{f['file']} is valid: {len(f['connections'])} connections"))

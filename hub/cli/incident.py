@@ -68,7 +68,7 @@ def show(ref: str, as_json: bool) -> None:
 @click.option("--severity", default="SEV3", show_default=True)
 @click.option("--description", default="")
 @click.option("--service", "affected", multiple=True, help="An id from [services]; may be repeated.")
-@click.option("--dedup-key", help="The same key opens nothing while the first one is open.")
+@click.option("--dedup-key", help="While an incident with this key is open, no second one is opened.")
 @acting
 @as_json
 def open_(
@@ -95,7 +95,7 @@ def open_(
 @acting
 @as_json
 def set_(ref: str, changes: tuple[str, ...], actor: str, as_json: bool) -> None:
-    """Changes fields. A set is given whole, its elements parted by commas: tags=db,eu. A map too: impacts=shop:degraded."""
+    """Changes fields. A set is given whole, its elements separated by commas: tags=db,eu. A map too: impacts=shop:degraded."""
     from hub import services
 
     with asked() as hub:
@@ -187,14 +187,14 @@ def merge(loser: str, winner: str, actor: str, as_json: bool) -> None:
 @click.argument("ref")
 @as_json
 def journal(ref: str, as_json: bool) -> None:
-    """What happened, in order, and whether the chain of hashes is unbroken (exit code 1 if it is not)."""
+    """Every change, oldest first, and whether the hash chain verifies (exit code 1 if it does not)."""
     from hub import services
 
     with asked() as hub:
         found = services.show_journal(hub, ref)
     answer(found, as_json, _journal)
     if not found["verified"]:
-        raise Ended(1, "the journal's chain is broken: a line was changed or removed")
+        raise Ended(1, f"the journal does not verify: {found['broken']}")
 
 
 def _journal(found: dict[str, Any]) -> None:
@@ -204,4 +204,4 @@ def _journal(found: dict[str, Any]) -> None:
         )
         if line.get("data"):
             record(line["data"], indent=6)
-    print_text("the chain is unbroken" if found["verified"] else "THE CHAIN IS BROKEN")
+    print_text("the journal verifies" if found["verified"] else f"THE JOURNAL DOES NOT VERIFY: {found['broken']}")

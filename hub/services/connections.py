@@ -14,7 +14,7 @@ STATES = ("observe", "enabled", "disabled")
 
 
 def list_connections(hub: Hub) -> list[dict[str, Json]]:
-    """Every configured connection, how it is, and what it cannot do."""
+    """Every configured connection: its state, its health, and what it cannot do."""
     now = hub.clock.now()
     out: list[dict[str, Json]] = []
     with hub.store.reading() as tx:
@@ -49,7 +49,7 @@ def set_connection(hub: Hub, name: str, state: str, *, actor: str) -> dict[str, 
     with hub.store.unit() as tx:
         row = connection_rows.get(tx, name) if checks.storable(name) else None
         if row is None:
-            raise NotFound(f"there is no connection {name!r}")
+            raise NotFound(f"there is no connection {name!r}; `lockstep connections list` shows all of them")
         row.state = state
         if state != "disabled":
             row.activated_at = row.activated_at or now

@@ -1,5 +1,5 @@
-"""What may be sent to the JSON API: strict models, so that a wrong type, an unknown name or too long a text is refused with
-its place before anything is done. The fields of an incident are made from the one table of them (`hub.domain.incident`)."""
+"""Request bodies and queries of the JSON API: strict models, so that a wrong type, an unknown name or too long a text is refused
+with its place before anything is done. The fields of an incident are made from the one table of them (`hub.domain.incident`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATTERNS: dict[str, str] = {
     HASH: "is no hash: write the 64 characters (0-9, a-f) of `content_hash` as it was shown",
     BEFORE: "must be the `next` of the page before",
 }
-"""Pattern → what is said of a text that does not fit it."""
+"""Pattern → message for a string that does not match it."""
 
 Text = Annotated[str, Field(pattern=TEXT)]
 """Any text without NUL, which no database keeps."""

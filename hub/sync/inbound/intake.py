@@ -175,7 +175,7 @@ def drain(hub: Hub, connection: str) -> int:
             hints = hub.adapter(connection).hints(_request(row))
         except Unusable as e:
             log.warning(
-                "an authentic webhook could not be read; see `lockstep inbox list --state dead`",
+                "an authentic webhook could not be read; see `lockstep inbox list --state failed`",
                 extra={"connection": connection, "inbox": row.id, "words": str(e)},
             )
             _set_aside(hub, row, "failed", str(e))
