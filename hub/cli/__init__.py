@@ -15,7 +15,7 @@ from typing import NoReturn
 import click
 
 from hub import __version__
-from hub.cli.base import FAILED, Command, Group, say
+from hub.cli.base import FAILED, Command, Group, print_text
 
 COMMANDS = {
     "up": "hub.cli.running",
@@ -31,13 +31,12 @@ COMMANDS = {
     "resume": "hub.cli.connections",
     "incident": "hub.cli.incident",
     "link": "hub.cli.link",
-    "inbox": "hub.cli.failed_writes",
-    "failed": "hub.cli.failed_writes",
-    "replay": "hub.cli.failed_writes",
-    "unmatched_objects": "hub.cli.unmatched",
+    "inbox": "hub.cli.inbox",
+    "failed-writes": "hub.cli.failed_writes",
+    "unmatched": "hub.cli.unmatched",
     "token": "hub.cli.token",
 }
-"""word → module with a command of that name."""
+"""word → module with a command of that name (`_` for `-`)."""
 
 
 class Root(Group):
@@ -49,7 +48,7 @@ class Root(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: Command | Group = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        command: Command | Group = getattr(import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
         return command
 
 
@@ -74,5 +73,5 @@ def _end_without_output(error: OSError) -> NoReturn:
     """A full disk behind `>`, for one. What is left in the buffer would fail once more at Python's own end."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    say(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), err=True)
+    print_text(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), err=True)
     sys.exit(FAILED)

@@ -1,12 +1,12 @@
-"""What every command shares: how it ends, how it answers, and how it gets at the hub.
+"""What all commands share: exit codes, output, and access to the hub.
 
 | exit code | meaning |
 |---|---|
 | 0 | done |
 | 1 | it failed (the text says why) |
 | 2 | wrong use, or wrong configuration |
-| 3 | there is no such thing |
-| 4 | conflict: the thing has changed, or is not in a state that allows this |
+| 3 | not found |
+| 4 | conflict: it changed since it was read, or its state does not allow this |
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Ended(click.ClickException):
         return self.code
 
     def show(self, file: Any = None) -> None:
-        say(self.message, err=True)
+        print_text(self.message, err=True)
 
 
 class Command(click.Command):
@@ -125,7 +125,7 @@ def asked() -> Iterator[Hub]:
     from hub import logs, services
     from hub.settings.load import SettingsError
     from hub.store.address import no_file
-    from hub.store.faults import FASTER, Collision, StoreUnavailable
+    from hub.store.faults import COLLIDED, Collision, StoreUnavailable
     from hub.sync.hub import ConnectionLeftOut, NoSuchConnection
     from workers.bootstrap import of_this_process
 
@@ -145,9 +145,11 @@ def asked() -> Iterator[Hub]:
     except services.Conflict as e:
         raise Ended(CONFLICT, str(e)) from None
     except Collision:
-        raise Ended(CONFLICT, f"{FASTER}; look, and try again") from None
+        raise Ended(CONFLICT, COLLIDED) from None
     except StoreUnavailable as e:
-        remedy = "run `lockstep migrate`" if "no such table" in str(e) else e.remedy or "`lockstep doctor` says more"
+        remedy = (
+            "run `lockstep migrate`" if "no such table" in str(e) else e.remedy or "run `lockstep doctor` for details"
+        )
         raise Ended(FAILED, f"the database cannot be used: {e.words}; {remedy}") from None
 
 
@@ -176,8 +178,8 @@ CELL = 120
 """Characters of a text in a table."""
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Prints lines for a person."""
+def print_text(text: str, *, err: bool = False) -> None:
+    """Prints lines for a person; control characters are shown, not sent to the terminal."""
     click.echo("\n".join(visible(line) for line in text.split("\n")), err=err)
 
 
@@ -192,36 +194,36 @@ def answer(data: Any, as_json: bool, show: Callable[[Any], None] | None = None) 
 def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], empty: str = "nothing") -> None:
     """Prints rows under titles. columns: key → title; `a.b` looks inside."""
     if not rows:
-        say(empty)
+        print_text(empty)
         return
     lines = [[_cell(_inside(row, key)) for key in columns] for row in rows]
     widths = [max(len(t), *(len(line[n]) for line in lines)) for n, t in enumerate(columns.values())]
     for line in (list(columns.values()), *lines):
-        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        print_text("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def more(answered: Mapping[str, Any]) -> None:
-    """Says how to get what did not fit."""
+    """Prints how to ask for the next page, if there is one."""
     if answered.get("next"):
-        say(f"(more: --before {answered['next']})")
+        print_text(f"(more: --before {answered['next']})")
 
 
 def record(data: Any, indent: int = 0) -> None:
     """Prints one thing, field by field."""
     if not isinstance(data, Mapping):
-        say(" " * indent + _text(data))
+        print_text(" " * indent + _text(data))
         return
     width = max((len(_cell(k)) for k in data), default=0)
     for key, value in data.items():
         if isinstance(value, Mapping) and value:
-            say(f"{' ' * indent}{_cell(key)}")
+            print_text(f"{' ' * indent}{_cell(key)}")
             record(value, indent + 2)
         elif isinstance(value, list) and any(isinstance(v, Mapping) for v in value):
-            say(f"{' ' * indent}{_cell(key)}")
+            print_text(f"{' ' * indent}{_cell(key)}")
             for one in value:
-                say(f"{' ' * (indent + 2)}- " + ", ".join(f"{k}: {_text(v)}" for k, v in one.items() if v not in (None, "", [], {})))  # fmt: skip
+                print_text(f"{' ' * (indent + 2)}- " + ", ".join(f"{k}: {_text(v)}" for k, v in one.items() if v not in (None, "", [], {})))  # fmt: skip
         else:
-            say(f"{' ' * indent}{_cell(key).ljust(width)}  {_text(value)}")
+            print_text(f"{' ' * indent}{_cell(key).ljust(width)}  {_text(value)}")
 
 
 def _inside(row: Mapping[str, Any], key: str) -> Any:
@@ -237,7 +239,7 @@ def _cell(value: Any) -> str:
 
 
 def _text(value: Any, most: int | None = None) -> str:
-    """On one line. most: characters of each text; None: whole, for somebody who decides by it."""
+    """On one line. most: characters of each text; None: whole, for a person who decides by it."""
     if value is None:
         return ""
     if isinstance(value, bool):

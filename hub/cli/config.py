@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hub.cli.base import MISUSED, Ended, Group, answer, as_json, say, settings
+from hub.cli.base import MISUSED, Ended, Group, answer, as_json, print_text, settings
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "example.toml"
 
@@ -19,14 +19,14 @@ def config() -> None:
 
 @config.command(example="lockstep config example > lockstep.toml")
 def example() -> None:
-    """Prints a sample with remarks, to start from."""
+    """Prints a sample file with comments, to start from."""
     click.echo(EXAMPLE.read_text(encoding="utf-8"), nl=False)
 
 
 @config.command(example="lockstep config check")
 @as_json
 def check(as_json: bool) -> None:
-    """Says whether the file can be used, and everything that is wrong with it. Talks to nobody.
+    """Checks the file, and lists every error in it. Makes no network call.
 
     A connection whose client library is not installed is named with the remedy: it would be left out, and the others run.
     """
@@ -48,10 +48,10 @@ def check(as_json: bool) -> None:
         "connections": {name: c.vendor for name, c in found.config.connections.items()},
         "left_out": {name: str(why) for name, why in connected.left_out.items()},
     }
-    answer(facts, as_json, _can_be_used)
+    answer(facts, as_json, _print_result)
 
 
-def _can_be_used(facts: dict[str, Any]) -> None:
-    say(f"{facts['file']} can be used: {len(facts['connections'])} connections")
+def _print_result(facts: dict[str, Any]) -> None:
+    print_text(f"{facts['file']} is valid: {len(facts['connections'])} connections")
     for name, why in facts["left_out"].items():
-        say(f"connection {name} would be left out: {why}")
+        print_text(f"connection {name} would be left out: {why}")

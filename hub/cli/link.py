@@ -10,13 +10,13 @@ from hub.cli.base import CONFLICT, Ended, Group, acting, answer, as_json, asked,
 
 COLUMNS = {
     "id": "link", "incident_id": "incident", "connection": "connection", "slot": "slot", "kind": "kind",
-    "state": "state", "remote_id": "there", "lag": "behind (s)", "reason": "why",
+    "state": "state", "remote_id": "remote id", "lag": "lag (s)", "reason": "reason",
 }  # fmt: skip
 
 
 @click.group(cls=Group)
 def link() -> None:
-    """Links: an incident's objects in the other systems."""
+    """Links: an incident's objects at the vendors."""
 
 
 @link.command("list", example="lockstep link list --state held")
@@ -54,19 +54,21 @@ def show(link_id: str, as_json: bool) -> None:
 @link.command(example="lockstep link approve 0f2k... --hash 9b1c...")
 @click.argument("link_id", metavar="LINK")
 @click.option(
-    "--hash", "content_hash", help="Of the draft that was read. Without it the draft is shown and asked about."
+    "--hash",
+    "content_hash",
+    help="Of the draft that was read. Without it, the draft is shown, and approved after a yes.",
 )
 @acting
 @as_json
 def approve(link_id: str, content_hash: str | None, actor: str, as_json: bool) -> None:
-    """Publishes what is held, exactly as it was read: if the draft changed since, the answer is a conflict (4)."""
+    """Publishes the draft of a held link, exactly as it was read: if it changed since, that is a conflict (4)."""
     from hub import services
 
     with asked() as hub:
         if content_hash is None:
             found = services.show_link(hub, link_id)
             if not found["content_hash"]:
-                raise Ended(CONFLICT, "nothing on this link waits for an approval")
+                raise Ended(CONFLICT, f"the link {link_id} has no draft that waits for an approval")
             record(found["draft"])
             click.confirm("Publish this?", abort=True)
             content_hash = str(found["content_hash"])
@@ -79,7 +81,7 @@ def approve(link_id: str, content_hash: str | None, actor: str, as_json: bool) -
 @acting
 @as_json
 def unlink(link_id: str, actor: str, as_json: bool) -> None:
-    """Stops keeping this object in step. Nothing is deleted there, and only `relink` brings it back."""
+    """Ends the link: the object stays at the vendor and is not kept in step any more. Only `relink` links it again."""
     from hub import services
 
     with asked() as hub:
@@ -95,7 +97,7 @@ def unlink(link_id: str, actor: str, as_json: bool) -> None:
 @acting
 @as_json
 def relink(ref: str, connection: str, slot: str, remote_id: str, actor: str, as_json: bool) -> None:
-    """Ties an object that exists there to an incident. REMOTE_ID: as the vendor's API names it (in Jira no key: the number)."""
+    """Links an object that exists at the vendor to an incident. REMOTE_ID: its id in the vendor's API (in Jira the number, not the key)."""
     from hub import services
 
     with asked() as hub:
@@ -110,7 +112,7 @@ def relink(ref: str, connection: str, slot: str, remote_id: str, actor: str, as_
 @acting
 @as_json
 def review(link_id: str, field: str, decision: str, actor: str, as_json: bool) -> None:
-    """Decides about a change that waits for a person: `take` theirs, or `keep` ours and write it back."""
+    """Decides a held field: `take` the vendor's value, or `keep` ours and write it back."""
     from hub import services
 
     with asked() as hub:
@@ -118,13 +120,13 @@ def review(link_id: str, field: str, decision: str, actor: str, as_json: bool) -
     answer(decided, as_json)
 
 
-@link.command(example="lockstep link look 0f2k...")
+@link.command(example="lockstep link refresh 0f2k...")
 @click.argument("link_id", metavar="LINK")
 @as_json
-def look(link_id: str, as_json: bool) -> None:
-    """Reads the object there again, now."""
+def refresh(link_id: str, as_json: bool) -> None:
+    """Reads the object at the vendor again, now."""
     from hub import services
 
     with asked() as hub:
-        looked = services.refresh_link(hub, link_id)
-    answer(looked, as_json)
+        refreshed = services.refresh_link(hub, link_id)
+    answer(refreshed, as_json)

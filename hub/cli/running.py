@@ -105,9 +105,9 @@ def web(host: str, port: int, share_port: bool, processes: int, at_once: int | N
 
 @click.command(cls=Command, example="lockstep worker --number 1")
 @click.option("--number", type=click.IntRange(0), default=0, show_default=True, help="Every second worker begins with the vendors.")  # fmt: skip
-@click.option("--burst", is_flag=True, help="Stop when nothing is waiting.")
+@click.option("--burst", is_flag=True, help="Stop when nothing is due.")
 def worker(number: int, burst: bool) -> None:
-    """Does the work that wake-ups name. Stops on SIGTERM after the job in hand. Without Redis it polls the database."""
+    """Works on what is due. Stops on SIGTERM after the job in hand. Without Redis it polls the database."""
     from workers import bootstrap
 
     found = _prepared()
@@ -130,7 +130,7 @@ def worker(number: int, burst: bool) -> None:
 
 @click.command(cls=Command, example="lockstep timer")
 def timer() -> None:
-    """Looks once a second for what is due. Several may run; the one with the lease sweeps."""
+    """Starts due work, once a second. Several may run; one of them works at a time."""
     import threading
 
     from hub.clock import SystemClock
@@ -145,9 +145,9 @@ def timer() -> None:
 
 
 @click.command(cls=Command, example="lockstep migrate --check")
-@click.option("--check", is_flag=True, help="Change nothing; end with 1 if there is something to do.")
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 if an upgrade is needed.")
 def migrate(check: bool) -> None:
-    """Brings the database to the tables that this version expects."""
+    """Upgrades the tables of the database to this version."""
     from hub.settings.load import SettingsError
     from hub.store import migrate as steps
     from hub.store.unit import StoreUnavailable
@@ -158,18 +158,18 @@ def migrate(check: bool) -> None:
         where = steps.state_at(found.database_url)
         if where == steps.AHEAD:
             raise Ended(
-                FAILED, "the tables are newer than this version; use the version that made them, or a newer one"
+                FAILED, "the tables are newer than this version; run the version that made them, or a newer one"
             )
         if check:
             if where != steps.HEAD:
-                raise Ended(FAILED, "the database is not at this version's tables; run `lockstep migrate`")
+                raise Ended(FAILED, "the tables are older than this version; run `lockstep migrate`")
         else:
             migrated(found)
     except SettingsError as e:
         raise Ended(MISUSED, str(e)) from None
     except (StoreUnavailable, steps.NotMigratable) as e:
         raise Ended(FAILED, str(e)) from None
-    click.echo("the database is as this version expects")
+    click.echo("the tables are those of this version")
 
 
 @click.command(cls=Command, example="lockstep demo --once --json")

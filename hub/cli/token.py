@@ -12,8 +12,8 @@ COLUMNS = {
     "id": "id",
     "name": "name",
     "scopes": "scopes",
-    "created_at": "made",
-    "expires_at": "ends",
+    "created_at": "created",
+    "expires_at": "expires",
     "revoked_at": "revoked",
 }
 
@@ -30,7 +30,7 @@ def token() -> None:
 @click.option("--forever", is_flag=True, help="Valid until it is revoked.")
 @as_json
 def create(name: str, scopes: tuple[str, ...], days: int, forever: bool, as_json: bool) -> None:
-    """Makes a token and shows it, this once."""
+    """Creates a token and prints it. It cannot be shown again."""
     from hub.store import tokens
 
     with asked() as hub:
@@ -57,11 +57,11 @@ def list_(as_json: bool) -> None:
 @click.argument("id_or_name")
 @as_json
 def revoke(id_or_name: str, as_json: bool) -> None:
-    """Ends a token now: one id, or all of one name."""
+    """Revokes a token now: the one of an id, or all of a name."""
     from hub.store import tokens
 
     with asked() as hub:
         ended = tokens.revoke(hub.store, hub.clock, id_or_name)
     if not ended:
-        raise Ended(MISSING, f"there is no valid token {id_or_name!r}")
+        raise Ended(MISSING, f"there is no valid token {id_or_name!r}; `lockstep token list` shows all of them")
     answer({"revoked": ended}, as_json)

@@ -1,4 +1,4 @@
-"""`lockstep unmatched objects ...`: objects that people made in the other systems, and that belong to no incident yet."""
+"""`lockstep unmatched ...`: objects that people made in the vendors, and that belong to no incident yet."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import click
 from hub.cli.base import Group, acting, answer, as_json, asked, before, limit, more, table
 
 COLUMNS = {
-    "id": "id", "connection": "connection", "remote_id": "there", "state": "state", "reason": "why",
-    "candidates": "could be", "first_seen": "since",
+    "id": "id", "connection": "connection", "remote_id": "remote id", "state": "state", "reason": "reason",
+    "candidates": "candidates", "first_seen": "first seen",
 }  # fmt: skip
 
 
 @click.group(cls=Group)
-def unmatched_objects() -> None:
-    """Objects made elsewhere that nobody here knows yet."""
+def unmatched() -> None:
+    """Objects made at a vendor that belong to no incident yet."""
 
 
-@unmatched_objects.command("list", example="lockstep unmatched list --state proposed")
+@unmatched.command("list", example="lockstep unmatched list --state proposed")
 @click.option("--state", type=click.Choice(["waiting", "linked", "opened", "proposed", "ignored"]))
 @limit
 @before
 @as_json
 def list_(state: str | None, limit: int, before: str | None, as_json: bool) -> None:
-    """Unmatched objects, and why each waits."""
+    """Unmatched objects, newest first, and why each is where it is. `proposed` ones wait for a person."""
     from hub import services
 
     with asked() as hub:
@@ -38,15 +38,41 @@ def list_(state: str | None, limit: int, before: str | None, as_json: bool) -> N
     answer(found, as_json, shown)
 
 
-@unmatched_objects.command(example="lockstep unmatched objects settle 0f2k... INC-12")
+@unmatched.command(example="lockstep unmatched link 0f2k... INC-12")
 @click.argument("id")
-@click.argument("incident", metavar="INCIDENT|new|ignore")
+@click.argument("incident")
 @acting
 @as_json
-def settle(id: str, incident: str, actor: str, as_json: bool) -> None:
-    """Says what it is: the object of an incident, a `new` incident, or none (`ignore`)."""
+def link(id: str, incident: str, actor: str, as_json: bool) -> None:
+    """Ties the object to an incident, which is kept in step with it from now on."""
     from hub import services
 
     with asked() as hub:
-        settled = services.settle_unmatched(hub, id, incident, actor=actor)
-    answer(settled, as_json)
+        linked = services.link_unmatched(hub, id, incident, actor=actor)
+    answer(linked, as_json)
+
+
+@unmatched.command("open", example="lockstep unmatched open 0f2k...")
+@click.argument("id")
+@acting
+@as_json
+def open_(id: str, actor: str, as_json: bool) -> None:
+    """Opens a new incident from the object. A second time it is a conflict (4)."""
+    from hub import services
+
+    with asked() as hub:
+        opened = services.open_unmatched(hub, id, actor=actor)
+    answer(opened, as_json)
+
+
+@unmatched.command(example="lockstep unmatched ignore 0f2k...")
+@click.argument("id")
+@acting
+@as_json
+def ignore(id: str, actor: str, as_json: bool) -> None:
+    """Leaves the object alone. A second time it is a conflict (4)."""
+    from hub import services
+
+    with asked() as hub:
+        ignored = services.ignore_unmatched(hub, id, actor=actor)
+    answer(ignored, as_json)

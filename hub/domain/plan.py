@@ -70,7 +70,7 @@ def plan(fields: Fields, shown: Shown, kind: KindCapability, relations: Mapping[
         if target is None and capability.moves is not None:
             notes[name] = f"cannot go from {now!r} to what {fields[name]!r} means there"
         elif name in shown.refused and shown.refused[name] == target:
-            notes[name] = "refused by the vendor; replay it after the cause is mended"
+            notes[name] = "refused by the vendor; correct the cause, then run `lockstep failed-writes retry ID`"
         elif shown.approved is not None and name not in shown.approved:
             waiting[name] = target
         else:

@@ -1,19 +1,17 @@
-"""The desk: what people ask for, by console, API or command line. Plain dicts in and out, times as ISO 8601 UTC.
+"""The application services: what people ask for, by API, command line or console. One file a noun; plain dicts in and out,
+times as ISO 8601 UTC.
 
 Every function raises only `NotFound`, `Conflict` or `Invalid` (and `StoreUnavailable`)."""
 
 from hub.services.connections import is_paused, list_connections, set_connection, set_pause
 from hub.services.errors import Conflict, Invalid, NotFound
 from hub.services.failed_writes import (
-    discard,
+    discard_failed_write,
     list_failed_writes,
-    list_inbox,
-    list_unmatched,
-    replay,
-    retry_inbox,
-    settle_unmatched,
-    show_inbox,
+    retry_failed_write,
+    show_failed_write,
 )
+from hub.services.inbox import list_inbox, retry_inbox, show_inbox
 from hub.services.incidents import (
     add_comment,
     approve_update,
@@ -35,6 +33,7 @@ from hub.services.links import (
     show_link,
     unlink,
 )
+from hub.services.unmatched import ignore_unmatched, link_unmatched, list_unmatched, open_unmatched
 
 __all__ = [
     "Conflict",
@@ -43,11 +42,13 @@ __all__ = [
     "add_comment",
     "approve_link",
     "approve_update",
-    "discard",
+    "discard_failed_write",
     "draft_update",
     "edit_comment",
     "edit_incident",
+    "ignore_unmatched",
     "is_paused",
+    "link_unmatched",
     "list_connections",
     "list_failed_writes",
     "list_inbox",
@@ -56,14 +57,15 @@ __all__ = [
     "list_unmatched",
     "merge_incidents",
     "open_incident",
+    "open_unmatched",
     "refresh_link",
     "relink",
-    "replay",
+    "retry_failed_write",
     "retry_inbox",
     "review_field",
     "set_connection",
     "set_pause",
-    "settle_unmatched",
+    "show_failed_write",
     "show_inbox",
     "show_incident",
     "show_journal",

@@ -2,11 +2,11 @@
 
 | where | what |
 |---|---|
-| a connection | its calls fail; webhooks with an invalid signature came; it is not configured any more |
-| the inbox | authentic webhooks of which no sense could be made |
-| the outbox | writes that a vendor refused |
-| a link of an incident that is open or was closed lately | a word that is not mapped, a change that waits, an object that is not shown or could not be made; good to know: one that was deleted, a field that cannot be shown as it is |
-| everything | the pause, drafts to approve, objects made elsewhere of which several incidents could be meant |
+| a connection | its calls fail; webhooks with an invalid signature were refused; it was taken out of the configuration |
+| the inbox | authentic webhooks that could not be read |
+| the outbox | failed writes |
+| a link of an incident that is open or was changed lately | a word that is not mapped, a change that waits, an object that is not shown or could not be created; for information: one that was deleted, a field that cannot be shown as it is |
+| everything | the pause, drafts to approve, unmatched objects that fit several incidents |
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ from hub.store.records import Link
 from hub.sync.hub import Hub
 
 RECENT = timedelta(days=7)
-"""After its last change a closed incident is not looked at any more."""
+"""A closed incident that has not changed for so long is left out."""
 MOST = 50
 """Links that are named one by one."""
+
+NO_REASON = "the vendor gave no reason"
+RETRY = "correct the cause, then run `lockstep failed-writes retry ID` (`lockstep failed-writes list` shows the ids)"
+DOCTOR = "run `lockstep doctor --part connections` to see what the vendor answers"
 
 
 @dataclass(frozen=True)
 class Attention:
-    """level: "ok" (good to know; with a remedy: somebody's turn), "warn"."""
+    """level: "ok" (for information; with a remedy: a person's turn), "warn"."""
 
     part: str
     level: str
@@ -47,86 +51,81 @@ def matters(hub: Hub) -> Iterator[Attention]:
         with_problems = link_rows.with_problems(tx, hub.clock.now() - RECENT, MOST + 1)
         noted = link_rows.noted(tx, hub.clock.now() - RECENT, MOST)
     if seen["paused"][()]:
-        yield Attention("pause", "warn", "nothing is written anywhere", "end it with `lockstep resume`")
+        yield Attention("pause", "warn", "the hub is paused: nothing is written to any vendor", "run `lockstep resume`")
     if drafts:
-        words, remedy = f"{drafts} drafts wait for an approval", "see them with `lockstep link list --state held`"
+        words = f"{drafts} draft(s) wait for an approval"
+        remedy = "see them with `lockstep link list --state held`, then run `lockstep link approve ID`"
         yield Attention("drafts", "ok", words, remedy)
     if proposed:
-        words = f"{proposed} objects made there wait for somebody to say whose they are"
-        yield Attention("unmatched", "ok", words, "see them with `lockstep unmatched list --state proposed`")
+        words = f"{proposed} unmatched object(s) fit several incidents"
+        remedy = (
+            "see them with `lockstep unmatched list --state proposed`, then run `lockstep unmatched link ID INCIDENT`, "
+            "`lockstep unmatched open ID` or `lockstep unmatched ignore ID`"
+        )
+        yield Attention("unmatched", "ok", words, remedy)
     for name in hub.config.connections:
+        part, row = f"connection {name}", connections.get(name)
         if name in hub.left_out:
-            yield Attention(
-                f"connection {name}", "warn", f"it is left out: {hub.left_out[name].what}", hub.left_out[name].remedy
-            )
-        row = connections.get(name)
+            yield Attention(part, "warn", f"it is left out: {hub.left_out[name].what}", hub.left_out[name].remedy)
         if row is not None and row.failures:
-            words = f"{row.failures} calls in a row have failed: {row.reason or 'no reason was given'}"
-            yield Attention(
-                f"connection {name}", "warn", words, "see what `lockstep doctor --part connections` says of it"
-            )
+            words = f"the last {row.failures} call(s) failed: {row.reason or 'no reason was given'}"
+            yield Attention(part, "warn", words, DOCTOR)
         elif row is not None and row.reason:
-            yield Attention(
-                f"connection {name}", "warn", row.reason, "see what `lockstep doctor --part connections` says of it"
-            )
+            yield Attention(part, "warn", row.reason, DOCTOR)
         if row is not None and row.invalid_signatures:
-            yield Attention(
-                f"connection {name}",
-                "ok",
-                f"{row.invalid_signatures} webhooks with an invalid signature were refused so far",
-            )
-        if dead := int(seen["inbox_failed"].get((name,), 0)):
-            words = f"{dead} authentic webhooks could not be read"
-            remedy = (
-                "see why with `lockstep inbox list --state failed`; take one in again with `lockstep inbox replay ID`"
-            )
+            words = f"{row.invalid_signatures} webhook(s) with an invalid signature were refused so far"
+            yield Attention(part, "ok", words)
+        if failed := int(seen["inbox_failed"].get((name,), 0)):
+            words = f"{failed} authentic webhook(s) could not be read"
+            remedy = "see why with `lockstep inbox list --state failed`; correct the cause, then run `lockstep inbox retry ID`"
             yield Attention(f"inbox of {name}", "warn", words, remedy)
-        if dead := int(seen["outbox_failed"].get((name,), 0)):
-            words, remedy = (
-                f"{dead} writes were refused",
-                "see why with `lockstep failed-writes list`; then `lockstep replay ID`",
+        if failed := int(seen["outbox_failed"].get((name,), 0)):
+            words = f"the vendor refused {failed} write(s)"
+            remedy = (
+                "see why with `lockstep failed-writes list`; correct the cause, then run `lockstep failed-writes retry ID` "
+                "or `lockstep failed-writes discard ID`"
             )
             yield Attention(f"outbox of {name}", "warn", words, remedy)
     for name, count in left.items():
-        words = f"it shows {count} objects of open incidents, and is not in the configuration any more: nothing is kept in step there"
-        remedy = "give it back its name and place in lockstep.toml; or let go of them: `lockstep link list`, `lockstep link unlink ID`"
+        words = (
+            f"{count} object(s) of open incidents are not kept in step: the connection is not in lockstep.toml any more"
+        )
+        remedy = "add the connection to lockstep.toml again, or run `lockstep link list` and `lockstep link unlink ID` for each"
         yield Attention(f"connection {name}", "warn", words, remedy)
     for number, link in with_problems[:MOST]:
         yield from _link(f"INC-{number} in {link.connection}", link)
     for number, link in noted:
         yield from _noted(f"INC-{number} in {link.connection}", link)
     if len(with_problems) > MOST:
-        yield Attention("links", "warn", "there are more like these", "see them all with `lockstep link list`")
+        words = f"more than {MOST} links wait for a person; these are the newest"
+        yield Attention("links", "warn", words, "see all of them with `lockstep link list`")
 
 
 def _link(part: str, link: Link) -> Iterator[Attention]:
-    again = f"`lockstep link look {link.id}`"
+    refresh = f"run `lockstep link refresh {link.id}`"
     for name, word in sorted(link.frozen.items()):
-        remedy = f"add a pair for it to [vocabulary.{link.connection}].{name} in lockstep.toml, restart, then {again}"
-        yield Attention(part, "warn", f"{name} shows {word!r}, which is not mapped; this field is left alone", remedy)
+        words = f"{name} shows {word!r}, which is not mapped; the hub leaves this field alone"
+        remedy = f"add a pair for it to [vocabulary.{link.connection}].{name} in lockstep.toml, restart, then {refresh}"
+        yield Attention(part, "warn", words, remedy)
     for name in sorted(link.held):
-        remedy = f"decide with `lockstep link review {link.id} {name} take` or `keep`"
-        yield Attention(part, "warn", f"{name} was changed there and waits for a decision", remedy)
+        remedy = f"run `lockstep link review {link.id} {name} take` to take the vendor's value, or `keep` to keep ours"
+        yield Attention(part, "warn", f"{name} was changed at the vendor and waits for a decision", remedy)
     for name in sorted(set(link.refused) - {"*"}):
-        why = link.reason or "the vendor gave no reason"
-        yield Attention(
-            part, "warn", f"{name} was refused: {why}", "correct the cause, then `lockstep replay` its letter"
-        )
+        yield Attention(part, "warn", f"the vendor refused to write {name}: {link.reason or NO_REASON}", RETRY)
     if link.state == "frozen" and link.remote_id is None:
-        why = link.reason or "the vendor gave no reason"
-        yield Attention(
-            part, "warn", f"it could not be made: {why}", "correct the cause, then `lockstep replay` its letter"
-        )
+        words = f"the vendor refused to create the object: {link.reason or NO_REASON}"
+        yield Attention(part, "warn", words, RETRY)
     elif link.state == "unreachable":
         remedy = (
-            f"if it is deleted: `lockstep link unlink {link.id}`; if not, let the hub's account see it, then {again}"
+            f"if the object was deleted, run `lockstep link unlink {link.id}`; if not, grant the hub's account permission "
+            f"to read it, then {refresh}"
         )
-        yield Attention(part, "warn", link.reason or "the vendor does not show it", remedy)
+        yield Attention(part, "warn", link.reason or "the vendor does not show the object", remedy)
 
 
 def _noted(part: str, link: Link) -> Iterator[Attention]:
     if link.state == "gone":  # no remedy: nobody need do anything
-        words = f"it was {link.reason or 'deleted'}; nothing is written there any more; `lockstep link relink` ties another object"
+        words = f"the object was {link.reason or 'deleted'}; the hub writes nothing there; `lockstep link relink` links another object"
         yield Attention(part, "ok", words)
         return
     for name, words in sorted(link.remarks.items()):

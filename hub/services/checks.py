@@ -1,4 +1,4 @@
-"""Checking what people give, and finding what they name."""
+"""Checks of what people send, and look-up of the incident that they name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def incident(tx: Tx, ref: str) -> Incident:
     if found is None and storable(str(ref)):
         found = incident_rows.get(tx, str(ref)[:40])
     if found is None:
-        raise NotFound(f"there is no incident {ref!r}")
+        raise NotFound(f"there is no incident {ref!r}; `lockstep incident list` shows all of them")
     return found
 
 
@@ -36,9 +36,9 @@ def storable(words: str) -> bool:
 def text(field: str, value: Json, limit: int, *, empty: bool = False) -> str:
     """A text within its limit, without NUL bytes or lone surrogates. Raises Invalid."""
     if not isinstance(value, str):
-        raise Invalid(field, f"must be a text, not {type(value).__name__}")
+        raise Invalid(field, f"must be a string, not {type(value).__name__}")
     if not storable(value):
-        raise Invalid(field, "contains characters that cannot be stored (NUL or half a character)")
+        raise Invalid(field, "contains a character that cannot be stored (NUL, or half of a surrogate pair)")
     if len(value) > limit:
         raise Invalid(field, f"is {len(value)} characters long; the limit is {limit}")
     if not empty and not _says_something(value):
@@ -65,7 +65,7 @@ def fields(given: Mapping[str, Any]) -> dict[str, Json]:
     specs, out = FIELDS[INCIDENT], {}
     for name, value in given.items():
         if name not in specs:
-            raise Invalid(str(name), f"is no field; fields are {', '.join(specs)}")
+            raise Invalid(str(name), f"is no field of an incident; the fields are {', '.join(specs)}")
         out[name] = _value(name, value, specs[name])
     return out
 
@@ -73,11 +73,11 @@ def fields(given: Mapping[str, Any]) -> dict[str, Json]:
 def _value(name: str, value: Json, spec: FieldSpec) -> Json:
     if spec.many == "set":
         if not isinstance(value, (list, tuple)):
-            raise Invalid(name, "must be a list of texts")
+            raise Invalid(name, "must be a list of strings")
         return sorted({_element(name, v) for v in value})
     if spec.many == "map":
         if not isinstance(value, Mapping):
-            raise Invalid(name, "must be an object of texts")
+            raise Invalid(name, "must be an object of strings")
         return {text(name, k, 200): _word(f"{name}.{k}", v, spec) for k, v in sorted(value.items())}
     if value is None and spec.default is None:
         return None
@@ -88,7 +88,7 @@ def _element(name: str, value: Json) -> str:
     word = text(name, value, 200)
     if name == "tags" and any(c.isspace() for c in word):
         raise Invalid(
-            name, f"{word!r} contains a space, which not every tool can show; write {'-'.join(word.split())!r}"
+            name, f"{word!r} contains a space, which some vendors cannot show; write {'-'.join(word.split())!r}"
         )
     return word
 

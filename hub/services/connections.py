@@ -1,4 +1,4 @@
-"""Connections and the global pause in the services."""
+"""Connections and the global pause."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATES = ("observe", "enabled", "disabled")
 
 
 def list_connections(hub: Hub) -> list[dict[str, Json]]:
-    """Every configured connection, how it is, and what it cannot do."""
+    """Every configured connection: its state, its health, and what it cannot do."""
     now = hub.clock.now()
     out: list[dict[str, Json]] = []
     with hub.store.reading() as tx:
@@ -27,7 +27,7 @@ def list_connections(hub: Hub) -> list[dict[str, Json]]:
             until, left_out = breaker.open_until(row, now), hub.left_out.get(name)
             out.append(
                 {
-                    "name": name, "vendor": row.vendor, "state": row.state, "well": row.failures == 0 and left_out is None,
+                    "name": name, "vendor": row.vendor, "state": row.state, "healthy": row.failures == 0 and left_out is None,
                     "failures": row.failures, "open_until": serialize.iso(until), "reason": str(left_out) if left_out else row.reason,
                     "activated_at": serialize.iso(row.activated_at), "invalid_signatures": row.invalid_signatures,
                     "polled_at": serialize.iso(cursor["polled_at"]) if cursor else None,
@@ -49,7 +49,7 @@ def set_connection(hub: Hub, name: str, state: str, *, actor: str) -> dict[str, 
     with hub.store.unit() as tx:
         row = connection_rows.get(tx, name) if checks.storable(name) else None
         if row is None:
-            raise NotFound(f"there is no connection {name!r}")
+            raise NotFound(f"there is no connection {name!r}; `lockstep connections list` shows all of them")
         row.state = state
         if state != "disabled":
             row.activated_at = row.activated_at or now

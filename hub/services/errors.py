@@ -1,14 +1,14 @@
-"""How a request in the services can fail."""
+"""How a request to the services can fail."""
 
 from __future__ import annotations
 
 
 class NotFound(LookupError):
-    """There is no such thing; the text says what was looked for."""
+    """What was asked for does not exist; the text names it."""
 
 
 class Conflict(Exception):
-    """It cannot be done as things are now; the text says why, and what to do."""
+    """The current state does not allow it; the text says why, and what to do."""
 
 
 class Invalid(ValueError):

@@ -1,4 +1,4 @@
-"""Incidents, comments and updates in the services."""
+"""Incidents, their comments, updates and journal."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def show_incident(hub: Hub, ref: str) -> dict[str, Json]:
 
 
 def show_journal(hub: Hub, ref: str) -> dict[str, Json]:
-    """Every line, oldest first, and whether the chain is whole."""
+    """Every line, oldest first, and whether the chain is whole. Lines of older versions are shown with today's kinds and keys."""
     with hub.store.reading() as tx:
         row = checks.incident(tx, ref)
-        lines = journal.entries_in_current_words(tx, row.id)
+        lines = journal.read(tx, row.id)
         broken = journal.verify(tx, row.id)
     items = [
         {"seq": x["seq"], "at": serialize.iso(x["at"]), "kind": x["kind"], "source": x["source"], "data": x["data"]}
@@ -78,7 +78,7 @@ def open_incident(hub: Hub, fields: Mapping[str, Any], *, actor: str, dedup_key:
     if "title" not in given:
         raise Invalid("title", "must not be empty")
     if given.get("status") in ("resolved", "cancelled"):
-        raise Invalid("status", "an incident cannot begin at its end")
+        raise Invalid("status", "a new incident cannot be resolved or cancelled")
     key = checks.text("dedup_key", dedup_key, 300) if dedup_key is not None else None
     for _ in range(5):
         try:
@@ -92,7 +92,9 @@ def open_incident(hub: Hub, fields: Mapping[str, Any], *, actor: str, dedup_key:
             return serialize.incident(case.incident)
         except Collision:  # another one took the key at the same moment
             continue
-    raise Conflict("too many incidents are being opened at this moment; try again")
+    raise Conflict(
+        "too many incidents are being opened at the same moment, and this one was not opened; repeat the request"
+    )
 
 
 def edit_incident(hub: Hub, ref: str, fields: Mapping[str, Any], *, actor: str) -> dict[str, Json]:
@@ -108,7 +110,7 @@ def edit_incident(hub: Hub, ref: str, fields: Mapping[str, Any], *, actor: str) 
 
 def _not_merged(case: Case) -> None:
     if case.incident.merged_into is not None:
-        raise Conflict(f"{case.incident.name} was merged into another incident; work on that one")
+        raise Conflict(f"{case.incident.name} was merged into another incident; change that one")
 
 
 def add_comment(hub: Hub, ref: str, text: str, *, actor: str) -> dict[str, Json]:
@@ -155,9 +157,9 @@ def approve_update(hub: Hub, update_id: str, digest: str, *, actor: str) -> dict
     with opened(hub, item.incident_id) as case:
         mine = case.items[item.id]
         if not isinstance(mine, UpdateItem) or mine.state != "draft":
-            raise Conflict("it is no draft any more")
+            raise Conflict(f"the update {update_id} is no draft: it was approved or withdrawn before")
         if content_hash({"text": mine.fields.get("text")}) != digest:
-            raise Conflict("the text was changed since it was shown; read it again")
+            raise Conflict("the text was changed since it was read; read it again and approve its new hash")
         mine.state, mine.approved_by = "approved", actor
         case.record("approved", HERE, item=mine.id, actor=actor, hash=digest)
     return serialize.item(mine)
@@ -168,5 +170,5 @@ def merge_incidents(hub: Hub, loser: str, winner: str, *, actor: str) -> dict[st
     with hub.store.reading() as tx:
         gone, stays = checks.incident(tx, loser), checks.incident(tx, winner)
     if not merging.merge_incidents(hub, gone.id, stays.id, source=HERE, actor=actor):
-        raise Conflict("they are the same incident, or one of them was merged before")
+        raise Conflict(f"{loser} and {winner} are the same incident, or one of them was merged into another before")
     return show_incident(hub, stays.id)

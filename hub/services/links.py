@@ -1,4 +1,4 @@
-"""Links in the services: approving, unlinking, relinking, deciding."""
+"""Links: list, show, approve, unlink, relink, review, refresh."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def _link(hub: Hub, link_id: str) -> Iterator[tuple[Case, Link]]:
     with hub.store.reading() as tx:
         link = link_rows.get(tx, link_id) if checks.storable(link_id) else None
     if link is None:
-        raise NotFound(f"there is no link {link_id!r}")
+        raise NotFound(f"there is no link {link_id!r}; `lockstep link list` shows all of them")
     with open_case(hub, link.incident_id) as case:
         if case is None or link_id not in case.links:
-            raise NotFound(f"there is no link {link_id!r}")
+            raise NotFound(f"there is no link {link_id!r}; `lockstep link list` shows all of them")
         yield case, case.links[link_id]
 
 
@@ -63,7 +63,7 @@ def show_link(hub: Hub, link_id: str) -> dict[str, Json]:
     with hub.store.reading() as tx:
         link = link_rows.get(tx, link_id) if checks.storable(link_id) else None
     if link is None:
-        raise NotFound(f"there is no link {link_id!r}")
+        raise NotFound(f"there is no link {link_id!r}; `lockstep link list` shows all of them")
     plan = link.plan or {}
     content = plan.get("draft") or plan.get("waiting")
     return {**serialize.link(link, hub.clock.now()), "draft": content, "content_hash": plan.get("hash")}
@@ -82,9 +82,11 @@ def approve_link(hub: Hub, link_id: str, digest: str, *, actor: str) -> dict[str
         elif link.plan and "waiting" in link.plan:
             now = link.plan["hash"]
         else:
-            raise Conflict("nothing on this link waits for an approval")
+            raise Conflict(f"the link {link.id} has no draft that waits for an approval")
         if now != digest:
-            raise Conflict("the content was changed since it was shown; look at it again and approve that")
+            raise Conflict(
+                f"the draft was changed since it was read; read it again with `lockstep link show {link.id}` and approve its new hash"
+            )
         if link.state == "held":
             link.state, link.reason = "pending", None
         link.approved_hash, link.approved_by = digest, actor
@@ -93,10 +95,10 @@ def approve_link(hub: Hub, link_id: str, digest: str, *, actor: str) -> dict[str
 
 
 def unlink(hub: Hub, link_id: str, *, actor: str) -> dict[str, Json]:
-    """Lets go of the remote object: nothing is read or written there any more. Neither policy nor adoption links it again."""
+    """Ends the link: the object is neither read nor written from now on, and neither policy nor adoption links it again."""
     with _link(hub, link_id) as (case, link):
         if link.state in TOMBSTONES:
-            raise Conflict(f"the link is {link.state} already")
+            raise Conflict(f"the link {link.id} is {link.state} already")
         link.state, link.reason, link.refresh_due, link.plan = "unlinked", f"unlinked by {actor}", None, None
         case.record("unlinked", HERE, link=link.id, actor=actor)
         for child in case.children(link):
@@ -106,12 +108,12 @@ def unlink(hub: Hub, link_id: str, *, actor: str) -> dict[str, Json]:
 
 
 def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, actor: str) -> dict[str, Json]:
-    """Ties an existing remote object to an incident by hand; a tombstone comes back to life. It is read before anything is
-    written there."""
+    """Links an existing remote object to an incident by hand; an unlinked link is live again. The object is read before
+    anything is written to it."""
     if connection in hub.left_out:
         raise Conflict(f"connection {connection!r} is left out: {hub.left_out[connection]}")
     if connection not in hub.adapters:
-        raise NotFound(f"there is no connection {connection!r}")
+        raise NotFound(f"there is no connection {connection!r}; `lockstep connections list` shows all of them")
     name, place = checks.text("remote_id", remote_id, 300), checks.text("slot", slot, 60)
     adapter = hub.adapters[connection]
     fault = adapter.no_id(name) if isinstance(adapter, KnowsIds) else None
@@ -121,19 +123,23 @@ def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, ac
         row = checks.incident(tx, ref)
         other = link_rows.by_ref(tx, connection, Ref(INCIDENT, name))
     if other is not None and other.incident_id != row.id:
-        raise Conflict("that object is linked to another incident; unlink it there, or merge the two incidents")
+        raise Conflict(
+            f"{name} is linked to another incident: unlink it there (`lockstep link unlink {other.id}`), or merge the two incidents"
+        )
     with open_case(hub, row.id) as case:
         if case is None:
             raise NotFound(f"there is no incident {ref!r}")
         if case.incident.merged_into is not None:
-            raise Conflict(f"{case.incident.name} was merged into another incident; link it to that one")
+            raise Conflict(f"{case.incident.name} was merged into another incident; link {name} to that one")
         link = case.incident_link(connection, place)
         if link is None and not SLOT.fullmatch(place):
             raise Invalid("slot", SLOT_WORDS)
         if link is not None and link.state not in TOMBSTONES and link.remote_id not in (None, name):
-            raise Conflict(f"that slot shows {link.remote_id} already; unlink it first")
+            raise Conflict(
+                f"the slot {place!r} shows {link.remote_id} already; run `lockstep link unlink {link.id}` first"
+            )
         if other is not None and (link is None or other.id != link.id):
-            raise Conflict(f"that object is linked to this incident already, in slot {other.slot!r}")
+            raise Conflict(f"{name} is linked to this incident already, in slot {other.slot!r}")
         if link is None:
             link = case.new_link(connection, INCIDENT, place)
         if not let_go_of_create(case, link):
@@ -152,13 +158,13 @@ def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, ac
 
 
 def review_field(hub: Hub, link_id: str, field: str, decision: str, *, actor: str) -> dict[str, Json]:
-    """Decides a held field: "take" their value for everybody, or "keep" ours and write it back."""
+    """Decides a held field: "take" the vendor's value for all systems, or "keep" ours and write it back."""
     if decision not in ("take", "keep"):
         raise Invalid("decision", 'must be "take" or "keep"')
     with _link(hub, link_id) as (case, link):
         held = link.held.get(field)
         if held is None:
-            raise Conflict(f"{field!r} is not held on this link")
+            raise Conflict(f"the field {field!r} of the link {link.id} is not held: there is nothing to decide")
         link.held = {k: v for k, v in link.held.items() if k != field}
         case.record(
             "reviewed", HERE, link=link.id, field=field, decision=decision, actor=actor, value=held.get("value")
@@ -169,11 +175,11 @@ def review_field(hub: Hub, link_id: str, field: str, decision: str, *, actor: st
 
 
 def refresh_link(hub: Hub, link_id: str) -> dict[str, Json]:
-    """Reads the remote object now, whatever the vendor told us."""
+    """Has the remote object read now, without waiting for a webhook or a poll."""
     with hub.store.unit() as tx:
         link = link_rows.get(tx, link_id) if checks.storable(link_id) else None
         if link is None:
-            raise NotFound(f"there is no link {link_id!r}")
+            raise NotFound(f"there is no link {link_id!r}; `lockstep link list` shows all of them")
         link_rows.hint(tx, link.id, hub.clock.now())
     hub.wake.wake("refresh", link_id)
     return show_link(hub, link_id)

@@ -21,7 +21,7 @@ class Collision(Exception):
     """Another transaction took, at the same moment, what must be unique; nothing was changed; do it again."""
 
 
-FASTER = "somebody else changed the same thing just now"
+COLLIDED = "another request changed the same thing at the same moment, and nothing was changed by this one; read it again, then repeat"
 """A Collision, in words for whoever asked for the change."""
 
 

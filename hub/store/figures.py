@@ -20,7 +20,7 @@ Figure = Mapping[tuple[str, ...], float]
 """Labels → value."""
 
 OPEN = "outbox.state IN ('due', 'claimed', 'unknown')"
-FAILED_ROWS = "state = 'failed'"
+FAILED = "state = 'failed'"
 
 
 def read(store: Store, now: datetime) -> dict[str, Figure]:
@@ -37,10 +37,10 @@ def read(store: Store, now: datetime) -> dict[str, Figure]:
             "invalid_signatures": {(row["name"],): row["invalid_signatures"] for row in rows},
             "inbox_due": {label: count for label, (count, _) in waiting.items()},
             "inbox_wait": {label: age for label, (_, age) in waiting.items()},
-            "inbox_failed": _count(tx, inbox, FAILED_ROWS),
+            "inbox_failed": _count(tx, inbox, FAILED),
             "outbox_open": _count(tx, outbox, OPEN, outbox.c.state),
             "outbox_wait": {label: age for label, (_, age) in writing.items()},
-            "outbox_failed": _count(tx, outbox, FAILED_ROWS),
+            "outbox_failed": _count(tx, outbox, FAILED),
             "links_behind": {label: count for label, (count, _) in behind.items()},
             "link_lag": {label: age for label, (_, age) in behind.items()},
             "incidents_open": {(): tx.scalar(select(func.count()).select_from(incidents).where(text("open"))) or 0},

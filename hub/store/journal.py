@@ -5,13 +5,16 @@ the right to be forgotten can be erased (`erase`), and the chain still verifies.
 
     commitment = SHA-256(salt ‖ canonical JSON of the content)
     hash       = SHA-256(previous hash ‖ seq ‖ time ‖ kind ‖ source ‖ commitment)
+
+Kinds and keys are part of what is hashed, so a line keeps those that it was written with for ever. Readers get today's words
+(`read`, by the one table `RENAMED`); `verify` works on what is stored.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,10 +43,18 @@ class Line:
     data: dict[str, Json]
 
 
-OLD_KINDS = {"double": "duplicate", "possible_double": "possible_duplicate"}
-OLD_NAMES = {"cell": "field", "twin": "duplicate"}
-"""Kinds of lines, and names in their content, that earlier versions wrote → today's. Stored lines keep the old words, because
-each line's hash covers them."""
+@dataclass(frozen=True)
+class Renamed:
+    """Words of older versions → today's. kinds: of lines; keys: of their content."""
+
+    kinds: Mapping[str, str]
+    keys: Mapping[str, str]
+
+
+RENAMED = Renamed(
+    kinds={"double": "duplicate", "possible_double": "possible_duplicate", "replayed": "retried"},
+    keys={"cell": "field", "twin": "duplicate"},
+)
 
 
 _canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
@@ -73,20 +84,25 @@ def append(tx: Tx, incident: Incident, at: datetime, lines: Sequence[Line], ids:
 
 
 def entries(tx: Tx, incident_id: str) -> list[dict[str, Any]]:
-    """All lines of an incident, oldest first."""
+    """All lines of an incident as they are stored, oldest first."""
     return ENTRIES.mappings(tx, id=incident_id)
 
 
-def entries_in_current_words(tx: Tx, incident_id: str) -> list[dict[str, Any]]:
-    """As `entries`, for readers: kinds and names of earlier versions are replaced by today's. Not what the hashes cover."""
+def read(tx: Tx, incident_id: str) -> list[dict[str, Any]]:
+    """All lines of an incident, oldest first, with today's kinds and keys."""
     return [
         {
             **line,
-            "kind": OLD_KINDS.get(line["kind"], line["kind"]),
-            "data": line["data"] and {OLD_NAMES.get(name, name): value for name, value in line["data"].items()},
+            "kind": RENAMED.kinds.get(line["kind"], line["kind"]),
+            "data": _renamed(line["data"]),
         }
         for line in entries(tx, incident_id)
     ]
+
+
+def _renamed(data: Json) -> Json:
+    """None where the content was erased."""
+    return {RENAMED.keys.get(key, key): value for key, value in data.items()} if isinstance(data, dict) else data
 
 
 def verify(tx: Tx, incident_id: str) -> str | None:

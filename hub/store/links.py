@@ -131,6 +131,16 @@ def unsettled_creates(tx: Tx, connection: str, kind: str) -> bool:
     return UNSETTLED.first(tx, connection=connection, kind=kind) is not None
 
 
+def create_in_doubt(tx: Tx, connection: str, kind: str) -> bool:
+    """Whether an object of this kind may have been made there by a create of ours that is not settled: one that was sent."""
+    sent = (
+        links.c.connection == connection, links.c.kind == kind, text("links.state = 'pending'"),
+        text("outbox.state IN ('due', 'claimed', 'unknown')"), outbox.c.op == "create", outbox.c.first_sent_at.is_not(None),
+    )  # fmt: skip
+    query = select(links.c.id).join(outbox, outbox.c.link_id == links.c.id).where(*sent).limit(1)
+    return tx.execute(query).first() is not None
+
+
 def unmatched(tx: Tx, connection: str, ref: Ref) -> Unmatched | None:
     return one(
         tx, Unmatched, UNMATCHED, connection=connection, remote_kind=ref.kind, remote_id=ref.id,
@@ -140,6 +150,11 @@ def unmatched(tx: Tx, connection: str, ref: Ref) -> Unmatched | None:
 
 def get_unmatched(tx: Tx, unmatched_id: str) -> Unmatched | None:
     return one(tx, Unmatched, GET_UNMATCHED, id=unmatched_id)
+
+
+def lock_unmatched(tx: Tx, unmatched_id: str) -> None:
+    """Until the end of the transaction nobody else decides about it. After the lock of an incident, if there is one."""
+    lock(tx, unmatched_objects, unmatched_objects.c.id == unmatched_id)
 
 
 def unmatched_linked(tx: Tx, known: Unmatched) -> None:

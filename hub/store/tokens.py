@@ -20,7 +20,7 @@ PREFIX = "ls_"
 """So that a token is known as one wherever it leaks."""
 
 SCOPES = ("read", "write", "admin")
-"""Each includes those before it: to read; to work on incidents; to publish, to replay, to change how the hub runs."""
+"""Each includes those before it: to read; to work on incidents; to publish, to retry, to change how the hub runs."""
 
 LIFETIME = timedelta(days=90)
 

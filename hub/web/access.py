@@ -1,4 +1,4 @@
-"""Who may ask: bearer tokens, their scopes, and a limit on wrong ones.
+"""Authentication and authorisation: bearer tokens, their scopes, and a limit on wrong ones.
 
 A wrong token costs one indexed read. An address that sends `LIMIT` of them within `WINDOW` seconds is answered 429 without
 any until the window is over, except with a token that was right a moment ago (others may share the address, behind a NAT
@@ -89,27 +89,29 @@ class Access:
         if scheme.lower() != "bearer" or not token:
             raise Problem(
                 401,
-                "send `Authorization: Bearer ls_...` with a token of this hub",
+                "send `Authorization: Bearer ls_...` with a token of this hub (`lockstep token create`)",
                 headers={"WWW-Authenticate": _REALM},
             )
         address, digest = network(request.remote_addr), tokens.hashed(token)
         if (wait := self._failures.wait(address)) and not self._failures.known(digest):
             raise Problem(
-                429, "too many wrong tokens from your address; wait", headers={"Retry-After": str(int(wait) + 1)}
+                429,
+                f"{LIMIT} wrong tokens came from your address; wait for the seconds in Retry-After",
+                headers={"Retry-After": str(int(wait) + 1)},
             )
         grant = tokens.check(self._store, self._clock, token)
         if grant is None:
             self._failures.failed(address, digest)
             raise Problem(
                 401,
-                "this token is unknown, expired or revoked",
+                "the token is unknown, expired or revoked; make one with `lockstep token create`",
                 headers={"WWW-Authenticate": f'{_REALM}, error="invalid_token"'},
             )
         self._failures.succeeded(digest)
         if not grant.allows(scope):
             raise Problem(
                 403,
-                f"this token lacks the scope {scope!r}",
+                f"the token lacks the scope {scope!r}; make one with `lockstep token create NAME --scope {scope}`",
                 headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{scope}"'},
             )
         return grant

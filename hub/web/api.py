@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from hub.web.operations import Operation
-from hub.web.resources import connections, failed_writes, incidents, links
+from hub.web.resources import connections, failed_writes, inbox, incidents, links, unmatched
 
 OPERATIONS: tuple[Operation, ...] = (
     *incidents.OPERATIONS,
     *links.OPERATIONS,
+    *unmatched.OPERATIONS,
+    *inbox.OPERATIONS,
     *failed_writes.OPERATIONS,
     *connections.OPERATIONS,
 )

@@ -17,7 +17,7 @@ from hub.web.access import Access
 from hub.web.api import OPERATIONS
 from hub.web.metrics import REQUESTS
 from hub.web.problems import TYPE, Problem, render, unavailable
-from hub.web.webhooks import Door, request_id
+from hub.web.webhooks import Webhooks, request_id
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -43,7 +43,7 @@ def create_app(hub: Hub, *, redis_alive: Callable[[], bool] | None = None, trust
     app.after_request(_end)
     app.register_error_handler(Problem, _problem)
     app.register_error_handler(HTTPException, _refused)
-    app.register_error_handler(StoreUnavailable, _away)
+    app.register_error_handler(StoreUnavailable, _unavailable)
     app.register_error_handler(Exception, _failed)
     operations.mount(app, hub, Access(hub.store, hub.clock), OPERATIONS)
     health.mount(app, hub, redis_alive)
@@ -51,7 +51,7 @@ def create_app(hub: Hub, *, redis_alive: Callable[[], bool] | None = None, trust
     app.add_url_rule(
         "/api/openapi.json", "openapi", lambda: Response(document, content_type="application/json"), methods=["GET"]
     )
-    wsgi: Any = Door(hub, app.wsgi_app)
+    wsgi: Any = Webhooks(hub, app.wsgi_app)
     if trusted_proxies:
         wsgi = ProxyFix(wsgi, x_for=trusted_proxies, x_proto=trusted_proxies, x_host=trusted_proxies)
     app.wsgi_app = wsgi  # type: ignore[method-assign]
@@ -80,18 +80,21 @@ def _problem(problem: Problem) -> Response:
 
 def _refused(refusal: HTTPException) -> Response:
     """What Flask itself refuses: an unknown path, a wrong method."""
-    words = {404: "there is nothing here", 405: "this cannot be done here"}
+    words = {
+        404: "no resource has this path; `/api/openapi.json` lists them",
+        405: "the resource does not support this method",
+    }
     status = refusal.code or 500
     headers = {name: value for name, value in refusal.get_headers() if name == "Allow"}
     return _problem(Problem(status, words.get(status, refusal.name.lower()), headers=headers))
 
 
-def _away(error: StoreUnavailable) -> Response:
-    _LOG.error("database away", why=str(error))
-    return _problem(unavailable("the hub cannot reach its database; nothing was changed"))
+def _unavailable(error: StoreUnavailable) -> Response:
+    _LOG.error("the database cannot be reached", error=str(error))
+    return _problem(unavailable("the hub cannot reach its database; nothing was changed; repeat the request"))
 
 
 def _failed(error: Exception) -> Response:
-    """A mistake of ours: told to the log, with its trace, and to nobody else."""
+    """An error of ours: its traceback goes to the log alone."""
     _LOG.exception("request failed", exc_info=error)
-    return _problem(Problem(500, "the hub made a mistake; its log has more under this request id"))
+    return _problem(Problem(500, "internal error; the hub's log has its traceback under this request id"))

@@ -1,5 +1,5 @@
-"""Reads the body of a request, whole or not at all; and its JSON, strictly: whatever could not be stored, or read in two ways,
-is refused with its place.
+"""Reads the body of a request, whole or not at all, and parses its JSON strictly: what could not be stored, or has two meanings, is
+refused with its place.
 
 | what | answer |
 |---|---|
@@ -28,7 +28,7 @@ DEPTH = 16
 
 def whole(environ: dict[str, Any], limit: int) -> bytes:
     """Raises Problem 413 (before reading, if the length is announced) or 400 (the sender hung up)."""
-    too_large = Problem(413, f"the body is larger than {limit} bytes")
+    too_large = Problem(413, f"the body is larger than the limit of {limit} bytes")
     if (get_content_length(environ) or 0) > limit:
         raise too_large
     try:
@@ -41,15 +41,15 @@ def whole(environ: dict[str, Any], limit: int) -> bytes:
     return body
 
 
-class _Twice(ValueError):
-    """A name stands twice in one object."""
+class _DuplicateName(ValueError):
+    """An object has the same name twice."""
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) < len(pairs):
         names = [name for name, _ in pairs]
-        raise _Twice(next(name for name in names if names.count(name) > 1))
+        raise _DuplicateName(next(name for name in names if names.count(name) > 1))
     return document
 
 
@@ -62,8 +62,8 @@ def parse(raw: bytes) -> Any:
     except json.JSONDecodeError as e:
         where = f"line {e.lineno}, column {e.colno}"
         raise Problem(400, f"the body is not JSON: {e.msg} ({where})" if raw else "the body is empty", "body") from None
-    except _Twice as e:
-        raise Problem(400, f"the name {str(e)[:60]!a} stands twice in one object", "body") from None
+    except _DuplicateName as e:
+        raise Problem(400, f"the name {str(e)[:60]!a} occurs twice in one object", "body") from None
     except RecursionError:
         raise Problem(422, f"the body has more than {DEPTH} levels", "body") from None
     except ValueError:  # a number of more digits than Python reads
@@ -82,9 +82,9 @@ def storable(leaf: Any) -> str | None:
         if not leaf.isascii() and any("\ud800" <= c <= "\udfff" for c in leaf):
             return "contains half of a surrogate pair"
     if isinstance(leaf, float) and not math.isfinite(leaf):
-        return "is not a number that JSON knows"
+        return "is not a JSON number (NaN or an infinity)"
     if isinstance(leaf, int) and not -(2**63) <= leaf < 2**63:
-        return "is a whole number beyond 64 bits"
+        return "is an integer beyond 64 bits"
     return None
 
 

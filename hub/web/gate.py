@@ -66,8 +66,10 @@ class Gate:
 
     def _full(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         name = webhooks.request_id(environ.get("HTTP_X_REQUEST_ID"), self._hub)
-        problem = unavailable("too many requests are half sent at this moment; send it again")
-        _LOG.warning("too many requests are half sent", path=environ["PATH_INFO"][:80], request_id=name)
+        problem = unavailable("too many requests are being sent slowly at the same time; send it again")
+        _LOG.warning(
+            "too many requests are being sent slowly at the same time", path=environ["PATH_INFO"][:80], request_id=name
+        )
         body = render(problem, name)
         headers = [("Content-Type", TYPE), ("Content-Length", str(len(body))), ("X-Request-Id", name)]
         start_response(f"{problem.status} {phrase(problem.status)}", [*headers, *problem.headers.items()])

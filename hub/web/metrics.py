@@ -21,21 +21,23 @@ from hub.store.unit import Store, StoreUnavailable
 
 _OWN = CollectorRegistry()
 WEBHOOKS = Counter(
-    "lockstep_webhooks", "Incoming webhooks by what was answered", ["connection", "status"], registry=_OWN
+    "lockstep_webhooks", "Incoming webhooks by the status that was answered", ["connection", "status"], registry=_OWN
 )
-REQUESTS = Counter("lockstep_api_requests", "Requests to the API by what was answered", ["status"], registry=_OWN)
+REQUESTS = Counter(
+    "lockstep_api_requests", "Requests to the API by the status that was answered", ["status"], registry=_OWN
+)
 
 _GAUGES = {
-    "inbox_due": ("lockstep_inbox_due", "Webhooks that are not worked through yet", ["connection"]),
-    "inbox_wait": ("lockstep_inbox_wait_seconds", "Age of the oldest of them", ["connection"]),
-    "inbox_failed": ("lockstep_inbox_dead", "Authentic webhooks of which no sense could be made", ["connection"]),
+    "inbox_due": ("lockstep_inbox_due", "Webhooks that are not processed yet", ["connection"]),
+    "inbox_wait": ("lockstep_inbox_wait_seconds", "Age in seconds of the oldest webhook that is not processed yet", ["connection"]),
+    "inbox_failed": ("lockstep_inbox_failed", "Authentic webhooks that could not be read", ["connection"]),
     "outbox_open": ("lockstep_outbox_open", "Writes that are not settled yet", ["connection", "state"]),
-    "outbox_wait": ("lockstep_outbox_wait_seconds", "Age of the oldest of them", ["connection"]),
-    "outbox_failed": ("lockstep_outbox_dead", "Writes that were given up", ["connection"]),
-    "links_behind": ("lockstep_links_behind", "Links that are being written because they do not show the incident as it is", ["connection"]),
-    "link_lag": ("lockstep_link_lag_seconds", "How long the slowest of them has been behind", ["connection"]),
-    "failures": ("lockstep_connection_failures", "Calls that failed in a row", ["connection"]),
-    "breaker_open": ("lockstep_breaker_open", "1 while no call is made to this vendor", ["connection"]),
+    "outbox_wait": ("lockstep_outbox_wait_seconds", "Age in seconds of the oldest write that is not settled yet", ["connection"]),
+    "outbox_failed": ("lockstep_failed_writes", "Writes that the vendor refused and that wait for a person", ["connection"]),
+    "links_behind": ("lockstep_links_behind", "Links whose object does not show the incident as it is yet", ["connection"]),
+    "link_lag": ("lockstep_link_lag_seconds", "Seconds for which the slowest link has been behind", ["connection"]),
+    "failures": ("lockstep_connection_failures", "Calls that failed in a row; 0 = healthy", ["connection"]),
+    "breaker_open": ("lockstep_breaker_open", "1 while the circuit breaker lets no call through", ["connection"]),
     "incidents_open": ("lockstep_incidents_open", "Open incidents", []),
     "paused": ("lockstep_paused", "1 while everything is paused", []),
 }  # fmt: skip
@@ -63,16 +65,16 @@ class _Rows(Collector):
             for label, value in seen[key].items():
                 gauge.add_metric(label, value)
             yield gauge
-        invalid_signatures = CounterMetricFamily(
-            "lockstep_forged", "Webhooks with a wrong signature", labels=["connection"]
+        refused = CounterMetricFamily(
+            "lockstep_invalid_signatures", "Webhooks that were refused for an invalid signature", labels=["connection"]
         )
         for label, value in seen["invalid_signatures"].items():
-            invalid_signatures.add_metric(label, value)
-        yield invalid_signatures
+            refused.add_metric(label, value)
+        yield refused
 
 
 def render(store: Store, clock: Clock) -> bytes:
-    """The page that Prometheus reads. Never raises: without a database it says just that."""
+    """The page that Prometheus reads. Never raises: without a database, `lockstep_database_up` is 0."""
     registry = CollectorRegistry()
     registry.register(_Rows(store, clock))
     own = _OWN

@@ -18,11 +18,11 @@ FAILS: Mapping[int, str] = {
     400: "The body is not JSON.",
     401: "There is no token, or it is unknown, expired or revoked.",
     403: "The token lacks the scope.",
-    404: "There is no such thing.",
-    409: "As things stand now, this cannot be done; `detail` says why.",
+    404: "It does not exist.",
+    409: "The current state does not allow it, or the object changed since it was read; `detail` says which.",
     413: f"The body is larger than {MAX_BODY // 1024} KiB.",
     415: "The body is not `application/json`.",
-    422: "A value cannot be taken; `field` says which, `detail` why.",
+    422: "A value is invalid; `field` says which, `detail` why.",
     429: "Too many wrong tokens from this address; `Retry-After` says how many seconds to wait.",
     503: "The hub cannot reach its database; nothing was changed. Repeat after `Retry-After` seconds.",
 }
@@ -40,7 +40,7 @@ def document(operations: tuple[Operation, ...], base_url: str = "") -> dict[str,
         "info": {
             "title": "Lockstep",
             "version": hub.__version__,
-            "summary": "Incidents that are kept in step between tools, and what happened to them.",
+            "summary": "Incidents that are kept in step between vendors, and their journal.",
             "description": "Times are ISO 8601, UTC. Scopes of a token, each including those before it: "
             + ", ".join(SCOPES),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},

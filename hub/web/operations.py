@@ -1,7 +1,7 @@
-"""One row for each thing that the JSON API can do, and the way from a row to a Flask route.
+"""The operations of the JSON API, one row each, and their Flask routes.
 
-A row says all there is to say: method, path, who may, what comes in, what goes out, how it may fail. The route below and
-the OpenAPI document (`hub.web.openapi`) are both made from it, so that they cannot tell different stories.
+A row holds the method, path, scope, request, response and error statuses of an operation. Its route and its part of the OpenAPI
+document (`hub.web.openapi`) are both made from the row, so that they cannot contradict each other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from flask import Flask, Request, Response, g, request
 from pydantic import BaseModel, ValidationError
 
 from hub import services
-from hub.store.faults import FASTER, Collision
+from hub.store.faults import COLLIDED, Collision
 from hub.sync.hub import Hub
 from hub.web import bodies, wording
 from hub.web.access import Access
@@ -30,7 +30,7 @@ MAX_BODY = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of a path that varies. Whatever does not fit the pattern names nothing: 404."""
+    """A parameter in a path. A value that does not match the pattern is answered 404."""
 
     pattern: str
     words: str
@@ -47,7 +47,7 @@ SEGMENTS: Mapping[str, Segment] = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, checked. actor: who asks, for the journal."""
+    """One validated request. actor: who asks, for the journal."""
 
     hub: Hub
     actor: str
@@ -108,7 +108,7 @@ def _view(hub: Hub, access: Access, operation: Operation) -> Callable[..., Respo
         g.actor = f"token:{grant.name}"
         for name, value in segments.items():
             if not re.fullmatch(SEGMENTS[name].pattern, value):
-                raise Problem(404, f"{value[:60]!a} names nothing here")
+                raise Problem(404, f"{value[:60]!a} names nothing; expected here: {SEGMENTS[name].words}")
         query = _checked(operation.query, _query(request, operation.query), "query") if operation.query else None
         body = _checked(operation.body, _body(request), "body") if operation.body else None
         answer = _done(operation, Call(hub, g.actor, segments, query, body))
@@ -129,7 +129,7 @@ def _done(operation: Operation, call: Call) -> Any:
     except services.Invalid as e:
         raise Problem(422, e.words, _place(operation, e.field)) from None
     except Collision:
-        raise Problem(409, f"{FASTER}; nothing was changed; look, and try again") from None
+        raise Problem(409, COLLIDED) from None
 
 
 def _place(operation: Operation, name: str) -> str:
@@ -154,7 +154,7 @@ def _query(request: Request, model: type[BaseModel]) -> dict[str, Any]:
     for name, values in request.args.lists():
         place = f"query.{ascii(name[:60])[1:-1]}"
         if len(values) > 1:
-            raise Problem(422, "is given more than once", place)
+            raise Problem(422, "is given more than once; give it once", place)
         if fault := bodies.storable(name) or bodies.storable(values[0]):
             raise Problem(422, fault, place)
         found[name] = values[0]

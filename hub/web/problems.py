@@ -1,4 +1,4 @@
-"""What is answered when something cannot be done: RFC 9457 problem details, the same shape everywhere, never a stack trace."""
+"""Error responses: RFC 9457 problem details, the same shape everywhere, never a stack trace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 TYPE = "application/problem+json"
 
 RETRY_AFTER = 5
-"""Seconds after which a request that failed by our own fault may be repeated."""
+"""Seconds after which a request that was answered 503 may be repeated."""
 
 
 class ProblemDetails(BaseModel):
@@ -20,7 +20,7 @@ class ProblemDetails(BaseModel):
     type: str = Field(examples=["about:blank"])
     title: str = Field(examples=["Unprocessable Entity"])
     status: int = Field(examples=[422])
-    detail: str = Field(examples=["use one of: SEV1, SEV2, SEV3, SEV4, SEV5"])
+    detail: str = Field(examples=["must be one of: SEV1, SEV2, SEV3, SEV4, SEV5"])
     request_id: str = Field(description="The same as in the header X-Request-Id, and in the hub's log.")
     field: str | None = Field(None, description="The place of the fault, if it is in the request.")
 
@@ -39,12 +39,12 @@ class Problem(Exception):
 
 
 def unavailable(detail: str) -> Problem:
-    """Our own fault, for the moment: the one answer that every sender repeats."""
+    """503 with Retry-After: the hub cannot do it now, and every sender repeats it."""
     return Problem(503, detail, headers={"Retry-After": str(RETRY_AFTER)})
 
 
 def phrase(status: int) -> str:
-    """HTTP's own words for a status."""
+    """The reason phrase of a status."""
     return HTTP_STATUS_CODES.get(status, "Unknown")
 
 

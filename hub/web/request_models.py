@@ -1,5 +1,5 @@
-"""What may be sent to the JSON API: strict models, so that a wrong type, an unknown name or too long a text is refused with
-its place before anything is done. The fields of an incident are made from the one table of them (`hub.domain.incident`)."""
+"""Request bodies and queries of the JSON API: strict models, so that a wrong type, an unknown name or too long a text is refused
+with its place before anything is done. The fields of an incident are made from the one table of them (`hub.domain.incident`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from hub.services.checks import COMMENT_LIMIT
 TEXT = r"^[^\x00]*$"
 WORDS = r"^[^\x00]*[^\s\x00][^\x00]*$"
 REF = r"^([Ii][Nn][Cc]-)?[0-9]{1,9}$|^[0-9a-v]{26}$"
-SETTLEMENT = REF + "|^new$|^ignore$"
 HASH = r"^[0-9a-f]{64}$"
 BEFORE = "^[0-9A-Za-z]+$"
 
@@ -22,11 +21,10 @@ PATTERNS: dict[str, str] = {
     TEXT: "contains a NUL character",
     WORDS: "must not be blank",
     REF: "names no incident: write its number (12, INC-12) or its id",
-    SETTLEMENT: "must be an incident (its number, INC-12, or its id), new or ignore",
-    HASH: "is no hash: 64 of the characters 0-9 and a-f, as `content_hash` was shown",
+    HASH: "is no hash: write the 64 characters (0-9, a-f) of `content_hash` as it was shown",
     BEFORE: "must be the `next` of the page before",
 }
-"""Pattern → what is said of a text that does not fit it."""
+"""Pattern → message for a string that does not match it."""
 
 Text = Annotated[str, Field(pattern=TEXT)]
 """Any text without NUL, which no database keeps."""
@@ -131,10 +129,10 @@ class Review(Strict):
     decision: Literal["take", "keep"]
 
 
-class Settle(Strict):
-    """incident: what the object that a person made at a vendor belongs to; "new" opens one, "ignore" leaves it alone."""
+class LinkUnmatched(Strict):
+    """incident: the one that the object belongs to from now on."""
 
-    incident: Annotated[str, Field(pattern=SETTLEMENT)]
+    incident: Ref
 
 
 class SetConnection(Strict):

@@ -139,7 +139,7 @@ class InboxRow(Answer):
     id: str
     connection: str
     delivery_id: str
-    state: str = Field(description="new, done, ignored or dead.")
+    state: str = Field(description="new, done, ignored or failed.")
     reason: str | None
     attempts: int
     size: int = Field(description="Bytes of the body.")
@@ -153,16 +153,16 @@ class InboxRowInFull(InboxRow):
 
 
 class FailedWrite(Answer):
-    """A write that was given up."""
+    """A write that a vendor refused. It waits for a person: retry or discard it."""
 
     id: str
     link_id: str
     incident_id: str
     connection: str
     op: str
-    state: str
-    changes: Values
-    error: str | None
+    state: str = Field(description="failed; withdrawn once it was retried or discarded.")
+    changes: Values = Field(description="Field → the vendor's value that was to be written.")
+    error: str | None = Field(description="What the vendor answered.")
     error_class: str | None
     attempts: int
     unknowns: int = Field(description="How often it is not known whether it took effect.")
@@ -171,13 +171,19 @@ class FailedWrite(Answer):
     due_at: When | None
 
 
+class FailedWriteInFull(FailedWrite):
+    incident: str | None = Field(description="The number of its incident.", examples=["INC-12"])
+    remote_id: str | None = Field(description="The object that it was for; null: it was to be created.")
+    url: str | None = Field(description="Of that object.")
+
+
 class Connection(Answer):
     name: str
     vendor: str
     state: str
-    well: bool
-    failures: int
-    open_until: When | None = Field(description="Until then no call is made.")
+    healthy: bool = Field(description="The last call succeeded.")
+    failures: int = Field(description="Calls that failed in a row.")
+    open_until: When | None = Field(description="When a call is tried again; until then none is made.")
     reason: str | None
     activated_at: When | None
     invalid_signatures: int

@@ -1,4 +1,4 @@
-"""The door for webhooks: `POST /in/<connection>` and `/in/<connection>/<anything>` (a GET only where the vendor's handshake
+"""Receives webhooks: `POST /in/<connection>` and `/in/<connection>/<anything>` (a GET only where the vendor's handshake
 is one). Stands before Flask, so that a webhook pays for no routing, no session and no context: its whole cost is reading it,
 checking it, and the one commit in `hub.sync.inbound.intake`.
 
@@ -59,7 +59,7 @@ def limit(hub: Hub, connection: str) -> int:
     return (known.settings.get("max_body_bytes") if known else None) or MAX_BODY
 
 
-class Door:
+class Webhooks:
     """A WSGI application: webhooks are answered here, everything else goes on to `inner`."""
 
     def __init__(self, hub: Hub, inner: WSGI) -> None:
@@ -77,8 +77,10 @@ class Door:
             status, body, kind, more = reply.status, reply.body, reply.content_type, {}
         except Problem as problem:
             status, body, kind, more = problem.status, render(problem, name), TYPE, problem.headers
-            remedy = {413: "if the vendor really sends that much, raise max_body_bytes of the connection"}.get(status)
-            _LOG.info("webhook refused", connection=connection[:80], status=status, why=problem.detail, remedy=remedy, request_id=name)  # fmt: skip
+            remedy = {
+                413: "if the vendor sends bodies of that size, raise max_body_bytes of the connection in lockstep.toml"
+            }.get(status)
+            _LOG.info("webhook refused", connection=connection[:80], status=status, error=problem.detail, remedy=remedy, request_id=name)  # fmt: skip
         WEBHOOKS.labels(connection if connection in self._hub.config.connections else "unknown", str(status)).inc()
         headers = [
             ("Content-Type", kind),
@@ -99,31 +101,31 @@ class Door:
             raise unavailable("this connection cannot be served now; send it again")
         adapter = hub.adapters.get(connection)
         if adapter is None:
-            raise Problem(404, "there is no such connection")
+            raise Problem(404, "there is no connection of that name")
         if method != "POST" and not (method == "GET" and isinstance(adapter, Replies)):
-            raise Problem(405, "webhooks are sent with POST", headers={"Allow": "POST"})
+            raise Problem(405, "send webhooks with POST", headers={"Allow": "POST"})
         try:
             request = read(environ, limit(hub, connection), hub)
             return intake.accept(hub, connection, request)
         except Problem:
             raise
         except InvalidSignature:
-            # why is in the intake's own line; the sender is told nothing that would help to forge
+            # the reason is in the intake's own log line; the sender is told nothing that would help to sign falsely
             _LOG.warning(
-                "webhook with an invalid signature",
+                "webhook refused: invalid signature",
                 connection=connection,
                 remote=environ.get("REMOTE_ADDR"),
                 request_id=name,
             )
-            raise Problem(401, "the signature does not fit") from None
+            raise Problem(401, "the signature is invalid") from None
         except NoSuchConnection:
-            raise Problem(404, "there is no such connection") from None
+            raise Problem(404, "there is no connection of that name") from None
         except StoreUnavailable as e:
-            _LOG.error("webhook cannot be kept", connection=connection, why=str(e), request_id=name)
-            raise unavailable("the hub cannot store this now; send it again") from None
+            _LOG.error("the webhook could not be stored", connection=connection, error=str(e), request_id=name)
+            raise unavailable("the hub cannot store the webhook now; send it again") from None
         except Exception:
-            _LOG.exception("webhook failed", connection=connection, request_id=name)
-            raise unavailable("the hub cannot take this now; send it again") from None
+            _LOG.exception("the webhook could not be received", connection=connection, request_id=name)
+            raise unavailable("the hub cannot receive the webhook now; send it again") from None
 
 
 def read(environ: dict[str, Any], most: int, hub: Hub) -> Request:
@@ -135,7 +137,7 @@ def read(environ: dict[str, Any], most: int, hub: Hub) -> Request:
     try:
         query = dict(parse_qsl(_clean(environ.get("QUERY_STRING", "")), keep_blank_values=True, max_num_fields=100))
     except ValueError:
-        raise Problem(400, "the query has too many fields") from None
+        raise Problem(400, "the query has more than 100 parameters") from None
     return Request(
         method=environ["REQUEST_METHOD"],
         path=_clean(environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")),

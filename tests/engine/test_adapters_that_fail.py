@@ -81,7 +81,7 @@ def test_a_credential_that_no_header_can_carry_is_said_and_its_mending_is_enough
     before, secrets[SECRET[name]] = secrets[SECRET[name]], ["tök→en"]
     q.others_go_on(incident, without=name)
     shown = connection(q, name)
-    assert (shown["well"], UNCARRIED in shown["reason"]) == (False, True)
+    assert (shown["healthy"], UNCARRIED in shown["reason"]) == (False, True)
     assert UNCARRIED in q.link(incident, name)["reason"]
     assert said(q, f"connection {name}")
     assert [line.level for line in q.doctor(name) if UNCARRIED in line.what] == ["error"]
@@ -90,7 +90,7 @@ def test_a_credential_that_no_header_can_carry_is_said_and_its_mending_is_enough
     secrets[SECRET[name]] = before
     q.settle(900, step=5)
     assert q.behind(incident) == []
-    assert connection(q, name)["well"]
+    assert connection(q, name)["healthy"]
 
 
 def test_an_adapter_with_a_bug_is_said_and_called_ever_more_rarely(
@@ -106,7 +106,7 @@ def test_an_adapter_with_a_bug_is_said_and_called_ever_more_rarely(
         assert 0 < len(made) - before < 30
         reason = "its adapter failed with Bug; see the log"
         shown = connection(q, "statuspage")
-        assert (shown["well"], shown["reason"], q.link(incident, "statuspage")["reason"]) == (False, reason, reason)
+        assert (shown["healthy"], shown["reason"], q.link(incident, "statuspage")["reason"]) == (False, reason, reason)
         assert said(q, "connection statuspage")
         failures = [r for r in caplog.records if r.exc_info]
         assert len(failures) == len({r.call for r in failures}), "a traceback was logged again"  # type: ignore[attr-defined]

@@ -75,10 +75,10 @@ def test_a_revoked_credential_is_said_everywhere_and_costs_only_its_own_vendor(
     assert link["reason"]
     shown = q.api("GET", "connections").json
     assert shown is not None
-    states = {c["name"]: (c["well"], c["reason"]) for c in shown["items"]}
+    states = {c["name"]: (c["healthy"], c["reason"]) for c in shown["items"]}
     assert states[name][0] is False
     assert states[name][1] == link["reason"]
-    assert [well for other, (well, _) in states.items() if other != name] == [True, True, True]
+    assert [healthy for other, (healthy, _) in states.items() if other != name] == [True, True, True]
     assert said(q, f"connection {name}")
     errors = [line for line in q.doctor(name) if line.level == "error"]
     assert errors
@@ -103,10 +103,10 @@ def test_an_object_that_the_vendor_says_is_deleted_is_gone_and_never_made_again(
     assert set(q.jira.sandbox.issues) < issues
     line = [x for x in services.show_journal(q.hub, incident)["items"] if x["kind"] == "gone"]
     assert len(line) == 1
-    assert len(logged("an object was deleted", connection="jira", link=link["id"])) == 1
+    assert len(logged("an object was deleted at the vendor", connection="jira", link=link["id"])) == 1
     (doctor,) = [x for x in q.doctor_work() if x.part == "INC-1 in jira"]
     assert doctor.what.startswith(
-        "it was deleted at the vendor; nothing is written there any more; `lockstep link relink`"
+        "the object was deleted at the vendor; the hub writes nothing there; `lockstep link relink`"
     )
 
 
@@ -124,7 +124,7 @@ def test_an_object_that_is_not_shown_any_more_is_unreachable_until_a_person_says
     assert "deleted, moved, or not allowed" in link["reason"]
     (words,) = said(q, "INC-1 in statuspage")
     assert f"lockstep link unlink {link['id']}" in words
-    assert len(logged("an object is not shown", connection="statuspage", link=link["id"])) == 1
+    assert len(logged("the vendor does not show an object", connection="statuspage", link=link["id"])) == 1
     assert q.api("DELETE", f"links/{link['id']}").status_code == 200
     assert said(q, "INC-1 in statuspage") == []
 
@@ -144,9 +144,9 @@ def test_a_walk_without_a_path_is_refused_in_words_and_goes_on_when_there_is_one
         assert list(link["refused"]) == ["status"]
         assert "there is no transition" in link["reason"]
         assert link["shadow"]["severity"] == q.jira.sandbox.issues[issue]["priority"] == "Highest"
-        assert "status was refused: there is no transition" in said(q, "INC-1 in jira")[0]
+        assert "the vendor refused to write status: there is no transition" in said(q, "INC-1 in jira")[0]
         assert [n for n in q.behind(incident) if n != "jira"] == []
-        (line,) = logged("a write was refused", connection="jira", link=link["id"])
+        (line,) = logged("the vendor refused a write", connection="jira", link=link["id"])
         assert "['status']" in line
         assert "there is no transition" in line
     found = q.api("GET", "failed-writes").json
@@ -157,7 +157,7 @@ def test_a_walk_without_a_path_is_refused_in_words_and_goes_on_when_there_is_one
         "Refused",
         ["status"],
     )
-    assert q.api("POST", f"failed-writes/{failed_write['id']}/replay").status_code == 202
+    assert q.api("POST", f"failed-writes/{failed_write['id']}/retry").status_code == 202
     q.settle(60)
     assert q.behind(incident) == []
     assert q.jira.sandbox.issues[issue]["status"] == "Done"
@@ -180,7 +180,7 @@ def test_an_unknown_word_freezes_its_field_visibly_until_it_is_mapped(
         (words,) = said(q, "INC-1 in jira")
         assert "'Parked'" in words
         assert "[vocabulary.jira].status" in words
-        (line,) = logged("a word is not mapped", connection="jira", link=link["id"])
+        (line,) = logged("the vendor shows a word that is not mapped", connection="jira", link=link["id"])
         assert "'status', 'Parked'" in line
         assert any(x["kind"] == "unknown_word" for x in services.show_journal(q.hub, incident)["items"])
 
@@ -192,7 +192,7 @@ def test_an_unknown_word_freezes_its_field_visibly_until_it_is_mapped(
         pairs = [*q.jira.spec.vocabulary["status"], ["identified", "Parked"]]
         mapped = build_jira(replace(q.jira.spec, vocabulary={**q.jira.spec.vocabulary, "status": pairs}))
         q.hub.adapters["jira"] = mapped  # type: ignore[index]
-        assert q.api("POST", f"links/{link['id']}/look").status_code == 202
+        assert q.api("POST", f"links/{link['id']}/refresh").status_code == 202
         q.settle(60)
         assert q.behind(incident) == []
         assert q.fields(incident)["status"] == "identified"
@@ -212,11 +212,11 @@ def test_a_vanished_component_is_refused_in_the_vendors_words_and_the_rest_is_wr
     assert component in link["reason"]
     assert [n for n in q.behind(incident) if n != "statuspage"] == []
     assert component in said(q, "INC-1 in statuspage")[0]
-    assert component in logged("a write was refused", connection="statuspage", link=link["id"])[0]
+    assert component in logged("the vendor refused a write", connection="statuspage", link=link["id"])[0]
     assert any(component in line.what for line in q.doctor("statuspage") if line.level == "error")
     page.components[component] = kept
     (failed_write,) = services.list_failed_writes(q.hub)["items"]
-    services.replay(q.hub, failed_write["id"], actor="ada")
+    services.retry_failed_write(q.hub, failed_write["id"], actor="ada")
     q.settle(60)
     assert q.behind(incident) == []
     assert q.fields(incident)["impacts"] == {"checkout": page.components[component]["status"]}
@@ -232,7 +232,7 @@ def test_a_person_whom_a_vendor_does_not_know_is_named_on_its_link(
     link = q.link(incident, "pagerduty")
     assert "nobody" in link["notes"]["assignees"]
     assert ["nobody" in x.what for x in q.doctor_work() if x.part == "INC-1 in pagerduty"] == [True]
-    (line,) = logged("a field cannot be shown", connection="pagerduty", link=link["id"])
+    (line,) = logged("the vendor cannot show a field", connection="pagerduty", link=link["id"])
     assert "nobody" in line
     assert q.fields(incident)["assignees"] == ["ada", "nobody"], "what a vendor cannot show was lost"
 
@@ -295,7 +295,7 @@ def test_a_title_that_is_too_long_is_refused_by_us_and_cut_for_vendors_who_take_
     assert len(q.jira.sandbox.issues[link["remote_id"]]["summary"]) <= 255
     assert "255" in link["notes"]["title"]
     assert ["title: shown there" in x.what for x in q.doctor_work() if x.part == "INC-1 in jira"] == [True]
-    (line,) = logged("a field cannot be shown", connection="jira", link=link["id"])
+    (line,) = logged("the vendor cannot show a field", connection="jira", link=link["id"])
     assert "255" in line
 
 
@@ -323,7 +323,7 @@ def test_a_vendor_that_answers_garbage_with_200_loses_nothing_and_hurts_nobody(
     fault = Fault("status", times=10_000, status=200, body=GARBAGE[what], headers={"Content-Type": "application/json"})
     q.worlds[name].sandbox.faults.append(fault)
     q.others_go_on(incident, without=name)
-    assert logged("calls fail", connection=name) or logged("a write was refused", connection=name), "nothing in the log"
+    assert logged("calls fail", connection=name) or logged("the vendor refused a write", connection=name), "nothing in the log"
     assert q.fields(incident)["title"] == "Checkout is slow"
     assert q.fields(incident)["status"] == "triggered"
     assert all(c["deleted"] is False for c in services.show_incident(q.hub, incident)["comments"])

@@ -127,7 +127,7 @@ def test_nonsense_from_a_vendor_is_answered_kept_and_explained_and_the_incident_
 
 
 @pytest.mark.parametrize("sender", [s for s in SIGNED if s != "teams change"])  # which is understood or ignored
-def test_a_failed_webhook_is_found_by_doctor_and_the_api_and_can_be_taken_in_again(sender: str) -> None:
+def test_a_failed_webhook_is_found_by_doctor_and_the_api_and_can_be_read_again(sender: str) -> None:
     q = Quartet()
     q.begins()
     name = sender.split()[0]
@@ -141,7 +141,7 @@ def test_a_failed_webhook_is_found_by_doctor_and_the_api_and_can_be_taken_in_aga
     (line,) = [x for x in q.doctor_work() if x.part == f"inbox of {name}"]
     assert line.level == "warn"
     assert "lockstep inbox list --state failed" in line.remedy
-    assert q.api("POST", f"inbox/{row['id']}/replay").status_code == 202
+    assert q.api("POST", f"inbox/{row['id']}/retry").status_code == 202
     q.settle(3)
     assert services.show_inbox(q.hub, row["id"])["state"] == "failed"
 
@@ -171,7 +171,7 @@ def test_a_webhook_with_an_invalid_signature_changes_nothing_and_is_counted_wher
     connections = q.api("GET", "connections").json
     assert connections is not None
     assert {c["name"]: c["invalid_signatures"] for c in connections["items"]} == dict.fromkeys(q.worlds, 1)
-    assert [x.part for x in q.doctor_work() if "invalid_signatures" in x.what] == [f"connection {n}" for n in q.worlds]
+    assert [x.part for x in q.doctor_work() if "invalid signature" in x.what] == [f"connection {n}" for n in q.worlds]
     assert q.fields(incident)["status"] == "triggered"
 
 

@@ -41,7 +41,7 @@ def test_an_incident_goes_on_everywhere_else_when_one_of_its_connections_is_not_
     links = services.show_incident(q.hub, incident)["links"]
     assert [k["connection"] for k in links if k["state"] != "live" or k["lag"]] in ([], ["jira"])
     (words,) = [x for x in q.doctor_work() if x.part == "connection jira"]
-    assert (words.level, words.what[:10]) == ("warn", "it shows 1")
+    assert (words.level, words.what[:11]) == ("warn", "1 object(s)")
 
 
 def test_a_connection_with_a_new_name_makes_no_second_object_until_the_old_one_is_let_go_of(q: Quartet) -> None:

@@ -1,4 +1,4 @@
-"""The whole JSON API over the real desk, on both databases, each answer as the document says."""
+"""The whole JSON API over the real services, on both databases, each answer as the document says."""
 
 from __future__ import annotations
 
@@ -108,12 +108,12 @@ def test_a_held_link_is_read_approved_unlinked_and_linked_again(api: Api, hub: H
     again = {"connection": "signed", "remote_id": "R1"}
     assert api("POST", "/incidents/1/links", again, 201)["remote_id"] == "R1"
     assert api("POST", "/incidents/1/links", {**again, "connection": "nobody"}, 404)["status"] == 404
-    api("POST", f"/links/{held['id']}/look", status=202)
+    api("POST", f"/links/{held['id']}/refresh", status=202)
     assert ("refresh", held["id"]) in hub.wake.calls  # type: ignore[attr-defined]
     assert api("GET", "/links?incident=99", status=404)
 
 
-def test_what_came_in_is_listed_shown_and_taken_in_again(api: Api, hub: Hub) -> None:
+def test_a_webhook_is_listed_shown_and_read_again(api: Api, hub: Hub) -> None:
     body = b'{"nul": "\\u0000"} \x00\xff'
     path = "/in/signed/secret-path%00?a%00=%00%ff"
     sent = api.checked.client.post(path, data=body, headers={"X-Signature": signature(body)})
@@ -123,11 +123,11 @@ def test_what_came_in_is_listed_shown_and_taken_in_again(api: Api, hub: Hub) -> 
     assert shown["size"] == len(body)
     assert "secret-path" not in str(shown)
     assert signature(body) not in str(shown)
-    assert api("POST", f"/inbox/{row['id']}/replay", status=202)["state"] == "new"
+    assert api("POST", f"/inbox/{row['id']}/retry", status=202)["state"] == "new"
     api("GET", "/inbox/" + "0" * 26, status=404)
 
 
-def test_failed_writes_are_tried_again_or_given_up(api: Api, hub: Hub) -> None:
+def test_failed_writes_are_shown_then_retried_or_discarded_once(api: Api, hub: Hub) -> None:
     incident = api("POST", "/incidents", {"fields": {"title": "down"}}, 201)
     link = api("POST", "/incidents/1/links", {"connection": "signed", "remote_id": "R1", "slot": "other"}, 201)
     ids = [hub.ids.new(), hub.ids.new()]
@@ -135,23 +135,36 @@ def test_failed_writes_are_tried_again_or_given_up(api: Api, hub: Hub) -> None:
         for id in ids:
             row = Outbox(
                 id=id, link_id=link["id"], incident_id=incident["id"], connection="signed", op="update",
-                changes={"title": AWKWARD}, base_rev=0, created_at=hub.clock.now(), state="failed", error="refused",
+                changes={"title": AWKWARD}, base_rev=0, created_at=hub.clock.now(), state="failed", error="title is too long",
+                error_class="Refused",
             )  # fmt: skip
             save(tx, row)
     assert {failed_write["id"] for failed_write in api("GET", "/failed-writes")["items"]} == set(ids)
-    assert api("POST", f"/failed-writes/{ids[0]}/replay", status=202)["state"] == "withdrawn"
+    shown = api("GET", f"/failed-writes/{ids[0]}")
+    assert (shown["incident"], shown["remote_id"], shown["error"]) == ("INC-1", "R1", "title is too long")
+    assert api("POST", f"/failed-writes/{ids[0]}/retry", status=202)["state"] == "withdrawn"
+    api("POST", f"/failed-writes/{ids[0]}/retry", status=409)
     assert api("POST", f"/failed-writes/{ids[1]}/discard")["state"] == "withdrawn"
     api("POST", f"/failed-writes/{ids[1]}/discard", status=409)
-    api("POST", f"/failed-writes/{'0' * 26}/replay", status=404)
+    assert api("GET", f"/failed-writes/{ids[1]}")["state"] == "withdrawn"
+    assert api("GET", "/failed-writes")["items"] == []
+    kinds = [line["kind"] for line in api("GET", "/incidents/1/journal")["items"]]
+    assert (kinds.count("retried"), kinds.count("discarded")) == (1, 1)
+    for method, path in (("GET", ""), ("POST", "/retry"), ("POST", "/discard")):
+        api(method, f"/failed-writes/{'0' * 26}{path}", status=404)
 
 
-def test_unmatched_objects_are_settled_by_a_person(api: Api, hub: Hub) -> None:
+def test_an_unmatched_object_is_ignored_once(api: Api, hub: Hub) -> None:
     unmatched = Unmatched(hub.ids.new(), "signed", "incident", "R9", hub.clock.now(), state="proposed")
     with hub.store.unit() as tx:
         save(tx, unmatched)
     assert [s["remote_id"] for s in api("GET", "/unmatched?state=proposed")["items"]] == ["R9"]
-    api("POST", f"/unmatched/{unmatched.id}/settlement", {"incident": "INC-7"}, 404)
-    assert api("POST", f"/unmatched/{unmatched.id}/settlement", {"incident": "ignore"})["state"] == "ignored"
+    api("POST", f"/unmatched/{unmatched.id}/link", {"incident": "INC-7"}, 404)
+    ignored = api("POST", f"/unmatched/{unmatched.id}/ignore")
+    assert (ignored["state"], ignored["reason"]) == ("ignored", "ignored by token:tester-admin")
+    assert "ignored already" in api("POST", f"/unmatched/{unmatched.id}/ignore", status=409)["detail"]
+    for word in ("open", "ignore"):
+        api("POST", f"/unmatched/{'0' * 26}/{word}", status=404)
 
 
 def test_connections_and_the_pause_are_switched(api: Api) -> None:

@@ -12,7 +12,9 @@ from sqlalchemy import delete, insert, select, update
 
 from hub import services
 from hub.clock import ManualClock
+from hub.store import incidents as incident_rows
 from hub.store import journal, migrate
+from hub.store.records import save
 from hub.store.tables import journal as lines
 from hub.store.unit import Tx
 from hub.sync.hub import Hub
@@ -124,3 +126,38 @@ def test_what_was_erased_is_gone_and_the_journal_still_verifies(hub: Hub) -> Non
     with hub.store.unit() as tx:
         put(tx, incident, 4, kind="overruled")
     assert services.show_journal(hub, incident)["broken"] == FOLLOWS.format(4)
+
+
+OLD: dict[tuple[str, str], tuple[dict[str, Any], str, dict[str, Any]]] = {
+    ("changed", "jira"): (
+        {"cell": "tags/db", "value": True, "ours": None, "rule": "latest", "actor": "ada", "link": "k1"},
+        "changed",
+        {"field": "tags/db", "value": True, "ours": None, "rule": "latest", "actor": "ada", "link": "k1"},
+    ),
+    ("double", "jira"): (
+        {"link": "k1", "twin": "k2", "id": "10077"}, "duplicate", {"link": "k1", "duplicate": "k2", "id": "10077"}),
+    ("possible_double", "teams"): (
+        {"link": "k1", "unknowns": 1}, "possible_duplicate", {"link": "k1", "unknowns": 1}),
+    ("replayed", "hub"): (
+        {"link": "k1", "outbox": "o1", "actor": "ada"}, "retried", {"link": "k1", "outbox": "o1", "actor": "ada"}),
+}  # fmt: skip
+"""(kind, source) of a line as 0.1.0 wrote it → its content, and the kind and content that readers get."""
+
+
+def test_a_line_of_an_older_version_is_read_with_todays_words_and_verifies_as_it_was_written(hub: Hub) -> None:
+    incident = written(hub)
+    old = [journal.Line(kind, source, data) for (kind, source), (data, _, _) in OLD.items()]
+    with hub.store.unit() as tx:
+        row_of = incident_rows.get(tx, incident)
+        assert row_of is not None
+        journal.append(tx, row_of, hub.clock.now(), old, hub.ids)
+        save(tx, row_of)
+    shown = services.show_journal(hub, incident)
+    assert (shown["verified"], shown["broken"]) == (True, None)
+    assert [(x["kind"], x["data"]) for x in shown["items"][4:]] == [(kind, data) for _, kind, data in OLD.values()]
+    with hub.store.reading() as tx:
+        stored = [(x["kind"], x["source"], x["data"]) for x in journal.entries(tx, incident)[4:]]
+    assert stored == [(kind, source, data) for (kind, source), (data, _, _) in OLD.items()]
+    with hub.store.unit() as tx:
+        put(tx, incident, 5, data=OLD["changed", "jira"][2])  # today's words in its place are a change
+    assert services.show_journal(hub, incident)["broken"] == "the content of line 5 was changed"

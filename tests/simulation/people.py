@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hub import services
@@ -53,8 +54,8 @@ class People:
             (1, self.unlink),
             (2, self.relink),
             (2, self.review),
-            (2, self.settle_unmatched),
-            (1, self.replay),
+            (2, self.decide_unmatched),
+            (1, self.retry),
             (3, self.vendor_by_itself),
             (1, self.pause),
         ]
@@ -351,14 +352,12 @@ class People:
         ).fetchone()
         if row is None:
             return False
-        link, incident, connection, slot, remote = row
-        thing = self.world.servers[connection].things.get(Ref(INCIDENT, remote))
+        link, incident, name, slot, remote = row
+        thing = self.world.servers[name].things.get(Ref(INCIDENT, remote))
         if thing is None or thing.state != "present":
             return False
         self.world.ledger.relinked.add(link)
-        return self._ask(
-            "relink", lambda hub: services.relink(hub, incident, connection, slot, remote, actor=self.person())
-        )
+        return self._ask("relink", lambda hub: services.relink(hub, incident, name, slot, remote, actor=self.person()))
 
     def review(self) -> bool:
         held_ones = "SELECT id, incident_id, held FROM links WHERE held <> '{}' ORDER BY id"
@@ -369,34 +368,30 @@ class People:
         name = sorted(held)[0]
         self.world.ledger.reviewed.add((incident, name))
         self.intend({name: held[name].get("value")} if isinstance(held[name], dict) else {})
-        decision = self.rng.choice(("take", "keep"))
-        return self._ask(
-            f"review {name}", lambda hub: services.review_field(hub, link, name, decision, actor=self.person())
-        )
+        take = self.rng.choice(("take", "keep"))
+        return self._ask("review", lambda hub: services.review_field(hub, link, name, take, actor=self.person()))
 
-    def settle_unmatched(self) -> bool:
+    def decide_unmatched(self) -> bool:
         db = self.world.store.db
-        row = db.execute("SELECT id, connection FROM unmatched objects WHERE state = 'proposed' ORDER BY id").fetchone()
+        row = db.execute("SELECT id, connection FROM unmatched_objects WHERE state = 'proposed' ORDER BY id").fetchone()
         if row is None:
             return False
         choice = self.rng.choice(["new", "ignore", *self.incidents()])
         slot = "SELECT id FROM links WHERE slot = 'primary' AND incident_id = ? AND connection = ?"
         self.world.ledger.relinked.update(link for (link,) in db.execute(slot, (choice, row[1])))
-        return self._ask(
-            f"unmatched object {choice}",
-            lambda hub: services.settle_unmatched(hub, row[0], choice, actor=self.person()),
-        )
+        link = partial(services.link_unmatched, incident=choice)
+        decide = {"new": services.open_unmatched, "ignore": services.ignore_unmatched}.get(choice, link)
+        return self._ask(f"unmatched object {choice}", lambda hub: decide(hub, row[0], actor=self.person()))
 
-    def replay(self) -> bool:
-        row = self.world.store.db.execute(
-            "SELECT id, link_id FROM outbox WHERE state = 'failed' ORDER BY id"
-        ).fetchone()
+    def retry(self) -> bool:
+        failed = "SELECT id, link_id FROM outbox WHERE state = 'failed' ORDER BY id"
+        row = self.world.store.db.execute(failed).fetchone()
         if row is None:
             return False
         if self.rng.random() < 0.3:
-            return self._ask("discard", lambda hub: services.discard(hub, row[0], actor=self.person()))
+            return self._ask("discard", lambda hub: services.discard_failed_write(hub, row[0], actor=self.person()))
         self.world.ledger.replayed.add(row[1])
-        return self._ask("replay", lambda hub: services.replay(hub, row[0], actor=self.person()))
+        return self._ask("retry", lambda hub: services.retry_failed_write(hub, row[0], actor=self.person()))
 
     def pause(self) -> bool:
         """The global pause, now and then; `World.rest` ends it."""

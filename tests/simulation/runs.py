@@ -173,7 +173,7 @@ DUE = """
 SELECT min(at) FROM (
   SELECT min(due_at) AS at FROM inbox UNION ALL SELECT min(plan_due) FROM incidents
   UNION ALL SELECT min(o.due_at) FROM outbox o JOIN links l ON l.id = o.link_id WHERE l.state <> 'unreachable'
-  UNION ALL SELECT min(refresh_due) FROM links WHERE state <> 'unreachable' UNION ALL SELECT min(due_at) FROM unmatched objects UNION ALL SELECT min(due_at) FROM timers
+  UNION ALL SELECT min(refresh_due) FROM links WHERE state <> 'unreachable' UNION ALL SELECT min(due_at) FROM unmatched_objects UNION ALL SELECT min(due_at) FROM timers
   UNION ALL SELECT min(subscription_due) FROM connections)
 """
 

@@ -161,9 +161,9 @@ def test_a_ticket_that_a_person_ties_to_an_incident_is_the_one_that_was_to_be_ma
     play.world.dead = set()
     ticket = by_hand(play)
     play.ask(lambda hub: services.set_pause(hub, True, actor="ada"))
-    until(play, lambda: rows(play.world, "SELECT id FROM unmatched objects WHERE state = 'ignored'"))
-    (unmatched,) = rows(play.world, "SELECT id FROM unmatched objects WHERE remote_id = ?", ticket.ref.id)
-    play.ask(lambda hub: services.settle_unmatched(hub, unmatched["id"], "1", actor="ada"))
+    until(play, lambda: rows(play.world, "SELECT id FROM unmatched_objects WHERE state = 'ignored'"))
+    (unmatched,) = rows(play.world, "SELECT id FROM unmatched_objects WHERE remote_id = ?", ticket.ref.id)
+    play.ask(lambda hub: services.link_unmatched(hub, unmatched["id"], "1", actor="ada"))
     play.ask(lambda hub: services.set_pause(hub, False, actor="ada"))
     play.settle()
     assert play.objects("jira") == [ticket]
@@ -174,10 +174,10 @@ def test_a_slot_that_shows_an_object_takes_no_other() -> None:
     """A person ties a second ticket to an incident that has one: refused, with what to do."""
     play = begun("tied to what is taken")
     ticket = by_hand(play)
-    until(play, lambda: rows(play.world, "SELECT id FROM unmatched objects WHERE state = 'ignored'"))
-    (unmatched,) = rows(play.world, "SELECT id FROM unmatched objects WHERE remote_id = ?", ticket.ref.id)
+    until(play, lambda: rows(play.world, "SELECT id FROM unmatched_objects WHERE state = 'ignored'"))
+    (unmatched,) = rows(play.world, "SELECT id FROM unmatched_objects WHERE remote_id = ?", ticket.ref.id)
     with pytest.raises(services.Conflict, match="unlink that first"):
-        play.ask(lambda hub: services.settle_unmatched(hub, unmatched["id"], "1", actor="ada"))
+        play.ask(lambda hub: services.link_unmatched(hub, unmatched["id"], "1", actor="ada"))
     play.settle()
     assert play.link("jira")["remote_id"] != ticket.ref.id
 
@@ -190,10 +190,10 @@ def test_a_ticket_tied_to_where_another_was_let_go_of_is_told_what_was_said() ->
     first = play.link("jira")
     play.ask(lambda hub: services.unlink(hub, first["id"], actor="ada"))
     ticket = by_hand(play)
-    until(play, lambda: rows(play.world, "SELECT id FROM unmatched objects WHERE state = 'ignored'"))
-    (unmatched,) = rows(play.world, "SELECT id FROM unmatched objects WHERE remote_id = ?", ticket.ref.id)
+    until(play, lambda: rows(play.world, "SELECT id FROM unmatched_objects WHERE state = 'ignored'"))
+    (unmatched,) = rows(play.world, "SELECT id FROM unmatched_objects WHERE remote_id = ?", ticket.ref.id)
     play.world.ledger.relinked.update(k["id"] for k in rows(play.world, "SELECT id FROM links"))
-    play.ask(lambda hub: services.settle_unmatched(hub, unmatched["id"], "1", actor="ada"))
+    play.ask(lambda hub: services.link_unmatched(hub, unmatched["id"], "1", actor="ada"))
     play.settle()
     link = play.link("jira")
     assert (link["remote_id"], link["state"], link["reason"]) == (ticket.ref.id, "live", None)
@@ -274,7 +274,7 @@ def test_what_is_heard_of_a_card_before_we_know_that_it_is_ours_is_read_once_it_
     for _ in range(90):  # so long ago that no later poll names it again
         play.world.tick(1)
     play.world.fates += [("chat find", "throttled"), ("chat observe", "throttled")] * 9
-    until(play, lambda: rows(play.world, "SELECT id FROM unmatched objects WHERE connection = 'chat'"))
+    until(play, lambda: rows(play.world, "SELECT id FROM unmatched_objects WHERE connection = 'chat'"))
     play.world.fates = [("chat observe", "throttled")] * 9
     until(play, lambda: play.link("chat", 2)["remote_id"])
     play.world.fates.clear()

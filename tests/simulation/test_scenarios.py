@@ -373,7 +373,7 @@ def test_what_is_said_of_an_object_while_we_still_settle_its_create_is_no_reason
     play.ask(lambda hub: services.open_incident(hub, fields, actor="bob"))
     play.settle()
     made = play.thing("pd", 2).ref.id
-    assert [s["state"] for s in rows(play.world, "SELECT state FROM unmatched objects WHERE remote_id = ?", made)] == [
+    assert [s["state"] for s in rows(play.world, "SELECT state FROM unmatched_objects WHERE remote_id = ?", made)] == [
         "linked"
     ]
     assert not [line for line in play.world.trace if line.endswith((f"observe {made}", f"glance {made}"))]

@@ -189,7 +189,10 @@ ENDS = {
     "connections enable nowhere": 3,
     "connections subscribe nowhere": 3,
     "inbox show nowhere": 3,
-    "replay nowhere": 3,
+    "failed-writes show nowhere": 3,
+    "failed-writes retry nowhere": 3,
+    "failed-writes discard nowhere": 3,
+    "inbox retry nowhere": 3,
     "token create x --scope root": 2,
     "incident set 1 status=nonsense": 2,
     "incident set 1 nothing": 2,
@@ -200,7 +203,13 @@ ENDS = {
     "incident update 1 x --audience pubic": 2,
     "link list \N{SUPERSCRIPT ONE}": 3,
     "link list --state bogus": 2,
-    "unmatched objects settle x \N{SUPERSCRIPT ONE}": 3,
+    "unmatched link nowhere INC-1": 3,
+    "unmatched open nowhere": 3,
+    "unmatched ignore nowhere": 3,
+    "link refresh nowhere": 3,
+    "dead list": 2,
+    "replay nowhere": 2,
+    "link look nowhere": 2,
     "token create x --days 9999999": 2,
     "token create x --days 999999999999": 2,
     "incident show \udcff": 2,
@@ -208,8 +217,8 @@ ENDS = {
     "incident set 1 title=\udcff": 2,
     "link show \udcff": 2,
     "inbox show \udcff": 2,
-    "dead discard \udcff": 2,
-    "unmatched objects settle \udcff new": 2,
+    "failed-writes discard \udcff": 2,
+    "unmatched open \udcff": 2,
     "token revoke \udcff": 2,
     "connections enable \udcff": 2,
     "incident list --nonsense": 2,
@@ -241,23 +250,25 @@ def test_an_answer_that_cannot_be_written_is_a_failure_in_one_sentence(line: str
     assert (done.returncode, done.stderr) == (1, "No space left on device\n")
 
 
-def test_what_has_changed_meanwhile_is_a_conflict(run: Any) -> None:
+def test_an_approval_of_other_content_is_a_conflict(run: Any) -> None:
     told(run("incident open --json --title", "x"))
     (link,) = told(run("link list --json"))["items"]
     assert run(f"link approve {link['id']} --hash 0").exit_code == 4
 
 
-def test_who_was_slower_than_somebody_else_is_told_to_look_again(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_that_lost_to_another_at_the_same_moment_is_a_conflict(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def slower(*args: Any, **named: Any) -> Any:
         raise Collision("UNIQUE constraint failed: incidents.number")
 
     monkeypatch.setattr(services, "edit_incident", slower)
     ended = run("incident set 1 title=x")
-    words = "somebody else changed the same thing just now; look, and try again\n"
+    words = "another request changed the same thing at the same moment, and nothing was changed by this one; read it again, then repeat\n"
     assert (ended.exit_code, ended.stderr) == (4, words)
 
 
-def test_a_text_that_somebody_decides_by_is_shown_whole(run: Any) -> None:
+def test_a_text_that_a_person_decides_by_is_shown_whole(run: Any) -> None:
     told(run("incident open --json --title x --description", "word " * 50 + "end"))
     assert "word end" in run("incident show 1").output
 
@@ -371,7 +382,7 @@ def test_doctor_says_that_nothing_waits_only_when_nobody_has_to_decide(run: Any)
     with hub.store.unit() as tx:
         tx.execute(update(links).values(state="held"))
     drafts = run("doctor --part work").stdout
-    assert "1 drafts wait for an approval" in drafts
+    assert "1 draft(s) wait for an approval" in drafts
     assert "lockstep link list --state held" in drafts
     assert "nothing waits" not in drafts
 
@@ -380,10 +391,11 @@ def test_doctor_says_that_nothing_waits_only_when_nobody_has_to_decide(run: Any)
         unmatched = Unmatched("s" * 26, "jira-payments", "issue", "PAY-1", hub.clock.now())
         unmatched.state = "proposed"
         save(tx, unmatched)
-    unmatched_objects = run("doctor --part work").stdout
-    assert "1 objects made there wait for somebody to say whose they are" in unmatched_objects
-    assert "lockstep unmatched list --state proposed" in unmatched_objects
-    assert "nothing waits" not in unmatched_objects
+    proposed = run("doctor --part work").stdout
+    assert "1 unmatched object(s) fit several incidents" in proposed
+    assert "lockstep unmatched list --state proposed" in proposed
+    assert "lockstep unmatched link" in proposed
+    assert "nothing waits" not in proposed
 
 
 def test_doctor_names_every_problem_of_the_configuration(here: Path) -> None:

@@ -10,9 +10,11 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
 
 from adapters.registry import BUILT_IN
+from hub.cli import cli
 from tests.contract import matrix
 from tests.contract.cases import DECLARED
 
@@ -88,6 +90,39 @@ def test_every_make_word_exists(path: Path) -> None:
     targets = set(re.findall(r"^(\w[\w-]*):", _text(ROOT / "Makefile"), re.M))
     named = re.findall(r"(?:`|\$ )make (\w+)", _text(path))
     assert set(named) <= targets
+
+
+NAMED = re.compile(r"`(?:\.venv/bin/)?lockstep((?: [a-z][a-z-]*)+)|^\s*\$ \.venv/bin/lockstep((?: [a-z][a-z-]*)+)", re.M)
+"""A command in a text: the words behind `lockstep`, arguments in small letters included."""
+
+
+def _no_commands(text: str) -> list[str]:
+    """What a text calls a command of ours and is none."""
+    wrong = []
+    for match in NAMED.finditer(text):
+        words, command = (match[1] or match[2]).split(), cli
+        for word in words:
+            if not isinstance(command, click.Group):
+                break  # the rest are arguments
+            found = command.get_command(click.Context(command), word)
+            if found is None:
+                wrong.append(" ".join(words))
+                break
+            command = found
+    return wrong
+
+
+@page
+def test_every_command_that_a_page_names_exists(path: Path) -> None:
+    assert _no_commands(_text(path)) == []
+
+
+def test_every_command_that_a_message_names_exists() -> None:
+    """A remedy that cannot be typed is none."""
+    packages = ("hub", "adapters", "mappings", "workers")
+    texts = {p.relative_to(ROOT).as_posix(): _text(p) for name in packages for p in (ROOT / name).rglob("*.py")}
+    assert {name: wrong for name, text in texts.items() if (wrong := _no_commands(text))} == {}
+    assert _no_commands("run `lockstep failed-writes retry ID` or `lockstep dead list`") == ["dead list"]
 
 
 # ---------------------------------------------------------------- a vendor's page

@@ -29,7 +29,7 @@ FITTING: dict[str, dict[str, Any]] = {
     "Approve": {"content_hash": "0" * 64},
     "Relink": {"connection": "signed", "remote_id": "1"},
     "Review": {"field": "status", "decision": "keep"},
-    "Settle": {"incident": "new"},
+    "LinkUnmatched": {"incident": "INC-2"},
     "SetConnection": {"state": "observe"},
     "SetPause": {"paused": True},
 }
@@ -134,7 +134,7 @@ def test_a_mistake_of_ours_is_500_and_tells_nothing(operation: Operation, monkey
 
 
 @pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.method != "GET"], ids=named)
-def test_who_was_slower_than_somebody_else_is_told_to_look_again(
+def test_a_change_that_lost_to_another_at_the_same_moment_is_409(
     operation: Operation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything(Collision("UNIQUE constraint failed: incidents.number"), monkeypatch)
@@ -142,7 +142,7 @@ def test_who_was_slower_than_somebody_else_is_told_to_look_again(
     answer = Checked(hub)(operation.method, path_of(operation), headers=bearer(hub), **body_of(operation))
     assert answer.status_code == 409
     assert answer.json is not None
-    assert "look, and try again" in answer.json["detail"]
+    assert "read it again" in answer.json["detail"]
     assert "UNIQUE" not in answer.text
 
 
@@ -224,13 +224,13 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], place: str, monkeypatch:
         ("/incidents", [], "must be an object"),
         ("/incidents", {"fields": 7}, "must be an object"),
         ("/incidents", {"fields": {"title": " "}}, "must not be blank"),
-        ("/incidents", {"fields": {"title": 7}}, "must be a text"),
+        ("/incidents", {"fields": {"title": 7}}, "must be a string"),
         ("/incidents", {"fields": {"title": "x" * 1_001}}, "is too long: at most 1000 characters"),
-        ("/incidents", {"fields": {"title": "x", "status": "resolved"}}, "use one of: triggered, acknowledged, identified, monitoring"),
+        ("/incidents", {"fields": {"title": "x", "status": "resolved"}}, "must be one of: triggered, acknowledged, identified, monitoring"),
         ("/incidents", {"fields": {"title": "x", "tags": "x"}}, "must be a list"),
         ("/incidents/1/merge", {"into": "two"}, "names no incident: write its number (12, INC-12) or its id"),
-        ("/incidents/1/updates", {"text": "x", "audience": "pubic"}, "use one of: public, internal"),
-        ("/unmatched/" + "0" * 26 + "/settlement", {"incident": "two"}, "must be an incident (its number, INC-12, or its id), new or ignore"),
+        ("/incidents/1/updates", {"text": "x", "audience": "pubic"}, "must be one of: public, internal"),
+        ("/unmatched/" + "0" * 26 + "/link", {"incident": "two"}, "names no incident: write its number (12, INC-12) or its id"),
     ],
 )  # fmt: skip
 def test_a_refusal_is_in_words_for_people(path: str, sent: Any, words: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,13 +106,13 @@ def test_the_figures_are_those_of_the_rows(hub: Hub) -> None:
     assert seen["lockstep_paused",] == 0
     assert seen["lockstep_inbox_due", "signed"] == 2
     assert seen["lockstep_inbox_wait_seconds", "signed"] == 90
-    assert seen["lockstep_inbox_dead", "signed"] == 1
+    assert seen["lockstep_inbox_failed", "signed"] == 1
     assert seen["lockstep_outbox_open", "due", "signed"] == 1
     assert seen["lockstep_outbox_wait_seconds", "signed"] == 90
-    assert seen["lockstep_outbox_dead", "signed"] == 1
+    assert seen["lockstep_failed_writes", "signed"] == 1
     assert seen["lockstep_links_behind", "signed"] == 1
     assert seen["lockstep_link_lag_seconds", "signed"] == 90
-    assert seen["lockstep_forged_total", "signed"] == 7
+    assert seen["lockstep_invalid_signatures_total", "signed"] == 7
     assert seen["lockstep_connection_failures", "signed"] == 2
     assert seen["lockstep_breaker_open", "signed"] == 0
 

@@ -1,6 +1,6 @@
-"""What the log says of an incident's links when something goes wrong with one: once, when it begins, after it was committed.
+"""What the log says when something goes wrong with a link: one line when it begins, after the commit.
 
-What waits for a person is also on the link, in the API, and in `attention`, for as long as it lasts.
+What waits for a person is also on the link, in the API, and in `hub.services.attention`, for as long as it lasts.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from hub.sync.incident.case import Case, Problem
 log = logging.getLogger(__name__)
 
 WORDS: Mapping[str, str] = {
-    "unknown_word": "a word is not mapped, and its field is left alone; add a pair for it to [vocabulary], and restart",
-    "refused": "a write was refused; correct the cause, then replay its letter",
-    "unreachable": "an object is not shown to us; let the hub's account see it, or unlink it",
-    "gone": "an object was deleted at its vendor; nothing is written there any more",
-    "duplicate": "an object is there twice; the second one is closed",
+    "unknown_word": "the vendor shows a word that is not mapped; the hub leaves the field alone. Add a pair to [vocabulary] in lockstep.toml, and restart",
+    "refused": "the vendor refused a write. Correct the cause, then run `lockstep failed-writes retry ID`",
+    "unreachable": "the vendor does not show an object: it was deleted, or the hub's account may not read it. Grant that, or run `lockstep link unlink ID`",
+    "gone": "an object was deleted at the vendor; the hub writes nothing there any more",
+    "duplicate": "an object was created twice; the hub closes the second one",
 }
-"""Kind of a journal's line → what is said of it."""
+"""Kind of journal line → message."""
 
-NOTED = "a field cannot be shown there as it is"
+NOTED = "the vendor cannot show a field as it is"
 
 
 def problems(case: Case) -> Iterator[Problem]:
@@ -49,6 +49,6 @@ def _place(case: Case, link: Link) -> dict[str, str]:
 
 
 def log_problems(found: list[Problem]) -> None:
-    """After the commit: what was taken back with its transaction did not happen."""
+    """To be called after the commit: what was rolled back did not happen."""
     for words, about in found:
         log.warning(words, extra=about)

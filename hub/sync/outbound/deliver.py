@@ -174,7 +174,12 @@ def _create(hub: Hub, claim: Claim) -> bool:
         if kind.create is CreateSafety.NEITHER:
             if adapter.capabilities.public:
                 return settle_error(
-                    hub, row, Refused("the outcome of publishing is not known; look, then replay or unlink")
+                    hub,
+                    row,
+                    Refused(
+                        "it is unknown whether the text was published; check the page, then run `lockstep failed-writes retry ID` "
+                        "if it is missing, or `lockstep failed-writes discard ID` if it is there"
+                    ),
                 )
         else:
             hub.budget.admit(row.connection, adapter.capabilities)

@@ -1,4 +1,4 @@
-"""Links (an incident's copies at the vendors), and unmatched objects (objects there that belong to no incident yet)."""
+"""Links: an incident's copies at the vendors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from hub import services
 from hub.web import request_models
 from hub.web.operations import Call, Operation
-from hub.web.response_models import LinkInFull, Links, Unmatched, UnmatchedObjects
+from hub.web.response_models import LinkInFull, Links
 
 
 def _list(call: Call) -> Any:
@@ -36,27 +36,19 @@ def _review(call: Call) -> Any:
     return services.review_field(call.hub, call.path["id"], call.body.field, call.body.decision, actor=call.actor)
 
 
-def _look(call: Call) -> Any:
+def _refresh(call: Call) -> Any:
     return services.refresh_link(call.hub, call.path["id"])
-
-
-def _unmatched_objects(call: Call) -> Any:
-    return services.list_unmatched(call.hub, call.query.state, call.query.limit, call.query.before)
-
-
-def _settle(call: Call) -> Any:
-    return services.settle_unmatched(call.hub, call.path["id"], call.body.incident, actor=call.actor)
 
 
 OPERATIONS = (
     Operation("GET", "/links", "Links, newest first", _list, "links", answer=Links, query=request_models.LinkPaging, fails=(404,)),
     Operation("GET", "/links/{id}", "A link, and the draft that waits for approval", _show, "links", answer=LinkInFull),
     Operation(
-        "POST", "/links/{id}/approval", "Approve what is held on a link: it will be published", _approve, "links", "admin",
+        "POST", "/links/{id}/approval", "Approve the draft of a held link: it will be published", _approve, "links", "admin",
         answer=LinkInFull, body=request_models.Approve, fails=(409,),
     ),
     Operation(
-        "DELETE", "/links/{id}", "Unlink: the object at the vendor stays, and is no longer kept in step", _unlink, "links",
+        "DELETE", "/links/{id}", "Unlink: the object stays at the vendor and is not kept in step any more", _unlink, "links",
         "write", answer=LinkInFull, fails=(409,),
     ),
     Operation(
@@ -64,19 +56,12 @@ OPERATIONS = (
         201, LinkInFull, body=request_models.Relink, fails=(409,),
     ),
     Operation(
-        "POST", "/links/{id}/review", "Decide between their value of a field and ours", _review, "links", "write",
+        "POST", "/links/{id}/review", "Decide a held field: take the vendor's value, or keep ours", _review, "links", "write",
         answer=LinkInFull, body=request_models.Review, fails=(409,),
     ),
     Operation(
-        "POST", "/links/{id}/look", "Look at the object again, soon", _look, "links", "write", 202, LinkInFull, fails=(409,)
-    ),
-    Operation(
-        "GET", "/unmatched", "Objects at vendors that belong to no incident yet", _unmatched_objects, "unmatched", answer=UnmatchedObjects,
-        query=request_models.UnmatchedPaging,
-    ),
-    Operation(
-        "POST", "/unmatched/{id}/settlement", "Say which incident such an object belongs to", _settle, "unmatched", "write",
-        answer=Unmatched, body=request_models.Settle, fails=(409,),
+        "POST", "/links/{id}/refresh", "Read the object at the vendor again, soon", _refresh, "links", "write", 202, LinkInFull,
+        fails=(409,),
     ),
 )  # fmt: skip
 """`admin`: what customers will read."""
