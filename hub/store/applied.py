@@ -6,18 +6,17 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, insert, select
 
-from hub.store.ready import Ready
 from hub.store.tables import applied
 from hub.store.unit import Tx
 
-_VALUES = {c: bindparam(c.name, type_=c.type) for c in applied.c}
-FIND = Ready(select(applied.c.at).where(*(c == _VALUES[c] for c in (applied.c.connection, applied.c.key))))
-NOTE = Ready(insert(applied).values(_VALUES))
+FIND = select(applied.c.at).where(applied.c.connection == bindparam("connection"), applied.c.key == bindparam("key"))
+NOTE = insert(applied)
 
 
 def first_time(tx: Tx, connection: str, key: str, now: datetime) -> bool:
     """True once for each key."""
-    if FIND.first(tx, connection=connection, key=key[:200]) is not None:
+    this = {"connection": connection, "key": key[:200]}
+    if tx.execute(FIND, this).first() is not None:
         return False
-    NOTE.change(tx, connection=connection, key=key[:200], at=now)
+    tx.execute(NOTE, {**this, "at": now})
     return True

@@ -5,38 +5,30 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, func, insert, select, text, update
 
 from hub.domain.values import Json
 from hub.store import records
 from hub.store.locking import lock
-from hub.store.ready import Ready
 from hub.store.records import Connection
 from hub.store.tables import connections, cursors, incidents, links, notebook, outbox, switches
 from hub.store.unit import Store, Tx
 
-_NAME = bindparam("name", type_=connections.c.name.type)
-GET = Ready(select(connections).where(connections.c.name == _NAME))
-EVERY = Ready(select(connections).order_by(connections.c.name))
+_NAME: BindParameter[str] = bindparam("name")
+GET = select(connections).where(connections.c.name == _NAME)
+EVERY = select(connections).order_by(connections.c.name)
 _PAUSED = select(switches.c.value).where(text("switches.name = 'paused'")).scalar_subquery().label("paused")
-_OF_LINK = select(links.c.connection).where(links.c.id == bindparam("id", type_=links.c.id.type)).scalar_subquery()
-OF_LINK = Ready(select(connections, _PAUSED).where(connections.c.name == _OF_LINK))
-EVERY_PAUSED = Ready(select(connections, _PAUSED).order_by(connections.c.name))
-SWITCH = Ready(select(switches.c.value).where(switches.c.name == _NAME))
-CURSOR = Ready(select(cursors).where(cursors.c.connection == _NAME))
-MOVE_CURSOR = Ready(
-    update(cursors)
-    .where(cursors.c.connection == _NAME)
-    .values({c: bindparam(c.name, type_=c.type) for c in (cursors.c.cursor, cursors.c.polled_at, cursors.c.due_at)})
-)
-BEGIN_CURSOR = Ready(insert(cursors).values({c: bindparam(c.name, type_=c.type) for c in cursors.c}))
-_AT = bindparam("at", type_=cursors.c.due_at.type)
-POLL_AT = Ready(
+GET_PAUSED, EVERY_PAUSED = GET.add_columns(_PAUSED), EVERY.add_columns(_PAUSED)
+SWITCH = select(switches.c.value).where(switches.c.name == _NAME)
+CURSOR = select(cursors).where(cursors.c.connection == _NAME)
+MOVE_CURSOR = update(cursors).where(cursors.c.connection == _NAME)
+_AT: BindParameter[datetime] = bindparam("at")
+POLL_AT = (
     update(cursors)
     .where(cursors.c.connection == _NAME, (cursors.c.due_at.is_(None)) | (cursors.c.due_at > _AT))
     .values({cursors.c.due_at: _AT})
 )
-HAS_OPEN = Ready(
+HAS_OPEN = (
     select(links.c.id)
     .join(incidents, incidents.c.id == links.c.incident_id)
     .where(incidents.c.open, links.c.connection == _NAME, text("links.kind = 'incident'"))
@@ -53,17 +45,19 @@ def every(tx: Tx) -> dict[str, Connection]:
 
 
 def every_and_pause(tx: Tx) -> tuple[dict[str, Connection], bool]:
-    """(every connection by its name, whether the global pause is on), in one question."""
-    return known(EVERY_PAUSED.mappings(tx))
+    """(every connection by its name, whether the global pause is on), in one statement."""
+    return _and_pause(records.rows(tx, EVERY_PAUSED))
 
 
-def known(rows: list[dict[str, Any]]) -> tuple[dict[str, Connection], bool]:
-    """(connections by name, whether the global pause is on), from the answer to a question with `paused` in it."""
-    found, pause = {}, False
-    for columns in rows:
-        pause = bool(columns.pop("paused"))
-        found[columns["name"]] = records.loaded(Connection, columns)
-    return found, pause
+def get_and_pause(tx: Tx, name: str) -> tuple[Connection | None, bool]:
+    """(a connection, whether the global pause is on), in one statement."""
+    found, pause = _and_pause(records.rows(tx, GET_PAUSED, name=name))
+    return found.get(name), pause
+
+
+def _and_pause(rows: list[dict[str, Any]]) -> tuple[dict[str, Connection], bool]:
+    pauses = [bool(columns.pop("paused")) for columns in rows]
+    return {columns["name"]: records.loaded(Connection, columns) for columns in rows}, any(pauses)
 
 
 def count_invalid_signature(tx: Tx, name: str) -> None:
@@ -76,30 +70,34 @@ def count_invalid_signature(tx: Tx, name: str) -> None:
 
 def cursor(tx: Tx, name: str) -> dict[str, Any] | None:
     """{"cursor", "polled_at", "due_at"}"""
-    return next(iter(CURSOR.mappings(tx, name=name)), None)
+    return next(iter(records.rows(tx, CURSOR, name=name)), None)
 
 
 def move_cursor(tx: Tx, name: str, value: Json, polled_at: datetime | None, due_at: datetime) -> None:
     """Stores the cursor after a poll. polled_at: when the poll began."""
     values = {"cursor": value, "polled_at": polled_at, "due_at": due_at}
-    if MOVE_CURSOR.change(tx, name=name, **values) == 0:
-        BEGIN_CURSOR.change(tx, connection=name, **values)
+    if tx.execute(MOVE_CURSOR, {"name": name, **values}).rowcount == 0:
+        tx.execute(insert(cursors), {"connection": name, **values})
 
 
 def poll_at(tx: Tx, name: str, due_at: datetime) -> None:
     """The next poll at this time at the latest."""
-    POLL_AT.change(tx, name=name, at=due_at)
+    tx.execute(POLL_AT, {"name": name, "at": due_at})
 
 
 def has_open(tx: Tx, name: str) -> bool:
     """Whether an open incident has a link here."""
-    return HAS_OPEN.first(tx, name=name) is not None
+    return tx.execute(HAS_OPEN, {"name": name}).first() is not None
 
 
 def paused(tx: Tx) -> bool:
     """The global pause: nothing is written anywhere."""
-    found = SWITCH.first(tx, name="paused")
-    return found is not None and bool(found[0])
+    return bool(switch(tx, "paused"))
+
+
+def switch(tx: Tx, name: str) -> Json:
+    """The value of a switch; None if it was never set."""
+    return tx.scalar(SWITCH, {"name": name})
 
 
 def set_switch(tx: Tx, name: str, value: Json) -> None:
@@ -139,8 +137,7 @@ def _due(tx: Tx, now: datetime, *which: ColumnElement[bool]) -> None:
 
 def note_switch(tx: Tx, name: str, state: str, actor: str, now: datetime) -> None:
     """Who switched what, and when: the last hundred, for people."""
-    query = select(switches.c.value).where(switches.c.name == "history")
-    history = list(tx.execute(query).scalar() or [])
+    history = list(switch(tx, "history") or [])
     entry = {"connection": name, "state": state, "actor": actor, "at": now.isoformat()}
     set_switch(tx, "history", [*history, entry][-100:])
 

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import BigInteger, String, bindparam, literal_column, or_, select, union_all, update
 
 from hub.store.locking import lock
-from hub.store.ready import Ready
 from hub.store.tables import connections, cursors, inbox, incidents, links, outbox, timers, unmatched_objects
 from hub.store.unit import Tx
 
@@ -41,18 +40,16 @@ def _waiting(task: Any, name: Any, when: Any) -> Any:
     return select(found.subquery())
 
 
-DUE = Ready(
-    union_all(
-        *(_waiting(literal_column(f"'{task}'", String), name, when) for task, name, when in SOURCES),
-        _waiting(timers.c.kind, timers.c.key, timers.c.due_at),
-    )
+DUE = union_all(
+    *(_waiting(literal_column(f"'{task}'", String), name, when) for task, name, when in SOURCES),
+    _waiting(timers.c.kind, timers.c.key, timers.c.due_at),
 )
 
 
 def due(tx: Tx, now: datetime, since: datetime = EVER) -> list[tuple[str, str]]:
     """(task, name) of everything that is due, each once, the longest overdue first within a task. since: only what has
     become due after that."""
-    return list(dict.fromkeys((task, name) for task, name in DUE.rows(tx, now=now, since=since)))
+    return list(dict.fromkeys((task, name) for task, name in tx.execute(DUE, {"now": now, "since": since})))
 
 
 STORED = (

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Integer, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.domain.values import Request
-from hub.store.ready import Ready
-from hub.store.records import Inbox, every, one, read
+from hub.store.records import Inbox, every, one
 from hub.store.tables import inbox
 from hub.store.unit import Store, Tx
 
@@ -28,28 +26,21 @@ NEEDED = (
 two kinds of senders apart."""
 
 
-def _insert(dialect: Any) -> Ready:
-    columns = [c for c in inbox.c if c.name not in ("reason", "attempts", "done_at")]
-    statement = dialect.insert(inbox).values({c: bindparam(c.name, type_=c.type) for c in columns})
-    return Ready(statement.on_conflict_do_nothing(index_elements=["connection", "delivery_id"]))
+_REPEATED = ["connection", "delivery_id"]
+KEEP = {
+    "sqlite": sqlite.insert(inbox).on_conflict_do_nothing(_REPEATED),
+    "postgresql": postgresql.insert(inbox).on_conflict_do_nothing(index_elements=_REPEATED),
+}
+"""The one statement of the intake."""
 
-
-KEEP = {True: _insert(sqlite), False: _insert(postgresql)}
-"""Is it SQLite? → the one statement of the intake."""
-
-
-DUE = Ready(
+DUE = (
     select(inbox)
-    .where(
-        inbox.c.due_at <= bindparam("now", type_=inbox.c.due_at.type),
-        inbox.c.connection == bindparam("connection", type_=inbox.c.connection.type),
-    )
+    .where(inbox.c.due_at <= bindparam("now"), inbox.c.connection == bindparam("connection"))
     .order_by(inbox.c.due_at, inbox.c.received_at)
     .limit(bindparam("most", type_=Integer))
 )
-
-_GET = select(inbox).where(inbox.c.id == bindparam("id", type_=inbox.c.id.type))
-GET, LOCK = Ready(_GET), Ready(_GET.with_for_update())
+GET = select(inbox).where(inbox.c.id == bindparam("id"))
+LOCK = GET.with_for_update()
 
 
 def keep(store: Store, id: str, connection: str, delivery_id: str, request: Request) -> bool:
@@ -58,15 +49,14 @@ def keep(store: Store, id: str, connection: str, delivery_id: str, request: Requ
     scheme = request.headers.get("authorization", "").replace("\x00", "").split(" ", 1)
     if len(scheme) == 2:
         headers["authorization"] = f"{scheme[0]} (not kept)"
+    row = {
+        "id": id, "connection": connection, "delivery_id": _bounded(delivery_id), "received_at": request.received_at,
+        "method": request.method, "path": _path(request), "headers": headers,
+        "query": {k: v.replace("\x00", "") for k, v in request.query.items()}, "body": request.body, "state": "new",
+        "due_at": request.received_at,
+    }  # fmt: skip
     with store.at_once() as tx:
-        return bool(
-            KEEP[store.is_sqlite].change(
-                tx, id=id, connection=connection, delivery_id=_bounded(delivery_id), received_at=request.received_at,
-                method=request.method, path=_path(request), headers=headers,
-                query={k: v.replace("\x00", "") for k, v in request.query.items()}, body=request.body, state="new",
-                due_at=request.received_at,
-            )
-        )  # fmt: skip
+        return tx.execute(KEEP[tx.dialect.name], row).rowcount == 1
 
 
 def _bounded(delivery_id: str) -> str:
@@ -96,4 +86,4 @@ def page(tx: Tx, *, state: str | None, limit: int, before: str | None) -> list[I
         query = query.where(inbox.c.state == state)
     if before is not None:
         query = query.where(inbox.c.id < before)
-    return [read(Inbox, row) for row in tx.execute(query)]
+    return every(tx, Inbox, query)

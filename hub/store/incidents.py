@@ -10,53 +10,44 @@ from sqlalchemy import bindparam, func, insert, literal_column, select, text, up
 
 from hub.domain.incident import Provenance
 from hub.domain.values import Json
-from hub.store.ready import Ready
-from hub.store.records import Comment, Incident, Item, Link, Outbox, UpdateItem, every, one, read, save
+from hub.store.records import Comment, Incident, Item, Link, Outbox, UpdateItem, every, one, rows, save
 from hub.store.tables import comments, incidents, links, revisions, updates
 from hub.store.unit import Tx
 
-_GET = select(incidents).where(incidents.c.id == bindparam("id", type_=incidents.c.id.type))
-_LINKS = select(links).where(links.c.incident_id == bindparam("id", type_=links.c.id.type)).order_by(links.c.id)
 # SQLite has no row locks, and its dialect leaves FOR UPDATE out. key_share: who only refers to a row need not wait for it
-GET, LOCK = Ready(_GET), Ready(_GET.with_for_update(key_share=True))
+GET = select(incidents).where(incidents.c.id == bindparam("id"))
+LOCK = GET.with_for_update(key_share=True)
 # the links are locked so that a hint cannot be overwritten by who changes the link
-LINKS, LOCK_LINKS = Ready(_LINKS), Ready(_LINKS.with_for_update(key_share=True))
+LINKS = select(links).where(links.c.incident_id == bindparam("id")).order_by(links.c.id)
+LOCK_LINKS = LINKS.with_for_update(key_share=True)
+_TABLES = ((Comment, comments), (UpdateItem, updates))
 ITEMS = {
-    cls: Ready(
-        select(table)
-        .where(table.c.incident_id == bindparam("id", type_=table.c.id.type))
-        .order_by(table.c.created_at, table.c.id)
-    )
-    for cls, table in ((Comment, comments), (UpdateItem, updates))
+    cls: select(table).where(table.c.incident_id == bindparam("id")).order_by(table.c.created_at, table.c.id)
+    for cls, table in _TABLES
 }
-
-_ITEM = {
-    cls: Ready(select(t).where(t.c.id == bindparam("id", type_=t.c.id.type)))
-    for cls, t in ((Comment, comments), (UpdateItem, updates))
-}
-_KEY = bindparam("key", type_=incidents.c.dedup_key.type)
-_BY_KEY = select(incidents).where(incidents.c.dedup_key == _KEY).order_by(incidents.c.created_at.desc())
-BY_KEY, OPEN_BY_KEY = (Ready(s.limit(literal_column("1"))) for s in (_BY_KEY, _BY_KEY.where(text("incidents.open"))))
+_ITEM = {cls: select(table).where(table.c.id == bindparam("id")) for cls, table in _TABLES}
+BY_KEY = (
+    select(incidents)
+    .where(incidents.c.dedup_key == bindparam("key"))
+    .order_by(incidents.c.created_at.desc())
+    .limit(literal_column("1"))
+)
+OPEN_BY_KEY = BY_KEY.where(text("incidents.open"))
 _HAS = select(links.c.id).where(
     links.c.incident_id == incidents.c.id,
-    links.c.connection == bindparam("connection", type_=links.c.connection.type),
+    links.c.connection == bindparam("connection"),
     text("links.kind = 'incident' AND links.slot = 'primary'"),
 )
-OPEN_WITHOUT = Ready(select(incidents).where(text("incidents.open"), ~_HAS.exists()))
-TURN = Ready(select(func.pg_advisory_xact_lock(literal_column(str(0x6E756D626572)))))
+OPEN_WITHOUT = select(incidents).where(text("incidents.open"), ~_HAS.exists())
+TURN = select(func.pg_advisory_xact_lock(literal_column(str(0x6E756D626572))))
 """The turn to take a number ("number", in hexadecimal), until the transaction ends."""
-HIGHEST = Ready(select(func.coalesce(func.max(incidents.c.number), literal_column("0"))))
-ADD_REVISION = Ready(insert(revisions).values({c: bindparam(c.name, type_=c.type) for c in revisions.c}))
-HOMES = Ready(
+HIGHEST = select(func.coalesce(func.max(incidents.c.number), literal_column("0")))
+HOMES = (
     select(links.c.id, links.c.connection, links.c.url, links.c.state, links.c.shadow)
-    .where(links.c.incident_id == bindparam("id", type_=links.c.id.type), text("links.kind = 'incident'"))
+    .where(links.c.incident_id == bindparam("id"), text("links.kind = 'incident'"))
     .order_by(links.c.id)
 )
-SLOTS = Ready(
-    select(links.c.connection, links.c.kind, links.c.slot).where(
-        links.c.incident_id == bindparam("id", type_=links.c.id.type)
-    )
-)
+SLOTS = select(links.c.connection, links.c.kind, links.c.slot).where(links.c.incident_id == bindparam("id"))
 
 
 def lock(tx: Tx, incident_id: str) -> Incident | None:
@@ -75,16 +66,15 @@ def number_in(words: str) -> int | None:
 
 
 def by_number(tx: Tx, number: int) -> Incident | None:
-    row = tx.execute(select(incidents).where(incidents.c.number == number)).first()
-    return read(Incident, row) if row is not None else None
+    return one(tx, Incident, select(incidents).where(incidents.c.number == number))
 
 
 def next_number(tx: Tx) -> int:
     """The next free number. Two transactions at once: the second waits until the first has ended. Were it refused then, it would
     have asked the vendor in vain, and in a storm most would be."""
     if tx.dialect.name == "postgresql":  # SQLite has one writer at a time
-        TURN.rows(tx)
-    return int(HIGHEST.rows(tx)[0][0]) + 1
+        tx.execute(TURN)
+    return int(tx.scalar(HIGHEST) or 0) + 1
 
 
 def by_dedup_key(tx: Tx, key: str, *, open_only: bool) -> Incident | None:
@@ -104,7 +94,7 @@ def page(tx: Tx, *, open: bool | None, limit: int, before: str | None) -> list[I
         query = query.where(incidents.c.open == open)
     if before is not None:
         query = query.where(incidents.c.id < before)
-    return [read(Incident, row) for row in tx.execute(query)]
+    return every(tx, Incident, query)
 
 
 def items_of(tx: Tx, incident_id: str) -> dict[str, Item]:
@@ -130,16 +120,18 @@ def lock_links(tx: Tx, incident_id: str) -> dict[str, Link]:
 
 
 def add_revision(tx: Tx, item: Item, at: datetime, source: str, actor: str | None) -> None:
-    ADD_REVISION.change(
-        tx, item_id=item.id, rev=item.rev, kind=item.kind, at=at, source=source, actor=actor, fields=item.fields
-    )
+    row = {
+        "item_id": item.id, "rev": item.rev, "kind": item.kind, "at": at, "source": source, "actor": actor,
+        "fields": item.fields,
+    }  # fmt: skip
+    tx.execute(insert(revisions), row)
 
 
 def revisions_of(tx: Tx, item_ids: Iterable[str]) -> list[dict[str, Any]]:
     query = (
         select(revisions).where(revisions.c.item_id.in_(list(item_ids))).order_by(revisions.c.item_id, revisions.c.rev)
     )
-    return [dict(row._mapping) for row in tx.execute(query)]
+    return rows(tx, query)
 
 
 def provenance_out(provenance: dict[str, Provenance]) -> dict[str, Json]:
@@ -163,9 +155,14 @@ def provenance_in(document: dict[str, Json]) -> dict[str, Provenance]:
     }
 
 
+def homes_of(tx: Tx, incident_id: str) -> list[dict[str, Any]]:
+    """{"id", "connection", "url", "state", "shadow"} of each link that shows the incident."""
+    return rows(tx, HOMES, id=incident_id)
+
+
 def slots_of(tx: Tx, incident_id: str) -> set[tuple[str, str, str]]:
     """(connection, kind, slot) of every link of an incident."""
-    return {(connection, kind, slot) for connection, kind, slot in SLOTS.rows(tx, id=incident_id)}
+    return {(connection, kind, slot) for connection, kind, slot in tx.execute(SLOTS, {"id": incident_id})}
 
 
 def move_link(tx: Tx, link: Link, row: Outbox | None, winner_id: str) -> None:

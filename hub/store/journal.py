@@ -23,15 +23,14 @@ from sqlalchemy import bindparam, insert, select, update
 
 from hub.domain.values import Json
 from hub.ports import Ids
-from hub.store.ready import Ready
+from hub.store import records
 from hub.store.records import Incident
 from hub.store.tables import incidents, journal, seals
 from hub.store.unit import Tx
 
-_ID = bindparam("id", type_=incidents.c.id.type)
-ENTRIES = Ready(select(journal).where(journal.c.incident_id == _ID).order_by(journal.c.seq))
-HEAD = Ready(select(incidents.c.head_seq, incidents.c.head_hash).where(incidents.c.id == _ID))
-APPEND = Ready(insert(journal).values({c: bindparam(c.name, type_=c.type) for c in journal.c}))
+ENTRIES = select(journal).where(journal.c.incident_id == bindparam("id")).order_by(journal.c.seq)
+HEAD = select(incidents.c.head_seq, incidents.c.head_hash).where(incidents.c.id == bindparam("id"))
+APPEND = insert(journal)
 
 
 @dataclass(frozen=True)
@@ -72,20 +71,25 @@ def _hash(previous: str, seq: int, at: datetime, kind: str, source: str, commitm
 
 def append(tx: Tx, incident: Incident, at: datetime, lines: Sequence[Line], ids: Ids) -> None:
     """Adds lines to the incident's chain. The incident's row must be locked; its head is moved on and saved by the caller."""
+    rows = []
     for line in lines:
         salt = ids.token(16)
         commitment = _commitment(salt, line.data)
         incident.head_seq += 1
         incident.head_hash = _hash(incident.head_hash, incident.head_seq, at, line.kind, line.source, commitment)
-        APPEND.change(
-            tx, incident_id=incident.id, seq=incident.head_seq, at=at, kind=line.kind, source=line.source,
-            data=line.data, salt=salt, commitment=commitment, hash=incident.head_hash,
+        rows.append(
+            {
+                "incident_id": incident.id, "seq": incident.head_seq, "at": at, "kind": line.kind, "source": line.source,
+                "data": line.data, "salt": salt, "commitment": commitment, "hash": incident.head_hash,
+            }
         )  # fmt: skip
+    if rows:
+        tx.execute(APPEND, rows)
 
 
 def entries(tx: Tx, incident_id: str) -> list[dict[str, Any]]:
     """All lines of an incident as they are stored, oldest first."""
-    return ENTRIES.mappings(tx, id=incident_id)
+    return records.rows(tx, ENTRIES, id=incident_id)
 
 
 def read(tx: Tx, incident_id: str) -> list[dict[str, Any]]:
@@ -117,7 +121,7 @@ def verify(tx: Tx, incident_id: str) -> str | None:
         previous = _hash(previous, seq, line["at"], line["kind"], line["source"] or "", line["commitment"])
         if previous != line["hash"]:
             return f"line {seq} does not follow from the one before it"
-    head = HEAD.first(tx, id=incident_id)
+    head = tx.execute(HEAD, {"id": incident_id}).first()
     if head != (seq, previous):
         short = head is not None and head[0] > seq
         return "lines are missing at its end" if short else "its end is not the one that the incident knows"

@@ -9,62 +9,45 @@ from sqlalchemy import ColumnElement, Text, bindparam, cast, func, literal_colum
 
 from hub.domain.values import Ref
 from hub.store.locking import lock
-from hub.store.ready import Ready
-from hub.store.records import Link, Unmatched, one, read
+from hub.store.records import Link, Unmatched, every, loaded, one, rows
 from hub.store.tables import incidents, links, outbox, unmatched_objects
 from hub.store.unit import Tx
 
-_ID = bindparam("id", type_=links.c.id.type)
-_GET = select(links).where(links.c.id == _ID)
-GET, LOCK = Ready(_GET), Ready(_GET.with_for_update(key_share=True))
-BY_REF = Ready(
-    select(links).where(
-        *(
-            links.c[name] == bindparam(name, type_=links.c[name].type)
-            for name in ("connection", "remote_kind", "remote_id", "remote_parent")
-        )
-    )
-)
-CHILDREN_REVS = Ready(select(links.c.id, links.c.rev).where(links.c.parent_id == _ID))
-_DUE = {links.c.refresh_due: bindparam("at", type_=links.c.refresh_due.type)}
-HINT = Ready(update(links).where(links.c.id == _ID).values({**_DUE, links.c.refresh_whole: text("true")}))
-HINT_FIELDS = Ready(update(links).where(links.c.id == _ID).values(_DUE))
-SEEN_AS_KNOWN = Ready(
+_REMOTE = ("connection", "remote_kind", "remote_id", "remote_parent")
+GET = select(links).where(links.c.id == bindparam("id"))
+LOCK = GET.with_for_update(key_share=True)
+BY_REF = select(links).where(*(links.c[name] == bindparam(name) for name in _REMOTE))
+CHILDREN_REVS = select(links.c.id, links.c.rev).where(links.c.parent_id == bindparam("id"))
+HINT_FIELDS = update(links).where(links.c.id == bindparam("link")).values(refresh_due=bindparam("at"))
+HINT = HINT_FIELDS.values(refresh_whole=text("true"))
+SEEN_AS_KNOWN = (
     update(links)
     .where(
-        links.c.id == _ID,
-        links.c.rev == bindparam("was_rev", type_=links.c.rev.type),
-        links.c.refresh_due == bindparam("was_refresh_due", type_=links.c.refresh_due.type),
+        links.c.id == bindparam("link"),
+        links.c.rev == bindparam("was_rev"),
+        links.c.refresh_due == bindparam("was_refresh_due"),
         text("links.state = 'live' AND NOT links.refresh_whole"),
         text(
             "NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.link_id = links.id AND outbox.state IN ('due', 'claimed', 'unknown'))"
         ),
     )
-    .values({links.c.refresh_due: text("NULL"), links.c.version: bindparam("seen_version", type_=links.c.version.type)})
+    .values(refresh_due=text("NULL"), version=bindparam("seen_version"))
 )
 
-BY_MARK = Ready(select(links).where(links.c.mark == bindparam("mark", type_=links.c.mark.type)))
-UNSETTLED = Ready(
+BY_MARK = select(links).where(links.c.mark == bindparam("mark"))
+UNSETTLED = (
     select(links.c.id)
     .join(outbox, outbox.c.link_id == links.c.id)
     .where(
-        *(links.c[name] == bindparam(name, type_=links.c[name].type) for name in ("connection", "kind")),
+        links.c.connection == bindparam("connection"),
+        links.c.kind == bindparam("kind"),
         text("links.state = 'pending'"),
         text("outbox.state IN ('due', 'claimed', 'unknown')"),
     )
     .limit(literal_column("1"))
 )
-UNMATCHED = Ready(
-    select(unmatched_objects).where(
-        *(
-            unmatched_objects.c[name] == bindparam(name, type_=unmatched_objects.c[name].type)
-            for name in ("connection", "remote_kind", "remote_id", "remote_parent")
-        )
-    )
-)
-GET_UNMATCHED = Ready(
-    select(unmatched_objects).where(unmatched_objects.c.id == bindparam("id", type_=unmatched_objects.c.id.type))
-)
+UNMATCHED = select(unmatched_objects).where(*(unmatched_objects.c[name] == bindparam(name) for name in _REMOTE))
+GET_UNMATCHED = select(unmatched_objects).where(unmatched_objects.c.id == bindparam("id"))
 
 
 def get(tx: Tx, link_id: str) -> Link | None:
@@ -89,12 +72,12 @@ def by_mark(tx: Tx, mark: str) -> Link | None:
 
 def children_revs(tx: Tx, link_id: str) -> dict[str, int]:
     """Link id → revision, for the comments and updates under a link."""
-    return dict(CHILDREN_REVS.rows(tx, id=link_id))
+    return dict(tx.execute(CHILDREN_REVS, {"id": link_id}).tuples().all())
 
 
 def hint(tx: Tx, link_id: str, when: datetime, *, whole: bool = True) -> None:
     """Makes a refresh of this link due. whole: with its comments, else its fields alone."""
-    (HINT if whole else HINT_FIELDS).change(tx, id=link_id, at=when)
+    tx.execute(HINT if whole else HINT_FIELDS, {"link": link_id, "at": when})
 
 
 def shown_at(tx: Tx, connection: str) -> list[str]:
@@ -106,12 +89,10 @@ def shown_at(tx: Tx, connection: str) -> list[str]:
 def seen_as_known(tx: Tx, link: Link, version: str | None) -> bool:
     """Ends the refresh that was due: the fields were read and show nothing new. Returns False and changes nothing if the link has
     changed since it was read, another refresh has become due, or a write to it is open."""
-    return (
-        SEEN_AS_KNOWN.change(
-            tx, id=link.id, was_rev=link.rev, was_refresh_due=link.refresh_due, seen_version=version or link.version
-        )
-        == 1
-    )
+    seen = {
+        "link": link.id, "was_rev": link.rev, "was_refresh_due": link.refresh_due, "seen_version": version or link.version,
+    }  # fmt: skip
+    return tx.execute(SEEN_AS_KNOWN, seen).rowcount == 1
 
 
 def hint_all(tx: Tx, dues: Mapping[str, datetime], fields: Collection[str] = ()) -> None:
@@ -128,7 +109,7 @@ def hint_all(tx: Tx, dues: Mapping[str, datetime], fields: Collection[str] = ())
 def unsettled_creates(tx: Tx, connection: str, kind: str) -> bool:
     """Whether we may at this moment be creating an object of this kind there: with an intention, that is. A link whose
     incident ended before it was made stays without one."""
-    return UNSETTLED.first(tx, connection=connection, kind=kind) is not None
+    return tx.execute(UNSETTLED, {"connection": connection, "kind": kind}).first() is not None
 
 
 def create_in_doubt(tx: Tx, connection: str, kind: str) -> bool:
@@ -172,8 +153,8 @@ def by_remote_id(tx: Tx, connection: str, kind: str, remote_id: str) -> Link | N
     query = select(links).where(
         links.c.connection == connection, links.c.remote_kind == kind, links.c.remote_id == remote_id
     )
-    rows = tx.execute(query.limit(2)).all()
-    return read(Link, rows[0]) if len(rows) == 1 else None
+    found = every(tx, Link, query.limit(2))
+    return found[0] if len(found) == 1 else None
 
 
 def page(tx: Tx, incident_id: str | None, state: str | None, limit: int, before: str | None) -> list[Link]:
@@ -185,7 +166,7 @@ def page(tx: Tx, incident_id: str | None, state: str | None, limit: int, before:
         query = query.where(links.c.state == state)
     if before is not None:
         query = query.where(links.c.id < before)
-    return [read(Link, row) for row in tx.execute(query)]
+    return every(tx, Link, query)
 
 
 def with_problems(tx: Tx, since: datetime, limit: int) -> list[tuple[int, Link]]:
@@ -210,7 +191,7 @@ def _of_recent(tx: Tx, since: datetime, limit: int, which: ColumnElement[bool]) 
         .order_by(links.c.id.desc())
         .limit(limit)
     )
-    return [(row.number, read(Link, row)) for row in tx.execute(query)]
+    return [(columns.pop("number"), loaded(Link, columns)) for columns in rows(tx, query)]
 
 
 def left_behind(tx: Tx, known: Collection[str]) -> dict[str, int]:
@@ -233,7 +214,7 @@ def unmatched_page(tx: Tx, state: str | None, limit: int, before: str | None) ->
         query = query.where(unmatched_objects.c.state == state)
     if before is not None:
         query = query.where(unmatched_objects.c.id < before)
-    return [read(Unmatched, row) for row in tx.execute(query)]
+    return every(tx, Unmatched, query)
 
 
 def hint_frozen(tx: Tx, when: datetime) -> None:

@@ -20,7 +20,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from hub.store.address import no_file
@@ -78,10 +78,11 @@ def _alone(url: str) -> Iterator[Connection]:
                 broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
                 if broken:
                     raise NotMigratable(f"after the upgrade a row of {broken[0]!r} would belong to nothing; undone")
-    except DatabaseError as e:
-        if type(e) not in (OperationalError, DatabaseError):  # SQLite's word for "no database" is the base class
+    except DBAPIError as e:
+        meant = unavailable(e, engine.url.database)
+        if meant is None:
             raise
-        raise unavailable(e.orig or e, engine.url.database) from e
+        raise meant from e
     finally:
         engine.dispose()
 
@@ -113,7 +114,7 @@ def downgrade(url: str, revision: str) -> None:
 def state(store: Store) -> str:
     """HEAD, BEHIND, AHEAD or EMPTY. Raises StoreUnavailable."""
     with store.reading() as tx:
-        found = _where(tx.sa)
+        found = _where(tx)
     store.file.look()
     return found
 

@@ -5,17 +5,15 @@ A JSON value in a record is replaced, never changed in place: that is how `save`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
-from operator import itemgetter
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
-from sqlalchemy import Row, Table, bindparam, insert, update
+from sqlalchemy import Executable, Insert, Table, Update, bindparam, insert, update
 
 from hub.domain.values import Json, Ref
 from hub.store import tables
-from hub.store.ready import Ready
 from hub.store.unit import Tx
 
 
@@ -30,20 +28,11 @@ class Record:
 R = TypeVar("R", bound=Record)
 
 
-_SHAPES: dict[type, tuple[tuple[str, ...], Callable[[Mapping[str, Any]], tuple[Any, ...]]]] = {}
-
-
-def _shape(cls: type[Record]) -> tuple[tuple[str, ...], Callable[[Mapping[str, Any]], tuple[Any, ...]]]:
-    """(a record's columns, what reads their values in that order: without a loop, for most are saved as they were)"""
-    if cls not in _SHAPES:
-        names = tuple(f.name for f in fields(cls) if f.name != "_was")
-        _SHAPES[cls] = names, itemgetter(*names)
-    return _SHAPES[cls]
-
-
-def read(cls: type[R], row: Row[Any]) -> R:
-    """A record from a row of its table."""
-    return loaded(cls, dict(row._mapping))
+def rows(tx: Tx, statement: Executable, **values: Any) -> list[dict[str, Any]]:
+    """Every row that a statement finds, as column → value."""
+    found = tx.execute(statement, values)
+    names = tuple(found.keys())
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
 def loaded(cls: type[R], columns: dict[str, Any]) -> R:
@@ -54,52 +43,40 @@ def loaded(cls: type[R], columns: dict[str, Any]) -> R:
     return record
 
 
-def every(tx: Tx, cls: type[R], statement: Ready, **values: Any) -> list[R]:
+def every(tx: Tx, cls: type[R], statement: Executable, **values: Any) -> list[R]:
     """The rows that a statement over the record's whole table finds, as records."""
-    return [loaded(cls, columns) for columns in statement.mappings(tx, **values)]
+    return [loaded(cls, columns) for columns in rows(tx, statement, **values)]
 
 
-def one(tx: Tx, cls: type[R], statement: Ready, **values: Any) -> R | None:
+def one(tx: Tx, cls: type[R], statement: Executable, **values: Any) -> R | None:
     """The first of them."""
     return next(iter(every(tx, cls, statement, **values)), None)
 
 
 def save(tx: Tx, record: Record) -> bool:
     """Inserts a new record, or updates the columns that differ. Returns whether anything was written."""
-    cls, held, was = type(record), record.__dict__, record._was
-    names, values = _shape(cls)
+    held, was = record.__dict__, record._was
+    now = {column.name: held[column.name] for column in record.table.columns}
     if was is None:
-        new = {name: held[name] for name in names}
-        _insert(cls).change(tx, **new)
-        record._was = new
-        return True
-    now, before = values(held), values(was)
-    if now == before:
+        tx.execute(_insert(record.table), now)
+    elif changed := {name: value for name, value in now.items() if value != was[name]}:
+        keys = {f"was_{column.name}": was[column.name] for column in record.table.primary_key}
+        tx.execute(_update(record.table), changed | keys)
+    else:
         return False
-    changed = {name: new for name, new, old in zip(names, now, before, strict=True) if new != old}
-    keys = {f"was_{column.name}": was[column.name] for column in record.table.primary_key.columns}
-    _update(cls, frozenset(changed)).change(tx, **changed, **keys)
-    record._was = {**was, **changed}
+    record._was = now
     return True
 
 
-_INSERTS: dict[type, Ready] = {}
-_UPDATES: dict[tuple[type, frozenset[str]], Ready] = {}
+@cache
+def _insert(table: Table) -> Insert:
+    return insert(table)
 
 
-def _insert(cls: type[Record]) -> Ready:
-    if cls not in _INSERTS:
-        columns = [cls.table.c[name] for name in _shape(cls)[0]]
-        _INSERTS[cls] = Ready(insert(cls.table).values({c: bindparam(c.name, type_=c.type) for c in columns}))
-    return _INSERTS[cls]
-
-
-def _update(cls: type[Record], changed: frozenset[str]) -> Ready:
-    if (cls, changed) not in _UPDATES:
-        columns = {c: bindparam(c.name, type_=c.type) for c in cls.table.c if c.name in changed}
-        keys = [c == bindparam(f"was_{c.name}", type_=c.type) for c in cls.table.primary_key.columns]
-        _UPDATES[cls, changed] = Ready(update(cls.table).where(*keys).values(columns))
-    return _UPDATES[cls, changed]
+@cache
+def _update(table: Table) -> Update:
+    """Of one row. The columns to be set are those that values are given for."""
+    return update(table).where(*(column == bindparam(f"was_{column.name}") for column in table.primary_key))
 
 
 @dataclass

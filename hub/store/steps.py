@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete
 
-from hub.store.connections import SWITCH, set_switch
+from hub.store.connections import set_switch, switch
 from hub.store.tables import switches
 from hub.store.unit import Tx
 
@@ -35,8 +35,8 @@ def note(tx: Tx, step: Step) -> None:
 
 def last(tx: Tx) -> Step | None:
     """The step that is not forgotten yet."""
-    found = SWITCH.first(tx, name=NAME)
-    return Step(datetime.fromisoformat(found[0]["at"]), found[0]["seconds"]) if found else None
+    found = switch(tx, NAME)
+    return Step(datetime.fromisoformat(found["at"]), found["seconds"]) if found else None
 
 
 def forget(tx: Tx) -> None:

@@ -6,7 +6,6 @@ work to do cost nothing, however many there are.
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,27 +30,6 @@ from sqlalchemy.types import TypeDecorator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-
-_encode = json.JSONEncoder(separators=(", ", ": ")).encode
-_decode: Any = json.JSONDecoder()
-_NOTHING = {"{}": dict, "[]": list}
-
-to_json = _encode
-"""JSON as text, as it has always been written."""
-
-
-def from_json(text: Any) -> Any:
-    """What `to_json` has written, and any other JSON. Most columns are empty, and the scanner alone reads the rest."""
-    empty = _NOTHING.get(text)
-    if empty is not None:
-        return empty()
-    if not isinstance(text, str):
-        return text  # SQLite keeps a number as a number
-    try:
-        value, end = _decode.scan_once(text, 0)
-    except StopIteration:
-        return _decode.decode(text)
-    return value if end == len(text) else _decode.decode(text)
 
 
 def moment(microseconds: int) -> datetime:

@@ -23,5 +23,5 @@ def until(true: Callable[[], object], seconds: float = 15.0) -> None:
 def somebody_waits(store: Store) -> bool:
     """Whether a transaction in this PostgreSQL database waits for another one's lock."""
     ours = "FROM pg_stat_activity WHERE datname = current_database()"
-    with store.reading() as tx:
+    with store.reader.connect() as tx:  # beside the transaction of whoever asks
         return bool(tx.scalar(text(f"SELECT count(*) {ours} AND wait_event_type = 'Lock'")))

@@ -323,7 +323,9 @@ def test_a_vendor_that_answers_garbage_with_200_loses_nothing_and_hurts_nobody(
     fault = Fault("status", times=10_000, status=200, body=GARBAGE[what], headers={"Content-Type": "application/json"})
     q.worlds[name].sandbox.faults.append(fault)
     q.others_go_on(incident, without=name)
-    assert logged("calls fail", connection=name) or logged("the vendor refused a write", connection=name), "nothing in the log"
+    assert logged("calls fail", connection=name) or logged("the vendor refused a write", connection=name), (
+        "nothing in the log"
+    )
     assert q.fields(incident)["title"] == "Checkout is slow"
     assert q.fields(incident)["status"] == "triggered"
     assert all(c["deleted"] is False for c in services.show_incident(q.hub, incident)["comments"])

@@ -61,7 +61,7 @@ def constraints(store: Store) -> dict[str, str]:
 def columns(store: Store) -> dict[tuple[str, str], str]:
     """Every column as the database itself describes it."""
     with store.reading() as tx:
-        inspector = inspect(tx.sa)
+        inspector = inspect(tx)
         return {
             (table, column["name"]): f"{column['type']!r} {column['nullable']} {column['default']}"
             for table in inspector.get_table_names()
@@ -73,13 +73,13 @@ def columns(store: Store) -> dict[tuple[str, str], str]:
 def test_the_steps_end_at_the_tables_of_the_code(url: str, store: Store) -> None:
     migrate.upgrade(url)
     with store.reading() as tx:
-        context = MigrationContext.configure(tx.sa, opts={"compare_type": True})
+        context = MigrationContext.configure(tx, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
     migrated, steps, named = indexes(store), columns(store), constraints(store)
     with store.unit() as tx:
         tx.execute(text("DROP TABLE alembic_version"))
-        metadata.drop_all(tx.sa)
-        metadata.create_all(tx.sa)
+        metadata.drop_all(tx)
+        metadata.create_all(tx)
     assert migrated == indexes(store)
     assert steps == columns(store)
     assert named == constraints(store)

@@ -1,9 +1,10 @@
-"""The connections of a process: never more than its share, and an idle one that the server has ended is noticed before it is
-used, without asking the server each time."""
+"""The connections of a process: never more than its share, none shared with a child, and an idle one that the server has ended is
+noticed before it is used, without asking the server each time."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from hub.store import pool
-from hub.store.pool import MOST
+from hub.store import engines
+from hub.store.engines import MOST
 from hub.store.unit import Store, StoreUnavailable
 
 BACKENDS = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
@@ -20,28 +21,31 @@ BACKENDS = "from pg_stat_activity where datname = current_database() and pid <> 
 
 @pytest.mark.postgres
 def test_connections_that_the_server_ended_while_idle_cost_no_transaction(postgres_url: str) -> None:
+    """Neither a writer nor a reader, as often as it happens, for every connection of the pool."""
     store = Store(postgres_url)
-    with store.unit() as tx, store.reading() as other:
-        mine = [c.execute(text("select pg_backend_pid()")).scalar_one() for c in (tx, other)]
     with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as admin:
-        for pid in mine:
-            assert admin.execute("select pg_terminate_backend(%s, 5000)", (pid,)).fetchone() == (True,)
-    for _ in mine:
-        with store.unit() as tx, store.reading() as other:
-            assert [c.execute(text("select 1")).scalar_one() for c in (tx, other)] == [1, 1]
+        for _ in range(2):
+            with contextlib.ExitStack() as many:  # all of them are open now
+                for _ in range(MOST):
+                    many.enter_context(store.writer.connect())
+            assert len(admin.execute(f"select pg_terminate_backend(pid, 5000) {BACKENDS}").fetchall()) == MOST
+            for transaction in (store.unit, store.reading) * MOST:
+                with transaction() as tx:
+                    assert tx.scalar(text("select 1")) == 1
+                admin.execute(f"select pg_terminate_backend(pid, 5000) {BACKENDS}")
     store.close()
 
 
 @pytest.mark.postgres
-def test_not_one_of_all_of_its_connections_costs_a_transaction_when_the_server_ends_them(postgres_url: str) -> None:
+def test_noticing_that_costs_no_exchange_with_the_server(postgres_url: str) -> None:
     store = Store(postgres_url)
-    for _ in range(2):
-        with contextlib.ExitStack() as many:
-            for _ in range(MOST):
-                tx = many.enter_context(store.unit())
-                assert tx.execute(text("select 1")).scalar_one() == 1
-        with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as admin:
-            admin.execute(f"select pg_terminate_backend(pid, 5000) {BACKENDS}")
+    with store.reading() as tx:
+        pid = tx.scalar(text("select pg_backend_pid()"))
+    with store.writer.connect():
+        pass  # taken out, and looked at
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as admin:
+        last = admin.execute("select query from pg_stat_activity where pid = %s", (pid,)).fetchone()
+    assert last == ("select pg_backend_pid()",)
     store.close()
 
 
@@ -82,10 +86,8 @@ def test_a_reader_after_a_writer_commits_nothing_and_leaves_nothing_open(postgre
     """Each of a reader's statements is its own transaction, on a connection that was a writer's before."""
     store = Store(postgres_url)
     with store.unit() as tx:
-        assert not tx.driver.autocommit
         tx.execute(text("create table seen (n int)"))
     with store.reading() as tx, psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as other:
-        assert tx.driver.autocommit
         assert tx.execute(text("select count(*) from seen")).scalar_one() == 0
         other.execute("insert into seen values (1)")
         assert tx.execute(text("select count(*) from seen")).scalar_one() == 1, "the latest state"
@@ -106,18 +108,45 @@ def test_a_reader_after_a_writer_commits_nothing_and_leaves_nothing_open(postgre
 def test_who_finds_every_connection_in_use_for_too_long_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(pool, "BUSY_SECONDS", 0.01)
+    monkeypatch.setitem(engines.POOL, "pool_timeout", 0.01)
     store = Store(f"sqlite:///{tmp_path}/hub.db")
     with contextlib.ExitStack() as many:
         for _ in range(MOST):
-            many.enter_context(store.reading())
-        with pytest.raises(
-            StoreUnavailable, match=rf"every database connection of this process \({MOST}\) stays in use"
-        ):
-            many.enter_context(store.reading())
+            many.enter_context(store.reader.connect())
+        with pytest.raises(StoreUnavailable, match="every database connection of this process stays in use"):
+            store.reading().__enter__()
     for _ in range(MOST + 1):  # an end, and a refusal, cost none
         with pytest.raises(ZeroDivisionError), store.reading():
             raise ZeroDivisionError
+    store.close()
+
+
+def test_nobody_waits_for_a_connection_longer_than_the_sender_of_a_webhook_waits_for_its_answer() -> None:
+    """PagerDuty waits 5 s."""
+    assert engines.POOL["pool_timeout"] <= 4
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_a_child_process_makes_connections_of_its_own_and_leaves_its_parent_s_alone(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    store = Store(f"sqlite:///{tmp_path}/hub.db" if kind == "sqlite" else request.getfixturevalue("postgres_url"))
+    with store.unit() as tx:
+        tx.execute(text("create table seen (n int)"))
+    child = os.fork()
+    if not child:
+        try:
+            with store.unit() as tx:
+                tx.execute(text("insert into seen values (1)"))
+            with store.reading() as tx:
+                os._exit(0 if tx.scalar(text("select count(*) from seen")) == 1 else 1)
+        except BaseException:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    with store.unit() as tx:
+        tx.execute(text("insert into seen values (2)"))
+    with store.reading() as tx:
+        assert tx.scalar(text("select count(*) from seen")) == 2
     store.close()
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from hub.store.pool import BUSY_SECONDS, LONGEST_PAUSE
+from hub.store.engines import BUSY_SECONDS, LONGEST_PAUSE
 from hub.store.unit import Store, StoreUnavailable
 
 
@@ -24,12 +22,12 @@ def test_a_writer_goes_on_as_soon_as_another_process_has_committed(
     other.execute("BEGIN IMMEDIATE")
     pauses: list[float] = []
 
-    def pause(*waits: Any) -> None:
-        pauses.append(waits[-1])
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
         if len(pauses) == 12:
             other.execute("COMMIT")
 
-    monkeypatch.setattr("hub.store.pool.select", SimpleNamespace(select=pause))
+    monkeypatch.setattr("hub.store.engines.nap", pause)
     with store.unit() as tx:
         tx.exec_driver_sql("INSERT INTO t VALUES (1)")
     assert len(pauses) == 12
@@ -45,7 +43,7 @@ def test_a_writer_that_is_never_let_in_is_refused_after_some_seconds(
     other = sqlite3.connect(tmp_path / "hub.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     pauses: list[float] = []
-    monkeypatch.setattr("hub.store.pool.select", SimpleNamespace(select=lambda *waits: pauses.append(waits[-1])))
+    monkeypatch.setattr("hub.store.engines.nap", pauses.append)
     with pytest.raises(StoreUnavailable, match="locked"), store.unit():
         pass
     assert sum(pauses) == pytest.approx(BUSY_SECONDS, abs=LONGEST_PAUSE)

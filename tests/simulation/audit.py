@@ -4,12 +4,11 @@ a temporary table, which is read (and emptied) right before each commit. A rolle
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from hub.store.tables import from_json
 
 WATCHED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     # table: (key expression, columns)
@@ -45,7 +44,7 @@ class Columns(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         text = self.documents[name]
-        value = self[name] = from_json(text) if isinstance(text, str) else text
+        value = self[name] = json.loads(text) if isinstance(text, str) else text
         return value
 
 
@@ -104,6 +103,6 @@ def take(db: sqlite3.Connection) -> list[Row]:
 def _read(table: str, text: str | None) -> Columns | None:
     if text is None:
         return None
-    values = from_json(text)
+    values = json.loads(text)
     plain, documents = SHAPES[table]
     return Columns(zip(plain, values, strict=False), dict(zip(documents, values[len(plain) :], strict=True)))

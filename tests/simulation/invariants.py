@@ -277,7 +277,7 @@ class Invariants:
     def step(self) -> None:
         """Cheap ones that are not tied to a commit."""
         world = self.world
-        if world.store.depth:
+        if world.store.in_transaction:
             self.fail("one transaction at a time", "a transaction stayed open")
         if len(world.queue.waiting) > 400:
             self.fail("everything bounded", f"{len(world.queue.waiting)} wake-ups wait")

@@ -12,7 +12,6 @@ from hub.domain.policy import wanted_links
 from hub.domain.values import COMMENT, INCIDENT, UPDATE, Json, Ref
 from hub.domain.vocabulary import UnknownWord
 from hub.store import journal
-from hub.store.tables import from_json
 from tests.simulation import lost, publishing
 from tests.simulation.server import HUB, Server, Thing
 from tests.simulation.styles import REFUSED_TEXT
@@ -31,7 +30,7 @@ def rows(world: World, query: str, *values: Any) -> list[dict[str, Any]]:
     for row in found:
         for name in ("fields", "shadow", "held", "frozen", "refused", "notes", "plan", "consequences", "changes"):
             if isinstance(row.get(name), str):
-                row[name] = from_json(row[name])
+                row[name] = json.loads(row[name])
     return found
 
 

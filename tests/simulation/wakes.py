@@ -18,7 +18,7 @@ class Queue:
     def wake(self, task: str, name: str) -> None:
         world = self.world
         world.boundary("wake")
-        if world.store.depth:
+        if world.store.in_transaction:
             world.violated("no wake-up inside a transaction", f"{task} {name}")
         if world.chance(world.faults.wake_loss):
             world.counts["wake_lost"] += 1

@@ -12,7 +12,8 @@ import contextlib
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 from hub.clock import ManualClock, SeededIds
 from hub.domain.policy import Config
 from hub.domain.values import Ref
-from hub.store.unit import Store, StoreUnavailable, Tx, Unit
+from hub.store.unit import Store, StoreUnavailable, Tx
 from hub.sync import sweep, tasks
 from hub.sync.hub import Hub
 from hub.sync.limits.budget import Budget
@@ -39,39 +40,12 @@ class Crash(BaseException):
     """kill -9, at this very place."""
 
 
-class Guarded(Unit):
-    """A transaction that no dead process begins, and none begins inside another."""
-
-    __slots__ = ("_sim",)
-
-    def __init__(self, store: SimStore, writes: bool) -> None:
-        super().__init__(store, writes)
-        self._sim = store
-
-    def __enter__(self) -> Tx:
-        self._sim.enter()
-        if self._sim.depth:
-            raise Violation("one transaction at a time", "a transaction was opened inside another")
-        self._sim.depth += 1
-        try:
-            return super().__enter__()
-        except BaseException:
-            self._sim.depth -= 1
-            raise
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        try:
-            super().__exit__(kind, error, trace)
-        finally:
-            self._sim.depth -= 1
-
-
 class SimStore(Store):
-    """Knows whether a transaction is open, and lets no dead process write."""
+    """Lets no dead process begin a transaction, and none begins inside another."""
 
     def __init__(self) -> None:
         super().__init__("sqlite://")
-        self.depth, self.full = 0, False
+        self.full = False
         self.enter: Callable[[], None] = lambda: None
         self.create_all()
         self._kept = self.writer.raw_connection()
@@ -80,19 +54,25 @@ class SimStore(Store):
         audit.install(self.db)
         self.tables = [r[0] for r in self.db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
 
-    def unit(self) -> Unit:
+    def unit(self) -> AbstractContextManager[Tx]:
         if self.full:
             raise StoreUnavailable("no space left")
-        return Guarded(self, writes=True)
+        return self._guarded(super().unit())
 
-    at_once = unit  # what is one statement to a server is a transaction here
+    def reading(self) -> AbstractContextManager[Tx]:
+        return self._guarded(super().reading())
 
-    def reading(self) -> Unit:
-        return Guarded(self, writes=False)
+    @contextlib.contextmanager
+    def _guarded(self, transaction: AbstractContextManager[Tx]) -> Iterator[Tx]:
+        self.enter()
+        if self.in_transaction:
+            raise Violation("one transaction at a time", "a transaction was opened inside another")
+        with transaction as tx:
+            yield tx
 
     def wipe(self) -> None:
         """An empty database, as after `create_all`, without making the tables again."""
-        self.watch, self.enter, self.depth, self.full = None, lambda: None, 0, False
+        self.watch, self.enter, self.full = None, lambda: None, False
         if self.db.in_transaction:
             self.db.rollback()
         self.db.execute("PRAGMA foreign_keys=OFF")
@@ -259,7 +239,7 @@ class World:
             return
         actor = self.stack[-1]
         if moment in ("send", "answered"):
-            if self.store.depth:
+            if self.store.in_transaction:
                 self.violated("no call inside a transaction", f"{actor.task}: {about}")
             if moment == "send":
                 self.counts["call"] += 1

@@ -92,7 +92,9 @@ def test_every_make_word_exists(path: Path) -> None:
     assert set(named) <= targets
 
 
-NAMED = re.compile(r"`(?:\.venv/bin/)?lockstep((?: [a-z][a-z-]*)+)|^\s*\$ \.venv/bin/lockstep((?: [a-z][a-z-]*)+)", re.M)
+NAMED = re.compile(
+    r"`(?:\.venv/bin/)?lockstep((?: [a-z][a-z-]*)+)|^\s*\$ \.venv/bin/lockstep((?: [a-z][a-z-]*)+)", re.M
+)
 """A command in a text: the words behind `lockstep`, arguments in small letters included."""
 
 

@@ -176,7 +176,6 @@ class Case:
 
     def close(self) -> None:
         """Writes everything that changed; the caller commits."""
-        self.tx.hurry()
         self._flush_incident()
         if self.lines:
             journal.append(self.tx, self.incident, self.now, self.lines, self.hub.ids)

@@ -21,10 +21,10 @@ from hub.domain.values import INCIDENT, Actor, Change, Fields, Json, Mark, Obser
 from hub.domain.values import Desired as DesiredObject
 from hub.domain.values import Update as UpdateRequest
 from hub.ports import Historian, PartialReads, Walks
+from hub.store import connections as connection_rows
 from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
-from hub.store.cases import Claimable
 from hub.store.records import TOMBSTONES, Connection, Link, Outbox, save
 from hub.store.unit import Tx
 from hub.sync.hub import LEASE, LEFT_OUT_AGAIN, Hub
@@ -70,11 +70,11 @@ def deliver(hub: Hub, link_id: str) -> None:
 def _claim(hub: Hub, link_id: str) -> Claim | None:
     now = hub.clock.now()
     with hub.store.unit() as tx:
-        asked = Claimable(tx, link_id)
-        row = asked.intention()
+        row = outbox_rows.open_for(tx, link_id)
         if row is None or row.due_at is None or row.due_at > now:
             return None
-        link, (connection, paused) = asked.link(), asked.connection()
+        link = link_rows.get(tx, link_id)
+        connection, paused = connection_rows.get_and_pause(tx, row.connection)
         if row.connection in hub.left_out:
             row.due_at = now + timedelta(seconds=LEFT_OUT_AGAIN)
             save(tx, row)
@@ -120,7 +120,6 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
         row.attempts += 1
         if row.op == "create" and row.first_sent_at is None:
             row.first_sent_at = now
-        tx.hurry()
         save(tx, row)
         context, desired = context_of(hub, tx, link, row)
     return Claim(row, link, parent.ref if parent else None, expired or before == "unknown", context, desired)

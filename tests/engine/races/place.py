@@ -196,8 +196,7 @@ class Place:
             dbapi.execute(f"SET application_name = '{name}'")
             dbapi.commit()
 
-        @event.listens_for(store.reader, "before_cursor_execute")
-        @event.listens_for(store.writer, "before_cursor_execute")
+        @event.listens_for(store.writer, "before_cursor_execute")  # the reader shares its events
         def statement(connection: Any, cursor: Any, sql: str, *rest: Any) -> None:
             point(" ".join(sql.split()[:3]) + (" …FOR UPDATE" if sql.endswith("UPDATE") else ""))
 

@@ -18,7 +18,6 @@ from sqlalchemy import select, update
 
 from hub.store import incidents as incident_rows
 from hub.store import outbox as outbox_rows
-from hub.store.ready import Ready
 from hub.store.tables import links, outbox
 from hub.sync.incident import observe
 from hub.sync.outbound import settle
@@ -134,9 +133,8 @@ def test_who_takes_locks_in_another_order_is_seen_without_a_race(place: Place) -
 
 
 def _no_lock_on_intentions(patch: pytest.MonkeyPatch) -> None:
-    unlocked = outbox_rows.OPEN_OF_INCIDENT._statement._clone()
-    unlocked._for_update_arg = None
-    patch.setattr(outbox_rows, "OPEN_OF_INCIDENT", Ready(unlocked))
+    unlocked = select(outbox).where(outbox_rows.OPEN_OF_INCIDENT.whereclause).order_by(outbox.c.id)
+    patch.setattr(outbox_rows, "OPEN_OF_INCIDENT", unlocked)
 
 
 def _no_lock_on_incidents(patch: pytest.MonkeyPatch) -> None:
