@@ -41,12 +41,12 @@ def redis_url(settings: Settings) -> str:
     return url(settings.data_dir)
 
 
-def queue_wake(settings: Settings, clock: Clock, *, sweeps: bool = False) -> Wake:
-    """The wake-up port of a process that does not work itself, or works for the queue. sweeps: of the timer."""
-    from workers.queue import QUEUE_OF, SWEPT, NoWake, RqWake
+def queue_wake(settings: Settings, clock: Clock) -> Wake:
+    """The wake-up port of a process: the doorbell where there is a Redis."""
+    from workers.queue import Doorbell, NoWake
 
     where = redis_url(settings)
-    return RqWake(where, clock, SWEPT if sweeps else QUEUE_OF) if where else NoWake()
+    return Doorbell(where, clock) if where else NoWake()
 
 
 class LateWake:
@@ -65,11 +65,11 @@ class LateWake:
 
 def slots(where: str, clock: Clock) -> Callable[[], int]:
     """How many tasks all workers can do at once, asked at most every ten seconds."""
+    from workers.drain import THREADS
+
     seen: list[float] = [-1e9, 2]
 
     def now() -> int:
-        from workers.hands import HANDS
-
         if where and clock.monotonic() - seen[0] > 10:
             import redis
 
@@ -78,9 +78,16 @@ def slots(where: str, clock: Clock) -> Callable[[], int]:
             seen[0] = clock.monotonic()
             with contextlib.suppress(redis.RedisError):
                 seen[1] = count(connect(where))
-        return max(2, int(seen[1])) * HANDS if where else HANDS
+        return max(2, int(seen[1])) * THREADS if where else THREADS
 
     return now
+
+
+def budget_of(where: str, clock: Clock, ids: Ids) -> Budget:
+    """The budget, shared over the Redis at `where` if there is one."""
+    from workers.drain import THREADS
+
+    return Budget(clock, where or None, ids=ids, workers=slots(where, clock), threads=THREADS, nap=nap)
 
 
 def secrets_of(settings: Settings, store: Store, clock: Clock, ids: Ids) -> Callable[[str], Secrets]:
@@ -117,7 +124,7 @@ def build_hub(
         adapters=connected.adapters,
         left_out=connected.left_out,
         config=settings.config,
-        budget=Budget(clock, redis_url(settings) or None, ids=ids, workers=slots(redis_url(settings), clock), nap=nap),
+        budget=budget_of(redis_url(settings), clock, ids),
         secrets=secrets,
         owner=f"{socket.gethostname()[:30]}:{os.getpid()}:{ids.new()[-8:]}",
     )
@@ -161,13 +168,13 @@ def log_left_out(hub: Hub) -> None:
 def web_app() -> Flask:
     """The WSGI application. Raises SettingsError."""
     from hub.web.app import create_app
-    from workers.queue import alive
+    from workers.queue import probe
 
     hub, settings = of_this_process(), load()
     log_left_out(hub)
     where = redis_url(settings)
     return create_app(
         hub,
-        redis_alive=partial(alive, where) if where else None,
+        redis_state=partial(probe, where) if where else None,
         trusted_proxies=settings.trusted_proxies,
     )

@@ -13,17 +13,12 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
 GRACE_SECONDS = 3.0
 """What requests in hand have to end. Whoever is still sending one then, sends it again to the next web."""
-
-THREADS = 64
-"""Of each process of the web: for the requests that it works on, for those that are still being sent, and for `/health`. A thread
-is made when there is something for it."""
 
 
 def die_with_parent(parent: int) -> None:
@@ -52,14 +47,3 @@ def _end_after(parent: int) -> None:
     while True:
         os.kill(os.getpid(), signal.SIGTERM)  # again: the first may come while the server still starts, and be lost
         pause.wait(LOOK_SECONDS)
-
-
-def load_web(parent: int, at_once: int) -> Any:
-    """`wsgi:app` behind its gate, in a worker process of the web that `parent` has started. at_once: requests that it works
-    on at the same time."""
-    watch(parent)
-    from hub.web.gate import Gate
-    from workers.bootstrap import of_this_process
-    from wsgi import app
-
-    return Gate(of_this_process(), app, at_once)

@@ -1,4 +1,4 @@
-"""The timer: once a second it looks for what is due and wakes the workers. Several may run, one of them sweeps: the one
+"""The timer: it looks for what is due and unclaimed, and rings for the workers. Several may run, one of them sweeps: the one
 that holds the lease in SQL. The others take over within `LEASE_SECONDS` of its death.
 """
 
@@ -24,8 +24,7 @@ TICK_SECONDS = 1.0
 STRAGGLERS = 5.0
 """A transaction that began before the clock stepped back is over so many seconds later."""
 GLANCE_SECONDS = 0.1
-"""Between two sweeps the timer glances at what has just become due: a write that waits for a vendor's rate limit would
-else lose half a second each time."""
+"""Between two sweeps. A write that waits for a vendor's rate limit would lose half a second each time with a sweep a second."""
 
 
 class Timer:
@@ -37,7 +36,8 @@ class Timer:
         self._registered = False
 
     def tick(self) -> int | None:
-        """One look: takes or renews the lease, then sweeps. Returns how many wake-ups were sent, None without the lease.
+        """One look: takes or renews the lease, then sweeps. Returns how many wake-ups were sent (1 for all that is due), None
+        without the lease.
         The first one brings the connections' rows in line with the configuration.
 
         Never raises for a database that is away: the next tick comes in a second.
@@ -91,11 +91,11 @@ class Timer:
     def run(self, stop: threading.Event) -> None:
         """Ticks until `stop` is set, then gives the lease back."""
         while not stop.is_set():
-            began, seen = self._hub.clock.monotonic(), self._hub.clock.now()
+            began = self._hub.clock.monotonic()
             ours = self.tick() is not None
             while not stop.wait(GLANCE_SECONDS) and self._hub.clock.monotonic() - began < TICK_SECONDS:
                 if ours:
-                    seen = self._read_fields(seen)
+                    self._read_fields()
         self.leave()
 
     def leave(self) -> None:
@@ -106,16 +106,14 @@ class Timer:
         except StoreUnavailable:
             log.info("the lease ends by itself")
 
-    def _read_fields(self, since: datetime) -> datetime:
-        """Wakes what has become due since then; returns the moment of this look. What it misses, the next sweep finds."""
+    def _read_fields(self) -> None:
+        """Sweeps without a look at the lease. What it misses, the next tick finds."""
         from hub.sync.sweep import sweep
 
-        now = self._hub.clock.now()
         try:
-            sweep(self._hub, since)
+            sweep(self._hub)
         except Exception as e:
             self._say(f"a look between two sweeps failed ({type(e).__name__})")
-        return now
 
     def _say(self, words: str) -> None:
         if words != self._said:

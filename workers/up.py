@@ -164,14 +164,14 @@ class Supervisor:
 
 
 def plan(host: str, port: int, workers: int, with_queue: bool) -> list[Part]:
-    """The parts of a hub: web, timer and workers; or web and one poller where there is no Redis."""
+    """The parts of a hub: web, timer and workers; or web and one worker, which polls and sweeps, where there is no Redis."""
     lockstep = (sys.executable, "-m", "hub.cli")
     # one that is started again may find the port with the last processes of the one that died: `up` has tried it before
     parts = [Part("web", (*lockstep, "web", "--host", host, "--port", str(port), "--share-port"))]
     if not with_queue:
-        return [*parts, Part("poller", (*lockstep, "worker"))]
+        return [*parts, Part("worker-0", (*lockstep, "worker"))]
     parts.append(Part("timer", (*lockstep, "timer")))
-    parts += [Part(f"worker-{n}", (*lockstep, "worker", "--number", str(n))) for n in range(workers)]
+    parts += [Part(f"worker-{n}", (*lockstep, "worker")) for n in range(workers)]
     return parts
 
 

@@ -169,6 +169,10 @@ def _redis(settings: Settings) -> Iterator[Line]:
     try:
         version = str(client.info("server").get("redis_version", "?"))
         workers = queue.count(client)
+        if queue.probed(client) != queue.UP:
+            remedy = "make it a primary again, give it memory, or correct LOCKSTEP_REDIS_URL; until then the workers poll the database"
+            yield Line("redis", "error", f"it answers (version {version}) and takes no writes", remedy)
+            return
     except (redis.RedisError, OSError) as e:
         embedded = settings.redis_url is None
         level, remedy = (
@@ -178,7 +182,7 @@ def _redis(settings: Settings) -> Iterator[Line]:
         return
     finally:
         client.close()
-    yield Line("redis", "ok", f"Redis answers (version {version})")
+    yield Line("redis", "ok", f"Redis takes writes (version {version})")
     if workers:
         yield Line("workers", "ok", f"{workers} running")
     else:
@@ -245,7 +249,13 @@ def _connection(hub: Hub, name: str) -> Iterator[Line]:
 
 def _work(hub: Hub) -> Iterator[Line]:
     from hub.services.attention import matters
+    from hub.store import figures
+    from hub.sync.sweep import STALLED_SECONDS
 
+    age = figures.oldest_due(hub.store, hub.clock.now())
+    if age > STALLED_SECONDS:
+        words = f"due rows have waited for a worker for {age:.0f} s"
+        yield Line("workers", "warn", words, "see that two `lockstep worker` run, and what their logs say")
     waiting = [Line(m.part, m.level, m.what, m.remedy) for m in matters(hub)]
     yield from waiting
     if not any(line.remedy for line in waiting):

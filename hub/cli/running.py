@@ -75,8 +75,8 @@ def web(host: str, port: int, share_port: bool, processes: int, at_once: int | N
     from granian.constants import Interfaces
     from granian.server import Server
 
-    from workers.parent import THREADS, load_web
     from workers.port import NoPlace, Taken, place
+    from workers.serving import THREADS, load_web
 
     found = _prepared()
     try:
@@ -103,45 +103,40 @@ def web(host: str, port: int, share_port: bool, processes: int, at_once: int | N
     server.serve(target_loader=partial(load_web, os.getpid(), at_once), wrap_loader=False)
 
 
-@click.command(cls=Command, example="lockstep worker --number 1")
-@click.option("--number", type=click.IntRange(0), default=0, show_default=True, help="Every second worker begins with the vendors.")  # fmt: skip
+@click.command(cls=Command, example="lockstep worker --burst")
 @click.option("--burst", is_flag=True, help="Stop when nothing is due.")
-def worker(number: int, burst: bool) -> None:
-    """Works on what is due. Stops on SIGTERM after the job in hand. Without Redis it polls the database."""
+def worker(burst: bool) -> None:
+    """Works what is due, as an RQ worker. Stops on SIGTERM after the tasks in hand. Where Redis takes no writes, or there is none,
+    it polls the database; without Redis it also sweeps, and needs no timer."""
+    import threading
+
     from workers import bootstrap
+    from workers.up import stop_on_signals
+    from workers.worker import LocalBell, work, work_alone
 
     found = _prepared()
     where = bootstrap.redis_url(found)
     if where:
-        from workers.queue import work
-        from workers.sync import finish
-
-        work(where, number, burst=burst, finish=finish)
+        work(where, burst=burst)
         return
-    import threading
-
-    from workers.poller import LocalWake, run
-    from workers.up import stop_on_signals
-
-    wake, stop = LocalWake(), threading.Event()
+    bell, stop = LocalBell(), threading.Event()
     stop_on_signals(stop)
-    run(bootstrap.build_hub(found, wake=wake), wake, stop, burst=burst)
+    work_alone(bootstrap.build_hub(found, wake=bell), bell, stop, burst=burst)
 
 
 @click.command(cls=Command, example="lockstep timer")
 def timer() -> None:
-    """Starts due work, once a second. Several may run; one of them works at a time."""
+    """Finds what is due, once a second, and wakes the workers. Several may run; the one with the lease sweeps."""
     import threading
 
-    from hub.clock import SystemClock
-    from workers.bootstrap import build_hub, queue_wake
+    from workers.bootstrap import build_hub
     from workers.timer import Timer
     from workers.up import stop_on_signals
 
     found = _prepared()
     stop = threading.Event()
     stop_on_signals(stop)
-    Timer(build_hub(found, wake=queue_wake(found, SystemClock(), sweeps=True))).run(stop)
+    Timer(build_hub(found)).run(stop)
 
 
 @click.command(cls=Command, example="lockstep migrate --check")

@@ -57,11 +57,12 @@ def set_connection(hub: Hub, name: str, state: str, *, actor: str) -> dict[str, 
             row.failures, row.open_until, row.reason, row.subscription_due = 0, None, None, now
             connection_rows.plan_again(tx, name, now)
         save(tx, row)
-        if state == "enabled":
+        if state != "disabled":
             connection_rows.poll_at(tx, name, now)
         connection_rows.note_switch(tx, name, state, actor, now)
-    if state == "enabled":
+    if state != "disabled":
         hub.wake.wake("poll", name)
+    if state == "enabled":
         hub.wake.wake("subscribe", name)
     return next(c for c in list_connections(hub) if c["name"] == name)
 

@@ -73,7 +73,7 @@ def cursor(tx: Tx, name: str) -> dict[str, Any] | None:
     return next(iter(records.rows(tx, CURSOR, name=name)), None)
 
 
-def move_cursor(tx: Tx, name: str, value: Json, polled_at: datetime | None, due_at: datetime) -> None:
+def move_cursor(tx: Tx, name: str, value: Json, polled_at: datetime | None, due_at: datetime | None) -> None:
     """Stores the cursor after a poll. polled_at: when the poll began."""
     values = {"cursor": value, "polled_at": polled_at, "due_at": due_at}
     if tx.execute(MOVE_CURSOR, {"name": name, **values}).rowcount == 0:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, String, bindparam, literal_column, or_, select, union_all, update
 
 from hub.store.locking import lock
-from hub.store.tables import connections, cursors, inbox, incidents, links, outbox, timers, unmatched_objects
+from hub.store.tables import claims, connections, cursors, inbox, incidents, links, outbox, timers, unmatched_objects
 from hub.store.unit import Tx
 
 # task → (what to wake it with, when it is due)
@@ -24,16 +24,15 @@ SOURCES = (
 
 
 LIMIT = 500
-"""Due rows of one task that one query returns; the next query returns the next ones."""
+"""Rows of one kind that `due` finds at once."""
 
-SINCE, NOW = (bindparam(name, type_=timers.c.due_at.type) for name in ("since", "now"))
-EVER = datetime(1970, 1, 1, tzinfo=UTC)
+NOW = bindparam("now", type_=timers.c.due_at.type)
 
 
 def _waiting(task: Any, name: Any, when: Any) -> Any:
     found = (
         select(task.label("task"), name.label("name"))
-        .where(when > SINCE, when <= NOW)
+        .where(when <= NOW)
         .order_by(when)
         .limit(literal_column(str(LIMIT)))
     )
@@ -46,10 +45,10 @@ DUE = union_all(
 )
 
 
-def due(tx: Tx, now: datetime, since: datetime = EVER) -> list[tuple[str, str]]:
-    """(task, name) of everything that is due, each once, the longest overdue first within a task. since: only what has
-    become due after that."""
-    return list(dict.fromkeys((task, name) for task, name in tx.execute(DUE, {"now": now, "since": since})))
+def due(tx: Tx, now: datetime) -> list[tuple[str, str]]:
+    """(task, name) of everything that is due, claimed or not, each once, the longest overdue first within a task: for the
+    simulation and tests. Workers claim (`hub.store.claims`)."""
+    return list(dict.fromkeys((task, name) for task, name in tx.execute(DUE, {"now": now})))
 
 
 STORED = (
@@ -61,6 +60,7 @@ STORED = (
     (timers, ("due_at",)),
     (connections, ("subscription_due", "open_until", "activated_at")),
     (cursors, ("due_at",)),
+    (claims, ("claimed_until",)),
 )
 """Every stored moment that decides when something happens, or is compared with the time of a read. Tables in the order in
 which a case locks its rows."""

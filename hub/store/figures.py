@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import FromClause, Table, func, select, text
 
+from hub.store.claims import oldest
 from hub.store.connections import paused
 from hub.store.tables import connections, inbox, incidents, links, outbox, unmatched_objects
 from hub.store.unit import Store, Tx
@@ -44,8 +45,15 @@ def read(store: Store, now: datetime) -> dict[str, Figure]:
             "links_behind": {label: count for label, (count, _) in behind.items()},
             "link_lag": {label: age for label, (_, age) in behind.items()},
             "incidents_open": {(): tx.scalar(select(func.count()).select_from(incidents).where(text("open"))) or 0},
+            "oldest_due": {(task,): max(0.0, (now - due).total_seconds()) for task, due in oldest(tx, now).items()},
             "paused": {(): paused(tx)},
         }
+
+
+def oldest_due(store: Store, now: datetime) -> float:
+    """For how many seconds the longest overdue row has waited for a worker; 0.0 if none waits. Raises StoreUnavailable."""
+    with store.reading() as tx:
+        return max([0.0, *((now - due).total_seconds() for due in oldest(tx, now).values())])
 
 
 def undecided(tx: Tx) -> tuple[int, int]:

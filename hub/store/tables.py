@@ -232,7 +232,7 @@ inbox = Table(
     Column("done_at", Utc),
     UniqueConstraint("connection", "delivery_id"),
 )
-Index("ix_inbox_due_at", inbox.c.due_at, **_when("due_at IS NOT NULL"))
+Index("ix_inbox_due_at", inbox.c.connection, inbox.c.due_at, **_when("due_at IS NOT NULL"))
 Index("ix_inbox_failed", inbox.c.received_at, **_when("state = 'failed'"))
 
 # A write to a vendor. op: create | update. state: due | claimed | unknown | done | failed | withdrawn. changes: field → value in
@@ -332,12 +332,9 @@ cursors = Table(
     Column("due_at", Utc, index=True),
 )
 notebook = Table(
-    "notebook",
-    metadata,
-    Column("connection", Name, primary_key=True),
-    Column("name", Name, primary_key=True),
+    "notebook", metadata, Column("connection", Name, primary_key=True), Column("name", Name, primary_key=True),
     Column("value", Doc),
-)
+)  # fmt: skip
 vault = Table(
     "vault",
     metadata,
@@ -349,13 +346,15 @@ vault = Table(
 )
 Index("ix_vault_connection_name", vault.c.connection, vault.c.name)
 leases = Table(
-    "leases",
-    metadata,
-    Column("name", Name, primary_key=True),
-    Column("owner", String(60), nullable=False),
-    Column("fence", Integer, nullable=False),
-    Column("until", Utc, nullable=False),
-)
+    "leases", metadata, Column("name", Name, primary_key=True), Column("owner", String(60), nullable=False),
+    Column("fence", Integer, nullable=False), Column("until", Utc, nullable=False),
+)  # fmt: skip
+# Which worker is at which due row (`hub.store.claims`). due_at: when that row was due. All of it may be lost.
+claims = Table(
+    "claims", metadata, Column("task", Name, primary_key=True), Column("key", String(120), primary_key=True),
+    Column("claimed_by", String(60), nullable=False), Column("claimed_until", Utc, nullable=False),
+    Column("due_at", Utc, nullable=False), Column("failures", Integer, nullable=False, server_default="0"),
+)  # fmt: skip
 switches = Table("switches", metadata, Column("name", Name, primary_key=True), Column("value", Doc))
 # Commands that were read from an object's content (a reaction in a chat), so that each is applied once.
 applied = Table(

@@ -13,6 +13,7 @@ from hub.store.unit import Tx
 _THIS = [timers.c[name] == bindparam(name) for name in ("kind", "key")]
 SET = insert(timers)
 CLEAR = delete(timers).where(*_THIS)
+CLEAR_DUE = delete(timers).where(*_THIS, timers.c.due_at <= bindparam("now"))
 IS_DUE = select(timers.c.due_at).where(*_THIS, timers.c.due_at <= bindparam("now"))
 
 
@@ -24,6 +25,11 @@ def set_timer(tx: Tx, kind: str, key: str, due_at: datetime, data: Json) -> None
 
 def clear(tx: Tx, kind: str, key: str) -> None:
     tx.execute(CLEAR, {"kind": kind, "key": key})
+
+
+def done(tx: Tx, kind: str, key: str, began: datetime) -> None:
+    """What was due when the task began is done. A timer that was set meanwhile stays."""
+    tx.execute(CLEAR_DUE, {"kind": kind, "key": key, "now": began})
 
 
 def is_due(tx: Tx, kind: str, key: str, now: datetime) -> bool:

@@ -29,3 +29,5 @@ def register(hub: Hub) -> None:
                     f"connection {name!r} was a {there[name].vendor} connection and is now configured as {config.vendor}: "
                     "its links would point nowhere; give the new one a new name"
                 )
+            elif there[name].state != "disabled" and (connection_rows.cursor(tx, name) or {}).get("due_at") is None:
+                connection_rows.poll_at(tx, name, now)  # it was not configured for a while, and rested

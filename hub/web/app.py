@@ -32,10 +32,10 @@ HEADERS = {
 _LOG = structlog.get_logger("hub.web")
 
 
-def create_app(hub: Hub, *, redis_alive: Callable[[], bool] | None = None, trusted_proxies: int = 0) -> Flask:
+def create_app(hub: Hub, *, redis_state: Callable[[], str] | None = None, trusted_proxies: int = 0) -> Flask:
     """The application of one process.
 
-    redis_alive: whether Redis answers now, for `/health/ready`; None = this hub runs without one.
+    redis_state: "up", "refuses writes" or "down", as of now; None = this hub runs without a Redis.
     trusted_proxies: how many reverse proxies of ours stand before it; that many entries of X-Forwarded-For are believed.
     """
     app = Flask("hub.web", static_folder=None)
@@ -46,7 +46,7 @@ def create_app(hub: Hub, *, redis_alive: Callable[[], bool] | None = None, trust
     app.register_error_handler(StoreUnavailable, _unavailable)
     app.register_error_handler(Exception, _failed)
     operations.mount(app, hub, Access(hub.store, hub.clock), OPERATIONS)
-    health.mount(app, hub, redis_alive)
+    health.mount(app, hub, redis_state)
     document = app.json.dumps(openapi.document(OPERATIONS, hub.config.base_url))
     app.add_url_rule(
         "/api/openapi.json", "openapi", lambda: Response(document, content_type="application/json"), methods=["GET"]

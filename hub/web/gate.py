@@ -30,7 +30,7 @@ from hub.web import operations, webhooks
 from hub.web.problems import TYPE, phrase, render, unavailable
 
 HALF_SENT = 48
-"""Bodies that one process reads at the same time. Fewer than its threads (`workers.parent.THREADS`)."""
+"""Bodies that one process reads at the same time. Fewer than its threads (`workers.serving.THREADS`)."""
 
 _LOG = structlog.get_logger("hub.web.gate")
 

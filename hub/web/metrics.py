@@ -39,6 +39,7 @@ _GAUGES = {
     "failures": ("lockstep_connection_failures", "Calls that failed in a row; 0 = healthy", ["connection"]),
     "breaker_open": ("lockstep_breaker_open", "1 while the circuit breaker lets no call through", ["connection"]),
     "incidents_open": ("lockstep_incidents_open", "Open incidents", []),
+    "oldest_due": ("lockstep_oldest_due_seconds", "For how long the longest overdue row has waited for a worker", ["task"]),
     "paused": ("lockstep_paused", "1 while everything is paused", []),
 }  # fmt: skip
 
@@ -46,11 +47,16 @@ _GAUGES = {
 class _Rows(Collector):
     """Reads the figures of the database, at each scrape."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, redis: str) -> None:
         self._store = store
         self._clock = clock
+        self._redis = redis
 
     def collect(self) -> Iterator[Metric]:
+        if self._redis != "none":
+            up = GaugeMetricFamily("lockstep_redis_up", "1 if Redis took a write; else the workers poll the database")
+            up.add_metric([], self._redis == "up")
+            yield up
         reachable = GaugeMetricFamily("lockstep_database_up", "1 if the database answered this scrape")
         try:
             seen = figures.read(self._store, self._clock.now())
@@ -73,10 +79,10 @@ class _Rows(Collector):
         yield refused
 
 
-def render(store: Store, clock: Clock) -> bytes:
-    """The page that Prometheus reads. Never raises: without a database, `lockstep_database_up` is 0."""
+def render(store: Store, clock: Clock, redis: str = "none") -> bytes:
+    """The page that Prometheus reads. Never raises: without a database, `lockstep_database_up` is 0. redis: see `hub.web.app.create_app`."""
     registry = CollectorRegistry()
-    registry.register(_Rows(store, clock))
+    registry.register(_Rows(store, clock, redis))
     own = _OWN
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         own = CollectorRegistry()

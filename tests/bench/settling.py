@@ -1,5 +1,6 @@
 """Outbox rows settled per second by one worker, through an adapter that does nothing, against RQ's SimpleWorker and jobs
-that do nothing. A settled row is: woken, claimed (commit), written, settled with journal, shadow and next plan (commit)."""
+that do nothing. A settled row is: claimed by the worker (a commit for many), claimed for the write (commit), written, settled with
+journal, shadow and next plan (commit)."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from statistics import median
 
 from sqlalchemy import func, insert, select, update
 
+from hub.clock import SystemClock
 from hub.store.tables import incidents, links, outbox
 from hub.store.unit import Store
 from tests.bench.databases import LONG_AGO, fill, fresh, kinds
@@ -17,8 +19,7 @@ from tests.bench.machine import ROOT
 from tests.bench.noop import NAME, noop_hub
 from tests.bench.rows import Plan, Row, in_turns, ratio_at_least
 from tests.bench.servers import redis_server
-from workers import queue as names
-from workers.queue import RqWake
+from workers.queue import QUEUE, Doorbell, connect
 
 
 def measure(plan: Plan) -> list[Row]:
@@ -42,7 +43,7 @@ def measure(plan: Plan) -> list[Row]:
 
 def _settled(store: Store, redis: str, count: int) -> float:
     """Rows a second. An intention for every link, every one woken; then a worker."""
-    hub = noop_hub(store, RqWake(redis, _clock()))
+    hub = noop_hub(store, Doorbell(redis, SystemClock()))
     now = hub.clock.now()
     title = f"title of {hub.ids.new()}"
     with store.unit() as tx:
@@ -59,9 +60,7 @@ def _settled(store: Store, redis: str, count: int) -> float:
                 for link, incident in found
             ],
         )  # fmt: skip
-    names.COALESCE_SECONDS = 600  # all of them wait from here on, on a slow machine for longer than a wake-up lives
-    for link, _ in found:
-        hub.wake.wake("deliver", link)
+    connect(redis).flushdb()
     seconds = _worker("hub", redis, store.writer.url.render_as_string(hide_password=False))
     with store.reading() as tx:
         done = tx.execute(select(func.count()).where(outbox.c.changes["title"].as_string() == title, outbox.c.state == "done")).scalar()  # fmt: skip
@@ -74,9 +73,8 @@ def _nothing(redis: str, count: int) -> float:
     from rq import Queue
     from rq.serializers import JSONSerializer
 
-    from workers.queue import VENDORS, connect
-
-    queue = Queue(VENDORS, connection=connect(redis), serializer=JSONSerializer)
+    connect(redis).flushdb()
+    queue = Queue(QUEUE, connection=connect(redis), serializer=JSONSerializer)
     for _ in range(count):
         queue.enqueue_call("tests.bench.settling.nothing", result_ttl=0)
     return count / _worker("rq", redis, "")
@@ -84,12 +82,6 @@ def _nothing(redis: str, count: int) -> float:
 
 def nothing() -> None:
     """The job of the floor."""
-
-
-def _clock():  # type: ignore[no-untyped-def]
-    from hub.clock import SystemClock
-
-    return SystemClock()
 
 
 def _worker(what: str, redis: str, url: str) -> float:
@@ -107,16 +99,14 @@ def _work(what: str, redis: str, url: str) -> None:
     """In the worker process."""
     import os
 
-    from workers import bootstrap, sync
-    from workers.queue import work
+    from workers import bootstrap
+    from workers.worker import work
 
     if what == "hub":
-        from hub.clock import SystemClock
-
-        bootstrap._hubs[os.getpid()] = noop_hub(Store(url), RqWake(redis, SystemClock()), redis)
+        bootstrap._hubs[os.getpid()] = noop_hub(Store(url), Doorbell(redis, SystemClock()), redis)
     began = time.perf_counter()
     if what == "hub":
-        work(redis, 1, burst=True, finish=sync.finish)
+        work(redis, burst=True)
     else:
         _rq(redis)
     print(json.dumps(time.perf_counter() - began))
@@ -127,11 +117,9 @@ def _rq(redis: str) -> None:
     from rq import Queue, SimpleWorker
     from rq.serializers import JSONSerializer
 
-    from workers.queue import connect, order
-
     client = connect(redis)
-    queues = [Queue(name, connection=client, serializer=JSONSerializer) for name in order(1)]
-    SimpleWorker(queues, connection=client, serializer=JSONSerializer).work(burst=True, logging_level="WARNING")
+    queue = Queue(QUEUE, connection=client, serializer=JSONSerializer)
+    SimpleWorker([queue], connection=client, serializer=JSONSerializer).work(burst=True, logging_level="WARNING")
 
 
 if __name__ == "__main__":

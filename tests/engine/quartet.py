@@ -15,13 +15,13 @@ from hub.clock import ManualClock, SeededIds
 from hub.domain.policy import Config, ConnectionConfig, LinkRule, Policy
 from hub.domain.values import Json, Request
 from hub.store import tokens
+from hub.store.due import due
 from hub.store.unit import Store
 from hub.sync import tasks
 from hub.sync.hub import Hub
 from hub.sync.limits.budget import Budget
 from hub.sync.limits.guard import guarded
 from hub.sync.setup import register
-from hub.sync.sweep import sweep
 from hub.web.app import create_app
 from tests.contract.worlds.jira import JiraWorld
 from tests.contract.worlds.pagerduty import PagerDutyWorld
@@ -118,7 +118,10 @@ class Quartet:
                 world.sandbox.settle()
 
     def work(self) -> None:
-        sweep(self.hub)
+        with self.hub.store.reading() as tx:
+            found = due(tx, self.clock.now())
+        for task, name in found:
+            self.wakes.wake(task, name)
         while self.wakes.waiting:
             task, name = self.wakes.waiting.pop(0)
             tasks.run(self.hub, task, name)

@@ -8,11 +8,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from workers.poller import LocalWake, run
 
 from tests.conftest import absent
 from tests.engine.patience import until
 from tests.engine.test_queue import Worker
-from workers.poller import LocalWake, run
 from workers.supervisor import EmbeddedRedis, binary
 
 

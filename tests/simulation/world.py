@@ -22,7 +22,7 @@ from hub.clock import ManualClock, SeededIds
 from hub.domain.policy import Config
 from hub.domain.values import Ref
 from hub.store.unit import Store, StoreUnavailable, Tx
-from hub.sync import sweep, tasks
+from hub.sync import tasks
 from hub.sync.hub import Hub
 from hub.sync.limits.budget import Budget
 from tests.contract.world import MemorySecrets
@@ -33,7 +33,7 @@ from tests.simulation.invariants import Invariants, Violation
 from tests.simulation.ledger import Ledger
 from tests.simulation.network import Network
 from tests.simulation.vendor import client
-from tests.simulation.wakes import Queue
+from tests.simulation.wakes import Queue, sweep
 
 
 class Crash(BaseException):
@@ -224,7 +224,7 @@ class World:
         self.counts["tick"] += 1
         timer = self.actors["timer"]
         if not timer.busy:
-            self.run(timer, "sweep", sweep.sweep)
+            self.run(timer, "sweep", sweep)
 
     # ------------------------------------------------------------------ boundaries
 

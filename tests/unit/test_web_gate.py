@@ -16,7 +16,7 @@ from hub.web.operations import MAX_BODY
 from tests.engine.patience import until
 from tests.unit.test_web_webhooks import BODY, Endless, client, rows
 from tests.unit.web_hub import bearer, make_hub, signature
-from workers.parent import THREADS
+from workers.serving import THREADS
 
 
 class Stalled:

@@ -75,7 +75,7 @@ def test_it_is_ready_with_the_tables_of_this_version_or_a_newer_one(hub: Hub) ->
 
 @pytest.mark.parametrize(("alive", "said"), [(None, "none"), (lambda: True, "up"), (lambda: False, "down")])
 def test_redis_is_reported_and_not_required(hub: Hub, alive: object, said: str) -> None:
-    answer = create_app(hub, redis_alive=alive).test_client().get("/health/ready")  # type: ignore[arg-type]
+    answer = create_app(hub, redis_state=alive).test_client().get("/health/ready")  # type: ignore[arg-type]
     assert answer.status_code == 200
     assert answer.json is not None
     assert answer.json["redis"] == said

@@ -66,6 +66,7 @@ def consider(hub: Hub, unmatched_id: str) -> None:
     try:
         with hub.budget.slot(unmatched.connection, adapter.capabilities):
             hub.budget.admit(unmatched.connection, adapter.capabilities, adapter.capabilities.read_calls)
+            started = hub.clock.now()
             seen = adapter.observe(unmatched.ref)
     except VendorError as e:
         breaker.note_failure(hub, unmatched.connection, e)
@@ -75,6 +76,8 @@ def consider(hub: Hub, unmatched_id: str) -> None:
         fresh = link_rows.get_unmatched(tx, unmatched_id)
         if fresh is None or fresh.state != "waiting":
             return
+        if fresh.due_at is not None and fresh.due_at > started:
+            return  # more was heard of it since it was read: it stays due, and is read again
         case = _decide(hub, tx, fresh, seen)
         save(tx, fresh)
         if case is not None:

@@ -31,12 +31,13 @@ def poll(hub: Hub, name: str) -> None:
     with hub.store.reading() as tx:
         connection = connection_rows.get(tx, name)
         state = connection_rows.cursor(tx, name)
+    if state is not None and (state["due_at"] is None or state["due_at"] > now):
+        return
     if connection is not None and name in hub.left_out:
         _again(hub, name, LEFT_OUT_AGAIN)
         return
     if connection is None or name not in hub.adapters or connection.state == "disabled":
-        return
-    if state is not None and state["due_at"] is not None and state["due_at"] > now:
+        _rest(hub, name)
         return
     until = breaker.open_until(connection, now)
     if until is not None:
@@ -60,6 +61,13 @@ def poll(hub: Hub, name: str) -> None:
             return
 
 
+def _rest(hub: Hub, name: str) -> None:
+    """Nothing is due until the connection is enabled, or configured again."""
+    with hub.store.unit() as tx:
+        state = connection_rows.cursor(tx, name) or {"cursor": None, "polled_at": None}
+        connection_rows.move_cursor(tx, name, state["cursor"], state["polled_at"], None)
+
+
 def _again(hub: Hub, name: str, seconds: float) -> None:
     with hub.store.unit() as tx:
         state = connection_rows.cursor(tx, name) or {"cursor": None, "polled_at": None}
@@ -74,6 +82,7 @@ def _take(hub: Hub, name: str, changes: Changes, started: datetime, *, first: bo
     busy, quiet = capabilities.poll
     with hub.store.unit() as tx:
         unseen = link_rows.shown_at(tx, name) if first else []
+        asked = (connection_rows.cursor(tx, name) or {}).get("due_at")
         wakes = _changed(hub, tx, name, changes, unseen)
         connection = connection_rows.get(tx, name)
         if connection is not None:
@@ -81,6 +90,8 @@ def _take(hub: Hub, name: str, changes: Changes, started: datetime, *, first: bo
             save(tx, connection)
         pause = 0.0 if changes.more else busy if connection_rows.has_open(tx, name) else quiet
         due = hub.clock.now() + timedelta(seconds=pause * (0.9 + 0.2 * hub.ids.chance()))
+        if asked is not None and asked > started:  # somebody asked for a poll while this one was under way
+            due = min(due, asked)
         connection_rows.move_cursor(tx, name, changes.cursor, started, due)
     for task, target in dict.fromkeys(wakes):
         hub.wake.wake(task, target)

@@ -73,15 +73,23 @@ def subscribe(hub: Hub, name: str) -> None:
     due = now + CHECK
     if ends:
         due = min(due, now + (datetime.fromisoformat(str(ends).replace("Z", "+00:00")) - now) / 2)
-    _next(hub, name, made, max(due, now + timedelta(seconds=30)))
+    _next(hub, name, made, max(due, now + timedelta(seconds=30)), asked_after=now)
 
 
-def _next(hub: Hub, name: str, subscription: object, due: datetime | None, reason: str | None = None) -> None:
-    """reason: why there is none, for people; kept until there is one, or a call to the vendor fails."""
+def _next(
+    hub: Hub, name: str, subscription: object, due: datetime | None, reason: str | None = None, *,
+    asked_after: datetime | None = None,
+) -> None:  # fmt: skip
+    """reason: why there is none, for people; kept until there is one, or a call to the vendor fails. asked_after: what the vendor
+    has said of its subscription since then is dealt with next; it may be about the one that was just made."""
     with hub.store.unit() as tx:
         connection = connection_rows.get(tx, name)
-        if connection is not None:
-            connection.subscription, connection.subscription_due = subscription, due
-            if connection.failures == 0:
-                connection.reason = reason
-            save(tx, connection)
+        if connection is None:
+            return
+        asked = connection.subscription_due
+        if asked_after is None or asked is None or asked <= asked_after:
+            connection.subscription_due = due
+        connection.subscription = subscription
+        if connection.failures == 0:
+            connection.reason = reason
+        save(tx, connection)

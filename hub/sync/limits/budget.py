@@ -53,8 +53,8 @@ TIMEOUTS = {"socket_connect_timeout": 1.0, "socket_timeout": 1.0}
 
 
 class Budget:
-    """redis_url: where the counters are shared, or None. workers: how many worker slots there are in all: a connection never
-    holds the last one. enforce: False only where a simulated vendor keeps the limits. nap: how a thread waits (seconds); None
+    """redis_url: where the counters are shared, or None. workers: how many worker slots there are in all, threads: those of this
+    process, None where that does not matter; of neither does a connection ever hold the last one. enforce: False only where a simulated vendor keeps the limits. nap: how a thread waits (seconds); None
     where it must not."""
 
     def __init__(
@@ -65,6 +65,7 @@ class Budget:
         *,
         ids: Ids | None = None,
         workers: Callable[[], int] = lambda: 2,
+        threads: int | None = None,
         enforce: bool = True,
         nap: Callable[[float], None] | None = None,
     ) -> None:
@@ -72,6 +73,7 @@ class Budget:
         self.prefix = prefix
         self.ids = ids
         self.workers = workers
+        self.threads = threads
         self.enforce = enforce
         self.nap = nap
         self._local = Window()
@@ -168,11 +170,12 @@ class Budget:
     def slot(self, connection: str, capabilities: Capabilities) -> Iterator[None]:
         """One of the connection's places for calls at once. Raises RetryLater when all are taken."""
         limit = max(1, min(capabilities.concurrency, self.workers() - 1))
+        here = limit if self.threads is None else max(1, min(limit, self.threads - 1))
         with self._lock:
-            free = self._running.get(connection, 0) < limit
+            free = self._running.get(connection, 0) < here
             self._running[connection] = self._running.get(connection, 0) + free
         if not free:
-            raise self._full(connection, limit)
+            raise self._full(connection, here)
         place = None
         try:
             place = self._take_place(connection, limit)

@@ -56,4 +56,4 @@ def link_back(hub: Hub, link_id: str) -> None:
         if again is not None:
             timers.set_timer(tx, BACKLINK, link_id, again, {})
         else:
-            timers.clear(tx, BACKLINK, link_id)
+            timers.done(tx, BACKLINK, link_id, now)

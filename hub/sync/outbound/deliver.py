@@ -40,6 +40,9 @@ from hub.sync.outbound.settle import (
     start_walk,
 )
 
+UNKNOWN = 60.0
+"""Seconds until a write to a connection that is not configured (any more) is looked at again."""
+
 ROUNDS = 20
 """Writes to one link in one wake-up; the sweep goes on from there."""
 
@@ -80,6 +83,8 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
             save(tx, row)
             return None
         if link is None or connection is None or row.connection not in hub.adapters:
+            row.due_at = now + timedelta(seconds=UNKNOWN)
+            save(tx, row)
             return None
         wait = _must_wait(hub, tx, row, connection, paused, now)
         if wait is not None:

@@ -31,7 +31,7 @@ def find_duplicates(hub: Hub, link_id: str) -> None:
         return
     if link is None or link.state in TOMBSTONES or link.connection not in hub.adapters:
         with hub.store.unit() as tx:
-            timers.clear(tx, "duplicates", link_id)
+            timers.done(tx, "duplicates", link_id, now)
         return
     adapter = hub.adapter(link.connection)
     try:
@@ -47,7 +47,7 @@ def find_duplicates(hub: Hub, link_id: str) -> None:
     with open_case(hub, link.incident_id) as case:
         if case is None:
             return
-        timers.clear(case.tx, "duplicates", link_id)
+        timers.done(case.tx, "duplicates", link_id, now)
         for other in found:
             mine = case.links.get(link_id)
             if mine is not None and mine.remote_id is not None and other.ref != mine.ref and other.state == "present":

@@ -1,0 +1,251 @@
+"""A worker process: RQ's `SimpleWorker`, which runs a job in its own process (1.7 ms from the doorbell to the job's start instead of
+11, no fork). What a process for each job would isolate is held otherwise: every vendor call has time-outs, and a dead worker's
+claims run out.
+
+Where Redis takes no writes (it is away, a replica after a fail-over, full) the same process drains SQL on a clock until it does
+again; where there is none at all it does nothing else, and runs the timer's sweep itself. Claims keep all of these apart.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from rq import Queue, SimpleWorker
+from rq.exceptions import StopRequested
+from rq.serializers import JSONSerializer
+
+from hub.store.unit import StoreUnavailable
+from hub.sync.hub import Hub
+from workers import sync
+from workers.drain import Drain
+from workers.queue import QUEUE, UP, Doorbell, connect, probed
+from workers.timer import Timer
+
+log = logging.getLogger(__name__)
+
+CLOCK_SECONDS = 0.25
+"""Between two drains where nobody rings."""
+PROBE_SECONDS = 1.0
+HEARTBEAT_SECONDS = 10.0
+WORKER_SECONDS = 30
+"""RQ's `worker_ttl`: how often an idle worker looks around. It is taken for dead a minute after that."""
+LONGEST_WAIT = 5.0
+"""Seconds between two tries to reach Redis."""
+
+
+class LockstepWorker(SimpleWorker):
+    """`SimpleWorker` whose drain hears that the worker was asked to stop. A second signal ends the process at once."""
+
+    max_connection_wait_time = LONGEST_WAIT
+
+    def handle_warm_shutdown_request(self) -> None:
+        """RQ's hook for the first signal; in its handler."""
+        _stop()
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
+
+
+def _stop() -> None:
+    sync.stopping.set()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end_at_once)
+
+
+def _end_at_once(number: int, _frame: object) -> None:
+    os._exit(128 + number)  # whatever the threads are doing: their claims and leases run out, and the rows come back
+
+
+class _Signals:
+    """SIGTERM and SIGINT while RQ's own handlers are not in place. raising: RQ's worker is being made or registered: leave it."""
+
+    def __init__(self) -> None:
+        self.raising = False
+
+    def install(self) -> None:
+        if threading.current_thread() is threading.main_thread() and not sync.stopping.is_set():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._asked)
+
+    def _asked(self, _number: int, _frame: object) -> None:
+        _stop()
+        if self.raising:
+            raise StopRequested
+
+
+def work(url: str, *, burst: bool = False) -> None:
+    """Works until SIGTERM or SIGINT; the tasks in hand are finished first, a second signal ends the process at once. Comes back
+    after every loss of Redis. burst: until nothing is due and no job waits. Raises SettingsError."""
+    sync.stopping.clear()
+    signals = _Signals()
+    signals.install()
+    drain, doorbell = sync.of_this_process()
+    watch = Watch(url, drain, doorbell)
+    if burst:
+        doorbell.ring()
+    try:
+        with watch:
+            while not sync.stopping.is_set():
+                if burst and not watch.up:
+                    while drained(watch.drain):
+                        pass
+                    return
+                watch.wait_for_redis()
+                _serve(url, watch, signals, burst)
+                signals.install()
+                if burst:
+                    return
+                sync.stopping.wait(PROBE_SECONDS)
+    except StopRequested:
+        return
+    finally:
+        sync.finish()
+
+
+def _serve(url: str, watch: Watch, signals: _Signals, burst: bool) -> None:
+    """RQ's worker, until it ends: asked to stop, or because of Redis."""
+    client = redis.Redis.from_url(url, socket_connect_timeout=2.0)
+    signals.raising = True
+    try:
+        if sync.stopping.is_set():
+            return
+        queue = Queue(QUEUE, connection=client, serializer=JSONSerializer)
+        watch.worker = worker = LockstepWorker(
+            [queue], connection=client, serializer=JSONSerializer, maintenance_interval=15, worker_ttl=WORKER_SECONDS,
+            log_job_description=False,
+        )  # fmt: skip
+        worker.work(burst=burst, logging_level="WARNING")
+    except redis.RedisError as e:
+        log.warning("the worker lost Redis (%s)", type(e).__name__)
+    finally:
+        signals.raising, watch.worker = False, None
+        client.close()
+
+
+class Watch:
+    """A thread beside RQ's loop, which may hang for as long as Redis does: probes whether Redis takes writes, drains on a clock
+    while it does not, and keeps the worker's heartbeat while a job runs for long."""
+
+    def __init__(self, url: str, drain: Drain, doorbell: Doorbell) -> None:
+        self.drain, self._doorbell = drain, doorbell
+        self.worker: SimpleWorker | None = None
+        self._client = connect(url)
+        self._up = threading.Event()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="redis-watch", daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._probe()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._done.set()
+        self._thread.join()
+
+    @property
+    def up(self) -> bool:
+        """Whether Redis takes writes."""
+        return self._up.is_set()
+
+    def wait_for_redis(self) -> None:
+        """Until Redis takes writes, or the worker is to stop."""
+        while not self._up.wait(CLOCK_SECONDS) and not sync.stopping.is_set():
+            pass
+
+    def _probe(self) -> bool:
+        state = probed(self._client)
+        if (state == UP) == self._up.is_set() and self._doorbell.deaf == (state != UP):
+            return state == UP
+        self._doorbell.deaf = state != UP
+        if state == UP:
+            self._up.set()
+            log.info("Redis takes writes: work comes by RQ")
+        else:
+            self._up.clear()
+            log.warning("Redis: %s; the database is polled until it takes writes again", state)
+        return state == UP
+
+    def _run(self) -> None:
+        now = self.drain.hub.clock.monotonic
+        probed_at, beat_at = now(), now()
+        while not self._done.wait(CLOCK_SECONDS if not self._up.is_set() else PROBE_SECONDS):
+            if now() - probed_at >= PROBE_SECONDS:
+                self._probe()
+                probed_at = now()
+            if not self._up.is_set():
+                if not sync.stopping.is_set():
+                    drained(self.drain)
+            elif now() - beat_at >= HEARTBEAT_SECONDS:
+                self._heartbeat()
+                beat_at = now()
+
+    def _heartbeat(self) -> None:
+        worker = self.worker
+        if worker is not None:
+            try:
+                worker.heartbeat(WORKER_SECONDS + 60)
+            except redis.RedisError as e:
+                log.info("no heartbeat (%s)", type(e).__name__)
+
+
+def drained(drain: Drain) -> int:
+    """One drain on the clock; 0 where the database is away."""
+    try:
+        return drain.run()
+    except StoreUnavailable as e:
+        log.warning("due rows could not be worked: %s", e)
+    except Exception:
+        log.exception("due rows could not be worked")
+    return 0
+
+
+class LocalBell:
+    """The doorbell of a process that works alone."""
+
+    def __init__(self) -> None:
+        self._rung: Callable[[], None] | None = None
+        self.event = threading.Event()
+
+    def wake(self, task: str, name: str) -> None:
+        (self._rung or self.event.set)()
+
+    def pass_on(self) -> None:
+        self.event.set()
+
+    def listen(self, rung: Callable[[], None]) -> None:
+        self.event.clear()
+        self._rung = rung
+
+    def heard(self, free: bool) -> bool:
+        return False
+
+    def leave(self) -> bool:
+        self._rung = None
+        return False
+
+
+def work_alone(hub: Hub, bell: LocalBell, stop: threading.Event, *, burst: bool = False) -> None:
+    """Without Redis: drains SQL on a clock, beside the timer's sweep, until `stop` is set; the tasks in hand are finished. `hub.wake`
+    must be `bell`. burst: until nothing is due."""
+    log.warning("there is no Redis: polling the database instead (install redis-server for speed)")
+    drain, timer = Drain(hub, bell, stop), Timer(hub)
+    thread = threading.Thread(target=timer.run, args=(stop,), name="timer")
+    try:
+        if burst:
+            while timer.tick() or drained(drain):
+                pass
+            timer.leave()
+            return
+        thread.start()
+        while not stop.is_set():
+            drained(drain)
+            bell.event.wait(CLOCK_SECONDS)
+    finally:
+        if thread.is_alive():
+            thread.join()
+        drain.close()
