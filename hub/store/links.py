@@ -72,7 +72,7 @@ def by_mark(tx: Tx, mark: str) -> Link | None:
 
 def children_revs(tx: Tx, link_id: str) -> dict[str, int]:
     """Link id → revision, for the comments and updates under a link."""
-    return dict(tx.execute(CHILDREN_REVS, {"id": link_id}).tuples().all())
+    return {child.id: child.rev for child in tx.execute(CHILDREN_REVS, {"id": link_id})}
 
 
 def hint(tx: Tx, link_id: str, when: datetime, *, whole: bool = True) -> None:

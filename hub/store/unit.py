@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import Pool
@@ -90,31 +90,25 @@ class Store:
 
     @contextmanager
     def _alone(self, engine: Engine) -> Iterator[None]:
-        """Around every transaction: the only one of its thread, in its turn, its errors said in the hub's words."""
+        """Around every transaction: the only one of its thread, in its turn, its errors said in the hub's words.
+
+        SQLite lets one writer in at a time, and those that wait try again after a pause: the threads of a process queue for
+        their turn instead. (In memory there is one connection, for readers too.)"""
         if os.getpid() != self._pid:
             self._forked()
         if self.in_transaction:
             raise TransactionOpen("this thread has a transaction open already; end it before another one is begun")
+        turn = self._turn if engine is self.writer and self.is_sqlite else None
+        if turn is not None and not turn.acquire(timeout=BUSY_SECONDS):
+            raise StoreUnavailable("the threads of this process wait too long for each other's commits")
         self._thread.open = True
         try:
-            with translated(self.file.path), self._turn_of(engine):
+            with translated(self.file.path):
                 yield
         finally:
             self._thread.open = False
-
-    def _turn_of(self, engine: Engine) -> AbstractContextManager[None]:
-        """SQLite lets one writer in at a time, and those that wait try again after a pause: the threads of a process queue
-        here instead. (In memory there is one connection for everybody.)"""
-        return self._in_turn() if engine is self.writer and self.is_sqlite else nullcontext()
-
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        if not self._turn.acquire(timeout=BUSY_SECONDS):
-            raise StoreUnavailable("the threads of this process wait too long for each other's commits")
-        try:
-            yield
-        finally:
-            self._turn.release()
+            if turn is not None:
+                turn.release()
 
     def _forked(self) -> None:
         """A connection must not be shared with the parent process: a child begins with empty pools."""
