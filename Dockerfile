@@ -1,9 +1,33 @@
 # One image for every part: web, worker, timer, migrate. Secrets come as files (LOCKSTEP_..._FILE), the configuration as
 # a file mounted at /etc/lockstep/lockstep.toml.
+#
+#   docker build -t lockstep-hub .                                      every vendor
+#   docker build -t lockstep-hub --build-arg EXTRAS=pagerduty,jira .    a slim one: only these; others are left out, and say so
 
 FROM python:3.11-slim AS build
-COPY . /src
-RUN python -m venv /opt/lockstep && /opt/lockstep/bin/pip install --no-cache-dir --disable-pip-version-check /src
+ARG EXTRAS=all
+WORKDIR /src
+COPY requirements.build.lock ./
+RUN python -m venv /opt/build \
+    && /opt/build/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.build.lock
+ENV UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON=/opt/lockstep/bin/python
+
+# The dependencies: a layer of its own, made again only when the lock or EXTRAS changes.
+COPY pyproject.toml requirements.lock ./
+COPY .ci/install.py .ci/
+RUN python -m venv --without-pip /opt/lockstep \
+    && python .ci/install.py --extras "$EXTRAS" --print > chosen.txt \
+    && /opt/build/bin/uv pip install --require-hashes --build-constraints requirements.build.lock -r chosen.txt \
+    && /opt/lockstep/bin/python .ci/install.py --compile
+
+# The hub itself.
+COPY README.md LICENSE wsgi.py ./
+COPY hub hub
+COPY adapters adapters
+COPY mappings mappings
+COPY workers workers
+RUN /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . \
+    && /opt/build/bin/uv pip install --no-deps --compile-bytecode dist/*.whl
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin lockstep \

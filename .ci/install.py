@@ -4,6 +4,7 @@
     python .ci/install.py --test                    and what the tests need
     python .ci/install.py --extras pagerduty,jira   less: only these extras
     python .ci/install.py --print ...               only prints the requirements that it would install
+    python .ci/install.py --compile                 only writes the bytecode of what is installed
 
 It works on the environment of the Python that runs it, and adds to what is there. Each package is the very file whose hash is
 in the lock. uv does the work (itself from requirements.build.lock); where it cannot be had, pip does, slowly. Standard library
@@ -145,18 +146,17 @@ def uv() -> Sequence[str] | None:
     return (sys.executable, "-m", "uv")
 
 
-def install(requirements: Path, project: bool) -> None:
-    """Installs them, and the hub. Raises CalledProcessError."""
+def install(requirements: Path) -> None:
+    """Installs them, and the hub, editable. Raises CalledProcessError."""
     tool = uv()
-    ours = ("--no-deps", "--editable", str(ROOT)) if project else ()
+    ours = ("--no-deps", "--editable", str(ROOT))
     if tool is not None:
         environ = for_uv()
         common = (*tool, "pip", "install", "--python", sys.executable)
         locked = ("--require-hashes", "--build-constraints", str(BUILD), "-r", str(requirements))
         try:
             subprocess.run((*common, *locked), check=True, env=environ)
-            if ours:
-                subprocess.run((*common, "--quiet", "--no-build-isolation", *ours), check=True, env=environ)
+            subprocess.run((*common, "--quiet", "--no-build-isolation", *ours), check=True, env=environ)
         except subprocess.CalledProcessError:
             print("uv could not do it; pip tries the same", flush=True)
         else:
@@ -164,8 +164,7 @@ def install(requirements: Path, project: bool) -> None:
     print("installing with pip; this takes some minutes", flush=True)
     common = (*PIP, "install", "--no-compile", "--progress-bar", "off")
     subprocess.run((*common, "--require-hashes", "-r", str(requirements)), check=True)
-    if ours:
-        subprocess.run((*common, *ours), check=True)
+    subprocess.run((*common, *ours), check=True)
 
 
 def compiled() -> None:
@@ -179,8 +178,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--extras", default="all", help="parted by commas; default: all")
     parser.add_argument("--test", action="store_true", help="and what the tests need")
     parser.add_argument("--print", action="store_true", help="print the requirements; install nothing")
-    parser.add_argument("--compile", action="store_true", help="write bytecode, whatever PYTHONDONTWRITEBYTECODE says")
+    parser.add_argument("--compile", action="store_true", help="write the bytecode of what is there; install nothing")
     given = parser.parse_args(arguments)
+    if given.compile:
+        compiled()
+        return 0
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [*filter(None, re.split(r"[\s,]+", given.extras)), *(["test"] if given.test else [])]
     try:
@@ -196,13 +198,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = Path(tempfile.mkdtemp())
     try:
         (folder / "requirements.txt").write_text(text, encoding="utf-8")
-        install(folder / "requirements.txt", project=True)
+        install(folder / "requirements.txt")
     except subprocess.CalledProcessError as e:
         return e.returncode
     finally:
         shutil.rmtree(folder)
-    if given.compile or sys.dont_write_bytecode:
-        print("compiling", flush=True)
+    if sys.dont_write_bytecode:
+        print("compiling, because PYTHONDONTWRITEBYTECODE is set", flush=True)
         compiled()
     print(f"installed in {time.monotonic() - began:.0f} s", flush=True)
     return 0

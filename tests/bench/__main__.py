@@ -17,7 +17,7 @@ from tests.bench.databases import POSTGRES, kinds
 from tests.bench.rows import COLUMNS, Plan, Row
 
 NAMES = (
-    "footprint", "writes", "sweeping", "simulation", "settling", "clients", "intake", "latency", "limits", "storm",
+    "starting", "footprint", "writes", "sweeping", "simulation", "settling", "clients", "intake", "latency", "limits", "storm",
 )  # fmt: skip
 """The modules of this package that measure; the quick ones first."""
 

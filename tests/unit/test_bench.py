@@ -15,7 +15,7 @@ from tests.bench.databases import POSTGRES, SQLITE
 from tests.bench.rows import COLUMNS, Plan, Row, at_most, ratio_at_least, ratio_at_most
 from tests.engine.quartet import Quartet
 
-IN_PROCESS = ("sweeping", "simulation", "writes", "clients")
+IN_PROCESS = ("starting", "sweeping", "simulation", "writes", "clients")
 ON_PROCESSES = tuple(name for name in bench.NAMES if name not in IN_PROCESS)
 
 
