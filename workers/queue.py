@@ -14,17 +14,19 @@ One queue is enough: which of the due rows comes first is decided where they are
 that waits for a vendor goes on claiming for its free threads (`workers.drain`), so no kind of work needs workers of its own.
 
 RQ's retries, scheduler and `unique` stay unused: its scheduler died with a Redis restart and stayed dead, `unique` held a name
-for as long as a result was kept. Due times, attempts and once-ness are rows in SQL. Jobs are JSON, not pickle: who can write to
-Redis cannot run code here by a crafted body.
+for as long as a result was kept. Due times, attempts and once-ness are rows in SQL. Jobs are JSON, not pickle, and our worker runs
+no other function than this one (`DoorbellJob`): who can write to Redis cannot run code here by a crafted job.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import redis
 from rq import Queue, Worker
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from hub.ports import Clock
@@ -65,6 +67,18 @@ UP, REFUSES, DOWN = "up", "refuses writes", "down"
 def connect(url: str) -> redis.Redis:
     """A client with short time-outs and no retries of its own."""
     return redis.Redis.from_url(url, socket_connect_timeout=1.0, socket_timeout=2.0)
+
+
+class DoorbellJob(Job):
+    """RQ's job, of one function alone. For a stock worker: `rq worker --job-class workers.queue.DoorbellJob`."""
+
+    success_callback = failure_callback = stopped_callback = property(lambda self: None)
+
+    def perform(self) -> Any:
+        """Raises ValueError if the job asks for anything else."""
+        if (self.func_name, self.instance, list(self.args), self.kwargs) != (JOB, None, [], {}):
+            raise ValueError(f"not a job of ours; this worker runs {JOB} alone")
+        return super().perform()
 
 
 class Doorbell:

@@ -24,7 +24,7 @@ from hub.store.unit import StoreUnavailable
 from hub.sync.hub import Hub
 from workers import sync
 from workers.drain import Drain
-from workers.queue import QUEUE, UP, Doorbell, connect, probed
+from workers.queue import QUEUE, UP, Doorbell, DoorbellJob, connect, probed
 from workers.timer import Timer
 
 log = logging.getLogger(__name__)
@@ -113,10 +113,10 @@ def _serve(url: str, watch: Watch, signals: _Signals, burst: bool) -> None:
     try:
         if sync.stopping.is_set():
             return
-        queue = Queue(QUEUE, connection=client, serializer=JSONSerializer)
+        queue = Queue(QUEUE, connection=client, serializer=JSONSerializer, job_class=DoorbellJob)
         watch.worker = worker = LockstepWorker(
             [queue], connection=client, serializer=JSONSerializer, maintenance_interval=15, worker_ttl=WORKER_SECONDS,
-            log_job_description=False,
+            log_job_description=False, job_class=DoorbellJob,
         )  # fmt: skip
         worker.work(burst=burst, logging_level="WARNING")
     except redis.RedisError as e:
