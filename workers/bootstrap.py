@@ -109,13 +109,13 @@ def build_hub(
     wire: Wire | None = None,
 ) -> Hub:
     """A hub from its settings; each port may be replaced. Talks to nobody. Raises SettingsError."""
-    clock, ids, wire = clock or SystemClock(), ids or SystemIds(), wire or Wire()
+    clock, ids = clock or SystemClock(), ids or SystemIds()
     try:
         store = store or Store(settings.database_url)
     except StoreUnavailable as e:  # there is no place for its file
         raise SettingsError([f"{settings.path}: {e}; correct LOCKSTEP_DATABASE_URL or LOCKSTEP_DATA"]) from None
     secrets = secrets_of(settings, store, clock, ids)
-    connected = connect(settings, clock, ids, wire, secrets, partial(StoreNotebook, store))
+    connected = connect(settings, clock, ids, secrets, partial(StoreNotebook, store), wire)
     return Hub(
         store=store,
         clock=clock,

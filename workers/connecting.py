@@ -48,13 +48,13 @@ def connect(
     settings: Settings,
     clock: Clock,
     ids: Ids,
-    wire: Wire,
     secrets: Callable[[str], Secrets],
-    notebook: Callable[[str], Notebook],
+    notebook: Callable[[str], Notebook] | None = None,
+    wire: Wire | None = None,
 ) -> Connected:
     """An adapter for each connection. One whose client library is not installed has its settings checked like the others, and
-    is left out. Raises SettingsError with what is wrong in any of them."""
-    found = Connected()
+    is left out. notebook: None where the adapters are only made. Raises SettingsError with what is wrong in any of them."""
+    found, wire = Connected(), wire or Wire()
     problems: list[str] = []
     places: dict[str, str] = {}
     for name, connection in settings.config.connections.items():
@@ -66,7 +66,7 @@ def connect(
                 settings=connection.settings,
                 vocabulary=overlay(connection.vendor, settings.vocabulary.get(name, {})),
                 secrets=secrets(name),
-                notebook=notebook(name),
+                notebook=notebook(name) if notebook else NoNotebook(),
                 wire=wire,
                 clock=clock,
                 ids=ids,

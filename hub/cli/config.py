@@ -30,17 +30,16 @@ def check(as_json: bool) -> None:
 
     A connection whose client library is not installed is named with the remedy: it would be left out, and the others run.
     """
-    from adapters.http import Wire
     from hub.clock import SystemClock, SystemIds
     from hub.settings.environment import vault_key_problem
     from hub.settings.load import SettingsError
-    from workers.connecting import NoNotebook, connect
+    from workers.connecting import connect
 
     found = settings()
     try:
         if problem := vault_key_problem(found.vault_key):
             raise SettingsError([problem])
-        connected = connect(found, SystemClock(), SystemIds(), Wire(), found.secrets, lambda name: NoNotebook())
+        connected = connect(found, SystemClock(), SystemIds(), found.secrets)
     except SettingsError as e:
         raise Ended(MISUSED, str(e)) from None
     facts = {

@@ -1,9 +1,10 @@
-"""What a person may make of a field of a vendor's object: a word of theirs, a text, an element more or less."""
+"""What a person may make of a field of a vendor's object: a word of theirs, a text, an element more or less. `people` is the run's
+`tests.simulation.people.People`, which stands above this module."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from hub import services
 from hub.domain.values import INCIDENT, Json
@@ -11,16 +12,13 @@ from hub.sync.hub import Hub
 from tests.simulation.server import Server, Thing
 from tests.simulation.styles import SERVICES, TAGS, UNKNOWN_WORD
 
-if TYPE_CHECKING:
-    from tests.simulation.people import People
-
 MOST_RECURRENCES = 7
 """Incidents, until an alert opens no other."""
 
 IMPACTS = ("operational", "degraded_performance", "partial_outage", "major_outage", "under_maintenance")
 
 
-def choose(people: People, server: Server, thing: Thing, name: str) -> Json:
+def choose(people: Any, server: Server, thing: Thing, name: str) -> Json:
     """A new value of the field, whole; None when there is no choice (or nobody is assigned any more)."""
     now, rng = thing.fields.get(name), people.rng
     if name in ("title", "public_title", "description"):
@@ -41,7 +39,7 @@ def choose(people: People, server: Server, thing: Thing, name: str) -> Json:
     return rng.choice((account, account, None))
 
 
-def in_the_gap(people: People, server: Server, thing: Thing, written: Iterable[str]) -> None:
+def in_the_gap(people: Any, server: Server, thing: Thing, written: Iterable[str]) -> None:
     """Somebody edits what we are just about to write, or something beside it."""
     same = [name for name in server.style.editable if name in written]
     names = same if people.rng.random() < 0.6 else server.style.editable
@@ -63,7 +61,7 @@ def recur(hub: Hub, fields: dict[str, Json], key: str, actor: str) -> None:
         services.open_incident(hub, fields, actor=actor, dedup_key=key)
 
 
-def _status(people: People, server: Server, now: Json) -> Json:
+def _status(people: Any, server: Server, now: Json) -> Json:
     flow = server.style.workflow
     if flow is not None and people.world.chance(people.world.faults.refusals):
         return UNKNOWN_WORD

@@ -34,15 +34,6 @@ REFUSALS = 8
 """Refusals of one and the same write in one run: people replay a few."""
 
 
-class Violation(AssertionError):
-    """An invariant, by its name, does not hold."""
-
-    def __init__(self, name: str, words: str) -> None:
-        super().__init__(f"{name}: {words}")
-        self.name = name
-        self.words = words
-
-
 @dataclass
 class Invariants:
     """The checks of one run that are made while it goes on."""

@@ -123,9 +123,9 @@ def one(way: str, seed: int) -> Any:
 
         return real.simulate(seed)
     if way == "spaced":
-        from tests.simulation import duplicates
+        from tests.simulation import two_worlds
 
-        return duplicates.compare(seed)
+        return two_worlds.compare(seed)
     from tests.simulation.runs import simulate
 
     return simulate(seed)

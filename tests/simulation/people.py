@@ -1,4 +1,4 @@
-"""What people do: in every vendor's own pages, in chat, and at the hub's desk. At random, but never the impossible."""
+"""What people do: in every vendor's own pages, in chat, and in the hub itself. At random, but never the impossible."""
 
 from __future__ import annotations
 
@@ -219,10 +219,10 @@ class People:
         web = self.world.actors["web"]
         if web.busy:
             return False
-        self.world.counts["desk"] += 1
-        self.world.note(f"desk: {what}")
+        self.world.counts["services"] += 1
+        self.world.note(f"services: {what}")
         try:
-            self.world.run(web, "desk", act)
+            self.world.run(web, "services", act)
         except (services.NotFound, services.Conflict, services.Invalid) as e:
             self.world.note(f"  no: {e}")
         return True
@@ -273,8 +273,8 @@ class People:
     def open_in_hub(self) -> bool:
         if len(self.incidents()) >= MOST_INCIDENTS:
             return False
-        severity, services = self.rng.choice(self.severities), [self.rng.choice(self.services)]
-        fields = {"title": self.words("title"), "severity": severity, "services": services}
+        severity, affected = self.rng.choice(self.severities), [self.rng.choice(self.services)]
+        fields = {"title": self.words("title"), "severity": severity, "services": affected}
         self.intend(fields)
         key = self.rng.choice((None, "dedup-1", "dedup-2"))
         return self._ask("open", lambda hub: services.open_incident(hub, fields, actor=self.person(), dedup_key=key))

@@ -26,6 +26,7 @@ from tests.contract.worlds.pagerduty import PagerDutyWorld
 from tests.contract.worlds.statuspage import StatuspageWorld
 from tests.contract.worlds.teams import TeamsWorld
 from tests.simulation.audit import Row
+from tests.simulation.building import SimulatedWorld
 from tests.simulation.coverage import Coverage, counting
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import Invariants
@@ -97,7 +98,7 @@ class Post:
         return True
 
 
-class RealWorld(World):
+class RealWorld(SimulatedWorld):
     """places: the vendors, by connection."""
 
     def furnish(self, config: Config | None, styles: Mapping[str, Any] | None) -> None:
@@ -243,7 +244,7 @@ class RealWorld(World):
         web = self.actors["web"]
         if web.busy:
             return
-        self.counts["desk"] += 1
+        self.counts["services"] += 1
         held = self.store.db.execute("SELECT id FROM links WHERE plan LIKE '%\"hash\"%' ORDER BY id").fetchone()
 
         def approve(hub: Hub) -> None:
@@ -263,7 +264,7 @@ class RealWorld(World):
         )
         try:
             self.at_vendor = False
-            self.run(web, "desk", act)
+            self.run(web, "services", act)
         except (services.Conflict, services.Invalid, services.NotFound) as e:
             self.note(f"  no: {e}")
 

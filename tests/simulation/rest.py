@@ -63,18 +63,9 @@ def one_object_per_link(world: World) -> None:
     """Nothing was created twice, except where nobody can tell, and then no more often than outcomes were unknown."""
     links = {r["mark"]: r for r in rows(world, "SELECT * FROM links")}
     # A link may have moved to another incident by a merge; the line stays where it was written.
-    noted = {
-        (line["data"] or {}).get("link")
-        for lines in world.ledger.journal.values()
-        for line in lines
-        if line["kind"] in ("duplicate", "possible_duplicate")
-    }
-    duplicates = {
-        (line["data"] or {}).get("duplicate")
-        for lines in world.ledger.journal.values()
-        for line in lines
-        if line["kind"] == "duplicate"
-    }
+    lines = [line for lines in world.ledger.journal.values() for line in lines]
+    noted = {(line["data"] or {}).get("link") for line in lines if line["kind"] in ("duplicate", "possible_duplicate")}
+    duplicates = {(line["data"] or {}).get("duplicate") for line in lines if line["kind"] == "duplicate"}
     for link in links.values():
         if link["slot"].startswith("duplicate") and link["id"] not in duplicates:
             words = f"{link['remote_id']} is a duplicate, and no line in the journal says so"
@@ -340,7 +331,7 @@ def chains_unbroken(world: World) -> None:
 
 def bounded(world: World) -> None:
     """Nothing grows without a reason: rows, attempts and calls stay in proportion to what happened."""
-    happened = world.counts["edit"] + world.counts["desk"] + world.counts["webhook"] + world.counts["crash"] + 20
+    happened = world.counts["edit"] + world.counts["services"] + world.counts["webhook"] + world.counts["crash"] + 20
     for table, factor in (("outbox", 10), ("journal", 40), ("revisions", 10), ("links", 30), ("inbox", 2)):
         count = world.store.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
         if count > factor * happened:

@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.simulation import duplicates, real
+from tests.simulation import real, two_worlds
 from tests.simulation.coverage import Coverage
 from tests.simulation.runs import Result, again, simulate
 
@@ -35,7 +35,7 @@ def one(job: tuple[int, float]) -> Result:
     if share < real_share:
         return real.simulate(seed)
     if share < real_share + SPACED:
-        return duplicates.compare(seed)
+        return two_worlds.compare(seed)
     result = simulate(seed)
     if result.passed and share > 1 - REPEAT:
         differed = again(result)

@@ -13,11 +13,14 @@ from datetime import datetime, timedelta
 from hub import services
 from hub.sync.hub import Hub
 from tests.simulation import company, rest
+from tests.simulation.building import SimulatedWorld
 from tests.simulation.coverage import Coverage
 from tests.simulation.faults import Faults, draw
-from tests.simulation.invariants import EPOCH, Violation
+from tests.simulation.invariants import EPOCH
 from tests.simulation.people import People
-from tests.simulation.world import World, forget_store
+from tests.simulation.store import forget_store
+from tests.simulation.violation import Violation
+from tests.simulation.world import World
 
 EVENTS = 220
 """A storm lasts until so many things have happened."""
@@ -59,7 +62,7 @@ class Result:
 def simulate(seed: int | str, faults: Faults | None = None) -> Result:
     """Runs one seed to its end."""
     result = Result(seed, faults if faults is not None else draw(random.Random(f"{seed}/faults")))
-    return simulate_in(World(seed, result.faults, coverage=result.coverage), result, _whole)
+    return simulate_in(SimulatedWorld(seed, result.faults, coverage=result.coverage), result, _whole)
 
 
 def _whole(world: World) -> None:
@@ -133,14 +136,14 @@ def _shown_again(world: World) -> None:
     """The permissions that were taken away are given back, and a person has the hub look at what it could not see."""
     world.hidden.clear()
     for (link,) in world.store.db.execute("SELECT id FROM links WHERE state = 'unreachable'").fetchall():
-        world.run(world.actors["web"], "desk", lambda hub, link=link: services.refresh_link(hub, link))
+        world.run(world.actors["web"], "services", lambda hub, link=link: services.refresh_link(hub, link))
 
 
 def _resume(world: World) -> None:
     def act(hub: Hub) -> None:
         services.set_pause(hub, False, actor="ada")
 
-    world.run(world.actors["web"], "desk", act)
+    world.run(world.actors["web"], "services", act)
 
 
 def until_quiet(world: World, connections: Collection[str]) -> None:

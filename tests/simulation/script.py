@@ -9,6 +9,7 @@ from hub import services
 from hub.domain.values import COMMENT, INCIDENT, Json, Ref
 from hub.sync.hub import Hub
 from tests.simulation import rest
+from tests.simulation.building import SimulatedWorld
 from tests.simulation.company import CONNECTIONS
 from tests.simulation.faults import CALM, Faults
 from tests.simulation.people import People
@@ -16,7 +17,6 @@ from tests.simulation.rest import rows
 from tests.simulation.runs import echo, until_quiet
 from tests.simulation.server import Server, Thing
 from tests.simulation.styles import STYLES, Style
-from tests.simulation.world import World
 
 
 class Play:
@@ -30,7 +30,7 @@ class Play:
         styles: Mapping[str, Style] | None = None,
     ) -> None:
         usual = {c: STYLES[vendor]() for c, vendor in CONNECTIONS.items()}
-        self.world = World(name, faults, crash_at, styles={**usual, **(styles or {})})
+        self.world = SimulatedWorld(name, faults, crash_at, styles={**usual, **(styles or {})})
         self.world.people = None
         self.people = People(self.world)
 
@@ -40,10 +40,10 @@ class Play:
         """A request in the services; after a crash of the web process the person asks once more."""
         web = self.world.actors["web"]
         life = web.lives
-        answer = self.world.run(web, "desk", act)
+        answer = self.world.run(web, "services", act)
         if web.lives != life:
             try:
-                answer = self.world.run(web, "desk", act)
+                answer = self.world.run(web, "services", act)
             except services.Conflict:
                 return None  # it had been done
         return answer

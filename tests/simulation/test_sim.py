@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from tests.simulation import duplicates, real
+from tests.simulation import real, two_worlds
 from tests.simulation.coverage import Coverage
 from tests.simulation.runs import Result, again, simulate
 
@@ -71,7 +71,7 @@ def test_the_same_seed_gives_the_same_trace() -> None:
 def test_without_any_webhook_the_end_is_the_same() -> None:
     """For edits spaced wider than polling and settling."""
     for seed in range(3):
-        passed(duplicates.compare(FIRST + seed))
+        passed(two_worlds.compare(FIRST + seed))
 
 
 @pytest.mark.parametrize("edition", range(3))

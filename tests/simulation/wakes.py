@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hub.store.due import due
-
 if TYPE_CHECKING:
-    from hub.sync.hub import Hub
     from tests.simulation.world import World
 
 
@@ -40,11 +37,3 @@ class Queue:
         """FLUSHALL."""
         self.world.note("Redis is emptied")
         self.waiting.clear()
-
-
-def sweep(hub: Hub) -> None:
-    """The timer rings, and whoever is woken claims all that is due. Here each of those is a wake-up, so that they come in any order."""
-    with hub.store.reading() as tx:
-        found = due(tx, hub.clock.now())
-    for task, key in found:
-        hub.wake.wake(task, key)

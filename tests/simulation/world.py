@@ -11,9 +11,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import random
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,86 +21,20 @@ from typing import Any
 from hub.clock import ManualClock, SeededIds
 from hub.domain.policy import Config
 from hub.domain.values import Ref
-from hub.store.unit import Store, StoreUnavailable, Tx
 from hub.sync import tasks
 from hub.sync.hub import Hub
 from hub.sync.limits.budget import Budget
 from tests.contract.world import MemorySecrets
-from tests.simulation import audit, company, planned
+from tests.simulation import audit
 from tests.simulation.coverage import Coverage
 from tests.simulation.faults import CALM, Faults
-from tests.simulation.invariants import Invariants, Violation
-from tests.simulation.ledger import Ledger
-from tests.simulation.network import Network
-from tests.simulation.vendor import client
-from tests.simulation.wakes import Queue, sweep
+from tests.simulation.store import fresh_store
+from tests.simulation.sweeping import sweep
+from tests.simulation.violation import Violation
 
 
 class Crash(BaseException):
     """kill -9, at this very place."""
-
-
-class SimStore(Store):
-    """Lets no dead process begin a transaction, and none begins inside another."""
-
-    def __init__(self) -> None:
-        super().__init__("sqlite://")
-        self.full = False
-        self.enter: Callable[[], None] = lambda: None
-        self.create_all()
-        self._kept = self.writer.raw_connection()
-        self.db: Any = self._kept.driver_connection
-        self.db.execute("PRAGMA temp_store=MEMORY")
-        audit.install(self.db)
-        self.tables = [r[0] for r in self.db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
-
-    def unit(self) -> AbstractContextManager[Tx]:
-        if self.full:
-            raise StoreUnavailable("no space left")
-        return self._guarded(super().unit())
-
-    def reading(self) -> AbstractContextManager[Tx]:
-        return self._guarded(super().reading())
-
-    @contextlib.contextmanager
-    def _guarded(self, transaction: AbstractContextManager[Tx]) -> Iterator[Tx]:
-        self.enter()
-        if self.in_transaction:
-            raise Violation("one transaction at a time", "a transaction was opened inside another")
-        with transaction as tx:
-            yield tx
-
-    def wipe(self) -> None:
-        """An empty database, as after `create_all`, without making the tables again."""
-        self.watch, self.enter, self.full = None, lambda: None, False
-        if self.db.in_transaction:
-            self.db.rollback()
-        self.db.execute("PRAGMA foreign_keys=OFF")
-        for table in self.tables:
-            self.db.execute(f"DELETE FROM main.{table}")
-        self.db.execute("DELETE FROM audit")
-        self.db.execute("PRAGMA foreign_keys=ON")
-
-
-_STORE: list[SimStore] = []
-
-
-def fresh_store() -> SimStore:
-    """The process's one simulated database, emptied."""
-    if not _STORE:
-        _STORE.append(SimStore())
-    _STORE[0].wipe()
-    return _STORE[0]
-
-
-def store_of_last_run() -> SimStore:
-    """The database as the last run left it."""
-    return _STORE[0]
-
-
-def forget_store() -> None:
-    """The next run makes a new database: after an exception nobody knows what state this one is in."""
-    _STORE.clear()
 
 
 @dataclass
@@ -117,8 +51,17 @@ class Actor:
     lives: int = 1
 
 
-class World:
-    """One run. crash_at: the number of the one boundary at which to crash (scripted runs)."""
+class World(ABC):
+    """One run. crash_at: the number of the one boundary at which to crash (scripted runs).
+
+    Its parts know it, and it knows none of them: `tests.simulation.building` puts them together."""
+
+    config: Config
+    servers: dict[str, Any]
+    network: Any
+    ledger: Any
+    invariants: Any
+    queue: Any
 
     def __init__(
         self, seed: int | str, faults: Faults = CALM, crash_at: int | None = None, coverage: Coverage | None = None,
@@ -139,16 +82,13 @@ class World:
         self.hidden: dict[Ref, datetime] = {}
         self.hooks: list[tuple[str, str, Callable[[], Any]]] = []
         self.fates: list[tuple[str, str]] = []
-        self.ledger = Ledger(self)
-        self.invariants = Invariants(self)
+        self.compose()
         self.furnish(config, styles)
-        self.queue = Queue(self)
         self.store = fresh_store()
         self.actors = {name: self._born(name, 1) for name in ("worker-1", "worker-2", "timer", "web")}
         self.workers = [self.actors["worker-1"], self.actors["worker-2"]]
-        company.connect(self, list(self.config.connections))
+        self.open()
         self.store.watch, self.store.enter = self._committing, self._alive
-        planned.watch(self)
 
     # ------------------------------------------------------------------ processes
 
@@ -161,15 +101,21 @@ class World:
         )  # fmt: skip
         return Actor(name, hub, vendors, lives=life)
 
+    @abstractmethod
     def furnish(self, config: Config | None, styles: Mapping[str, Any] | None) -> None:
-        """The company's rules, its vendors, and the way from them to us."""
-        self.config = config or company.config(self.coverage)
-        self.servers = company.servers(self, styles)
-        self.network = Network(self)
+        """Sets `config`, `servers` and `network`: the company's rules, its vendors, and the way from them to the hub."""
 
+    @abstractmethod
+    def compose(self) -> None:
+        """Sets `ledger`, `invariants` and `queue`."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """The hub begins: its connections' rows are made, and its plans are watched."""
+
+    @abstractmethod
     def clients(self, owner: str) -> Mapping[str, Any]:
         """One process's adapters."""
-        return {n: client(s, self, owner) for n, s in self.servers.items()}
 
     def secrets(self, connection: str) -> MemorySecrets:
         return MemorySecrets()

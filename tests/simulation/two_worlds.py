@@ -9,12 +9,14 @@ from typing import Any
 from hub import services
 from hub.domain.values import COMMENT, INCIDENT, Json, Ref
 from tests.simulation import rest
+from tests.simulation.building import SimulatedWorld
 from tests.simulation.choices import choose
 from tests.simulation.coverage import Coverage
 from tests.simulation.faults import CALM, Faults
 from tests.simulation.people import People
 from tests.simulation.runs import Result, settle, simulate_in
-from tests.simulation.world import World, store_of_last_run
+from tests.simulation.store import store_of_last_run
+from tests.simulation.world import World
 
 NAME = "the same end without webhooks"
 DEEDS = 14
@@ -28,7 +30,9 @@ def compare(seed: int) -> Result:
     result = Result(seed, WITHOUT, coverage=coverage)
     for faults in (CALM, WITHOUT):
         result = simulate_in(
-            World(f"{seed}/duplicates", faults, coverage=coverage), Result(seed, faults, coverage=coverage), play
+            SimulatedWorld(f"{seed}/duplicates", faults, coverage=coverage),
+            Result(seed, faults, coverage=coverage),
+            play,
         )
         if not result.passed:
             return result
@@ -45,7 +49,7 @@ def play(world: World) -> None:
     lost = world.faults.webhook_loss
     first: dict[str, Json] = {"title": "title 0", "severity": "SEV2", "services": ["checkout"]}
     world.people.intend(first)
-    world.run(world.actors["web"], "desk", lambda hub: services.open_incident(hub, first, actor="ada"))
+    world.run(world.actors["web"], "services", lambda hub: services.open_incident(hub, first, actor="ada"))
     for number in range(DEEDS):
         world.stormy = lost > 0  # nothing but the loss of webhooks
         _deed(world, random.Random(f"{world.seed}/{number}"), number)
@@ -62,18 +66,18 @@ def _deed(world: World, rng: random.Random, number: int) -> None:
         if link:
             people.approve()
             return
-    place = rng.choice(("pd", "jira", "page", "chat", "desk"))
+    place = rng.choice(("pd", "jira", "page", "chat", "services"))
     row = world.store.db.execute(
         "SELECT remote_id FROM links WHERE connection = ? AND kind = 'incident' AND state = 'live' AND remote_id IS NOT NULL",
         (place,),
     ).fetchone()
-    if place == "desk" or row is None:
+    if place == "services" or row is None:
         fields: dict[str, Json] = {
             rng.choice(("title", "description")): f"text {number}",
             "severity": rng.choice(("SEV1", "SEV2")),
         }
         people.intend(fields)
-        world.run(world.actors["web"], "desk", lambda hub: services.edit_incident(hub, "1", fields, actor="bob"))
+        world.run(world.actors["web"], "services", lambda hub: services.edit_incident(hub, "1", fields, actor="bob"))
         return
     server = world.servers[place]
     thing = server.things[Ref(INCIDENT, row[0])]
