@@ -36,9 +36,9 @@ OF_PROMISES = (
     ),
     Mutant(
         "dedupe off", "promise 1", "hub/store/inbox.py",
-        'statement.on_conflict_do_nothing(index_elements=["connection", "delivery_id"])',
-        'statement.on_conflict_do_update(index_elements=["connection", "delivery_id"], '
-        "set_={n: statement.excluded[n] for n in ('id', 'state', 'due_at')})",
+        "sqlite.insert(inbox).on_conflict_do_nothing(_REPEATED)",
+        "(lambda s: s.on_conflict_do_update(index_elements=_REPEATED, "
+        "set_={n: s.excluded[n] for n in ('id', 'state', 'due_at')}))(sqlite.insert(inbox))",
         (ONCE,), needs=("webhook_duplicate", "webhook_late"),
     ),
     Mutant(
@@ -47,9 +47,9 @@ OF_PROMISES = (
         (ONCE,), needs=("crash",),
     ),
     Mutant(
-        "a invalid_signatures webhook is taken in", "promise 1", "adapters/pagerduty/webhooks.py",
+        "a webhook with an invalid signature is taken in", "promise 1", "adapters/pagerduty/webhooks.py",
         "valid |= hmac.compare_digest(expected, signature)", "valid |= True",
-        (), test="tests/contract/test_webhooks.py::test_a_forged_request_is_refused_whatever_is_wrong_with_it[pagerduty]",
+        (), test="tests/contract/test_webhooks.py::test_a_request_with_an_invalid_signature_is_refused_whatever_is_wrong_with_it[pagerduty]",
     ),
     # 2: all systems end up showing the same
     Mutant(
@@ -58,9 +58,9 @@ OF_PROMISES = (
         (APART, LOST, HEARD), needs=("webhook_loss",),
     ),
     Mutant(
-        "a look that is to come stays at the fields alone, whatever a poll tells", "promise 2", "hub/sync/inbound/poll.py",
+        "a refresh that is to come stays at the fields alone, whatever a poll tells", "promise 2", "hub/sync/inbound/poll.py",
         "elif not link.refresh_whole:", "elif False:",
-        (), test="tests/simulation/test_found.py::test_what_was_said_is_heard_although_a_look_at_the_fields_alone_was_to_come_when_a_poll_told_of_it",
+        (), test="tests/simulation/test_found.py::test_what_was_said_is_heard_although_a_refresh_at_the_fields_alone_was_to_come_when_a_poll_told_of_it",
     ),
     Mutant(
         "a refused field holds up the others", "promise 2", SETTLE,
@@ -85,7 +85,7 @@ OF_PROMISES = (
     ),
     Mutant(
         "what held a field first is not said", "promise 3", OBSERVING,
-        'case.record("first_shown", link.connection, link=link.id, field_path=name, value=given.remote[name], rule="birth")', "pass",
+        'case.record(\n                "first_shown", link.connection, link=link.id, field=name, value=given.remote[name], rule="birth"\n            )', "pass",
         (), test="tests/simulation/test_found.py::test_what_a_person_did_to_a_new_ticket_before_we_first_read_it_is_kept_in_the_journal",
     ),
     Mutant(
@@ -95,7 +95,7 @@ OF_PROMISES = (
         (), test="tests/simulation/test_found.py::test_what_was_said_under_a_card_before_it_was_found_is_heard",
     ),
     Mutant(
-        "a look during a pause settles a write in doubt", "promise 3", "hub/sync/inbound/refresh.py",
+        "a refresh during a pause settles a write in doubt", "promise 3", "hub/sync/inbound/refresh.py",
         "settles=not doubtful", "settles=True",
         (),
         test="tests/simulation/test_found_in_doubt.py::test_what_came_between_our_read_and_our_write_is_found_after_a_pause_too",
@@ -179,11 +179,11 @@ OF_PROMISES = (
     # 8: duplicates are bounded and journaled
     Mutant(
         "a closed duplicate is not journaled", "promise 8", OBSERVING,
-        'case.record("duplicate", link.connection, link=link.id, duplicate=double.id, id=seen.ref.id)', "pass",
+        'case.record("duplicate", link.connection, link=link.id, duplicate=extra.id, id=seen.ref.id)', "pass",
         (ONE,), needs=("lands_late", "overdue"),
     ),
     Mutant(
-        "a possible double is not journaled", "promise 8", SETTLE,
+        "a possible duplicate is not journaled", "promise 8", SETTLE,
         'case.record("possible_duplicate", link.connection, link=link.id, unknowns=mine.unknowns)', "pass",
         (ONE,), needs=("lost_after",),
     ),
