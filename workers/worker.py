@@ -8,6 +8,7 @@ again; where there is none at all it does nothing else, and runs the timer's swe
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -121,6 +122,11 @@ def _serve(url: str, watch: Watch, signals: _Signals, burst: bool) -> None:
         worker.work(burst=burst, logging_level="WARNING")
     except redis.RedisError as e:
         log.warning("the worker lost Redis (%s)", type(e).__name__)
+    except StopRequested:
+        if watch.worker is not None:
+            with contextlib.suppress(redis.RedisError):
+                watch.worker.register_death()  # type: ignore[no-untyped-call]  # it may have been about to begin
+        raise
     finally:
         signals.raising, watch.worker = False, None
         client.close()

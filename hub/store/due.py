@@ -84,7 +84,7 @@ def bring_back(tx: Tx, after: datetime, seconds: float) -> int:
 
 
 def next_due(tx: Tx) -> datetime | None:
-    """When the next thing falls due (for the simulation's clock, and for a poller that sleeps)."""
+    """When the next thing falls due (for the simulation's clock)."""
     moments = [
         moment
         for column in (*(s[2] for s in SOURCES), timers.c.due_at)

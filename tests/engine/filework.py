@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from hub.clock import SystemClock
@@ -35,11 +34,15 @@ class FileWorker:
         self.doorbell = Doorbell(redis, SystemClock())
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, ready: Callable[[], object] | None = None) -> FileWorker:
-        """Returns when it has worked something."""
+    def begin(self) -> None:
+        """Starts the process."""
         with (self.folder / "log").open("ab") as log:
             words = [sys.executable, "-m", "tests.engine.filework", self.url, self.redis, str(self.folder)]
             self.process = subprocess.Popen(words, cwd=ROOT, env=dict(os.environ), stderr=log)
+
+    def start(self) -> FileWorker:
+        """Returns when it has worked something."""
+        self.begin()
         self.due("warm")
         until(lambda: self.rings("warm"), seconds=60)
         return self

@@ -61,7 +61,8 @@ class Hub:
         with self.store.reading() as tx:
             return str(tx.scalar(text("SELECT state FROM inbox")))
 
-    def ring(self) -> None:
+    def ring(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("workers.queue.WAITING_SECONDS", 300)  # the worker that takes it is still to be started
         Doorbell(self.redis, SystemClock()).ring()
 
     def rq(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -86,8 +87,8 @@ def queue(url: str) -> Queue:
     return Queue(QUEUE, connection=redis.Redis.from_url(url), serializer=JSONSerializer)
 
 
-def test_a_stock_worker_works_what_is_due(hub: Hub) -> None:
-    hub.ring()
+def test_a_stock_worker_works_what_is_due(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.ring(monkeypatch)
     hub.work()
     assert hub.state() != "new"
     assert queue(hub.redis).count == 0
@@ -96,9 +97,11 @@ def test_a_stock_worker_works_what_is_due(hub: Hub) -> None:
         assert tx.scalar(text("SELECT count(*) FROM claims")) == 0
 
 
-def test_a_job_that_raises_is_in_rqs_failed_registry_and_in_our_log_without_a_secret(hub: Hub) -> None:
+def test_a_job_that_raises_is_in_rqs_failed_registry_and_in_our_log_without_a_secret(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hub.config.write_text(CONFIG.replace('"pagerduty"', f'"{SECRET}"'))
-    hub.ring()
+    hub.ring(monkeypatch)
     words = hub.work()
     failed = queue(hub.redis).failed_job_registry
     (job,) = failed.get_job_ids()

@@ -199,7 +199,7 @@ def test_the_others_start_when_the_web_answers_or_has_taken_too_long() -> None:
     assert (late[0], late[-1]) == (1, 3), "a web that does not come up keeps nobody else waiting for long"
 
 
-def test_without_any_redis_one_poller_does_the_work(data_dir: Path) -> None:
+def test_without_any_redis_one_worker_polls_and_sweeps(data_dir: Path) -> None:
     hub = Hub(data_dir, LOCKSTEP_REDIS_URL="none")
     try:
         until(hub.ready, 60)
@@ -226,4 +226,4 @@ def test_a_second_hub_takes_no_request_of_the_first(data_dir: Path, tmp_path: Pa
 
 def test_the_parts_of_a_hub_with_a_queue_and_without_one() -> None:
     assert [p.name for p in plan("h", 1, 3, with_queue=True)] == ["web", "timer", "worker-0", "worker-1", "worker-2"]
-    assert [p.name for p in plan("h", 1, 3, with_queue=False)] == ["web", "poller"]
+    assert [p.name for p in plan("h", 1, 3, with_queue=False)] == ["web", "worker-0"]

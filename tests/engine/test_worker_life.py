@@ -19,6 +19,7 @@ from tests.bench.noop import noop_hub
 from tests.engine.filework import TASK, FileWorker
 from tests.engine.patience import until
 from tests.engine.servers import OwnRedis, own_redis
+from workers.queue import count
 from workers.worker import LocalBell, work_alone
 
 
@@ -62,7 +63,6 @@ def test_asked_to_stop_a_worker_finishes_the_task_in_hand_and_takes_no_other(wor
 @pytest.mark.redis
 def test_an_idle_worker_stops_at_once(worker: FileWorker) -> None:
     worker.start()
-    until(lambda: worker.doorbell.leave() or True)
     worker.signal(signal.SIGTERM)
     assert worker.wait(20) == 0
 
@@ -74,19 +74,11 @@ def test_a_worker_that_is_asked_while_it_starts_never_misses_it(worker: FileWork
     worker.signal(signal.SIGTERM)
     assert worker.wait(20) == 0
     client = redis.Redis.from_url(worker.redis)
-    for _ in range(3):
-        with (worker.folder / "log").open("ab") as log:
-            import subprocess
-            import sys
-
-            from tests.engine.filework import ROOT
-
-            words = [sys.executable, "-m", "tests.engine.filework", worker.url, worker.redis, str(worker.folder)]
-            worker.process = subprocess.Popen(words, cwd=ROOT, stderr=log)
-        until(lambda: len(client.smembers("rq:workers")) > 0, seconds=60)  # registered a moment ago
+    for _ in range(2):
+        worker.begin()
+        until(lambda: count(client) > 0, seconds=60)  # registered a moment ago
         worker.signal(signal.SIGTERM)
         assert worker.wait(30) == 0
-        client.delete("rq:workers")
 
 
 @pytest.mark.redis
@@ -149,20 +141,15 @@ def test_while_redis_takes_no_writes_a_worker_polls_the_database_and_then_comes_
 ) -> None:
     own.start()
     getattr(server, breaks)()
+    until(lambda: "polled until it takes writes again" in own.log(), seconds=30)
     for key in ("a", "b"):
         own.due(key)
         until(lambda key=key: own.done(key), seconds=30)  # nobody rings
-    assert "polled until it takes writes again" in own.log()
     getattr(server, mends)()
     until(lambda: "work comes by RQ" in own.log().split("polled until it takes writes again")[-1], seconds=30)
 
-    def by_rq() -> bool:
-        own.doorbell.ring()
-        return not server.client.llen("rq:queue:lockstep") and server.client.exists("lockstep:bell:rings") > 0
-
     own.due("c")
     until(lambda: own.rings("c"), seconds=40)
-    until(by_rq, seconds=40)
     own.signal(signal.SIGTERM)
     assert own.wait(30) == 0
 

@@ -79,7 +79,7 @@ def test_one_part_after_another_becomes_a_new_version_with_a_migration(
             assert start("migrate", "--check").wait(60) == 1, "the new version must have something to migrate"
             assert start("migrate").wait(60) == 0
             rig.more()  # the version before, on the new tables
-            for words in (("worker", "--number", "0"), ("worker", "--number", "1"), ("timer",)):
+            for words in (("worker",), ("worker",), ("timer",)):
                 part = start(*words)
                 rig.storm.edit()
                 until(lambda part=part: part.poll() is None and running(part.pid), 10)
