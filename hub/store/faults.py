@@ -1,15 +1,11 @@
-"""What a database may answer instead of doing what it was asked, as the rest of the hub hears of it."""
+"""What a database may answer instead of doing what it was asked, as the rest of the hub hears of it. Imports no database library:
+commands that need none import this."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 
 class StoreUnavailable(Exception):
@@ -32,41 +28,6 @@ COLLIDED = "another request changed the same thing at the same moment, and nothi
 
 class TransactionOpen(RuntimeError):
     """A transaction was to be begun inside another one of the same thread: a mistake in the hub's own code."""
-
-
-DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
-
-
-def unavailable(error: DBAPIError, file: str | None) -> StoreUnavailable | None:
-    """What an error means, if it is the database that is at fault; None if it is the statement. file: of a SQLite database."""
-    # SQLite says only with the base class that a file is damaged, or no database at all
-    if not (error.connection_invalidated or type(error) in (OperationalError, DatabaseError)):
-        return None
-    words = _first_line(error)
-    if file and getattr(error.orig, "sqlite_errorname", "").startswith(DAMAGED):
-        remedy = "put a backup in its place, or move it away and run `lockstep migrate` for an empty one"
-        return StoreUnavailable(f"{file} is damaged ({words})", remedy)
-    return StoreUnavailable(f"{type(error.orig).__name__}: {words}")
-
-
-@contextmanager
-def translated(file: str | None) -> Iterator[None]:
-    """Raises what the errors of the database mean to a caller; any other error goes on its way."""
-    try:
-        yield
-    except PoolTimeout as e:
-        raise StoreUnavailable("every database connection of this process stays in use") from e
-    except IntegrityError as e:
-        raise Collision(_first_line(e)) from e
-    except DBAPIError as e:
-        meant = unavailable(e, file)
-        if meant is None:
-            raise
-        raise meant from e
-
-
-def _first_line(error: DBAPIError) -> str:
-    return next(iter(str(error.orig).splitlines()), "")
 
 
 class File:

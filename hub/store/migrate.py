@@ -24,7 +24,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from hub.store.address import no_file
-from hub.store.faults import make_room, unavailable
+from hub.store.driver_errors import unavailable
+from hub.store.faults import make_room
 from hub.store.unit import Store
 
 FOLDER = Path(__file__).parent / "migrations"

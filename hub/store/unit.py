@@ -15,9 +15,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import Pool
 
 from hub.store.address import file_of
+from hub.store.driver_errors import translated
 from hub.store.engines import BUSY_SECONDS, engines
 from hub.store.faults import Collision as Collision
-from hub.store.faults import File, TransactionOpen, translated
+from hub.store.faults import File, TransactionOpen
 from hub.store.faults import StoreUnavailable as StoreUnavailable
 from hub.store.tables import metadata
 
