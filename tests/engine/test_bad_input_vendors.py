@@ -181,7 +181,8 @@ def test_an_unknown_word_freezes_its_field_visibly_until_it_is_mapped(
         assert "'Parked'" in words
         assert "[vocabulary.jira].status" in words
         (line,) = logged("the vendor shows a word that is not mapped", connection="jira", link=link["id"])
-        assert "'status', 'Parked'" in line
+        assert "'status'" in line
+        assert "'Parked'" in line
         assert any(x["kind"] == "unknown_word" for x in services.show_journal(q.hub, incident)["items"])
 
         services.edit_incident(q.hub, incident, {"status": "acknowledged"}, actor="ada")

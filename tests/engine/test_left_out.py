@@ -179,8 +179,8 @@ def test_people_are_told_what_is_missing_and_what_to_do(q: Quartet) -> None:
         assert (line.level, line.what, line.remedy) == ("error", f"it is left out: {WHY.what}", WHY.remedy)
         assert WHY.remedy in [x.remedy for x in q.doctor_work() if x.part == "connection jira"]
         listed = {c["name"]: c for c in services.list_connections(q.hub)}
-        assert (listed["jira"]["well"], listed["jira"]["reason"]) == (False, str(WHY))
-        assert listed["teams"]["well"]
+        assert (listed["jira"]["healthy"], listed["jira"]["reason"]) == (False, str(WHY))
+        assert listed["teams"]["healthy"]
         with pytest.raises(services.Conflict, match=r"pip install 'lockstep-hub\[jira\]'"):
             services.relink(q.hub, incident, "jira", "primary", "10002", actor="ada")
         with pytest.raises(ConnectionLeftOut, match=r"pip install"):
