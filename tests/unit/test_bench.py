@@ -129,10 +129,13 @@ def test_the_highest_rate_that_holds_is_found_by_halves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("times", "growing"), [([0.2] * 9, False), ([0.2, 0.9] * 9, False), ([n / 10 for n in range(30)], True)]
+    ("times", "growing"),
+    [([0.2] * 9, False), ([0.2, 0.9] * 9, False), ([n / 10 for n in range(30)], True), ([5.0] * 9, True)],
 )
-def test_a_backlog_grows_where_changes_take_longer_and_longer(times: list[float], growing: bool) -> None:
-    assert latency.grows(times) is growing
+def test_a_backlog_grows_where_the_last_changes_take_longer_than_at_an_easy_rate(
+    times: list[float], growing: bool
+) -> None:
+    assert latency.grows(times, 0.2) is growing
 
 
 @pytest.mark.parametrize(("base", "holds"), [(100.0, True), (99.0, False), (None, None)])
