@@ -64,7 +64,7 @@ def measure(plan: Plan) -> list[Row]:
             carried = hard
             if grows(much.times, usual):
                 carried = highest(
-                    easy, hard, plan.of(4, 3, 1), lambda rate: not grows(_at(rate, trial, town, kind, plan).times, usual)
+                    easy, hard, plan.of(4, 2, 1), lambda rate: not grows(_at(rate, trial, town, kind, plan).times, usual)
                 )  # fmt: skip
             else:
                 plan.notes.append(f"{_name(hard, kind)}: the backlog does not grow; a higher rate was not tried")
@@ -141,6 +141,7 @@ def _at(rate: int, seconds: int, town: Town, kind: str, plan: Plan) -> Run:
         f"{name}: p50 {median(times):.2f} s; {taken.count(None)} changes without writes of their own; calls per change "
         + ", ".join(f"{s} {n:.1f}" for s, n in each.items())
     )
+    plan.note(f"    {plan.notes[-1]}")
     return Run(times, each, processors)
 
 
