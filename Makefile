@@ -4,12 +4,13 @@
 #   make test                      every test that this machine can run; says what it skipped and why
 #   make faults [STORM=200]        breaks real processes, one fault after another; STORM: incidents under way (default 6); AT_ONCE=4
 #   make races [RACES=12000]       two workers on PostgreSQL, statement by statement in many orders (LOCKSTEP_TEST_POSTGRES)
-#   make prove [QUICK=1]           mutants, seeds, races, faults and benchmarks, one after another, with a table of what held
+#   make prove [QUICK=1]           mutants, seeds, races, faults and benchmarks, one after another, with a table of what held [BASE=folder]
 #   make check [AUDIT=1]           style, types, imports, known vulnerabilities, documents; AUDIT=1: no answer about one fails
 #   make sim SEEDS=500 | SEED=7    the seeded simulation; SEED replays one run
 #   make sim MUTANTS=1             breaks each trap and promise of the design in a copy; an invariant must notice [ONLY=x]
 #   make soak MINUTES=60           the simulation with fresh seeds, for so long
 #   make bench [QUICK=1] [ONLY=x]  speed against floors of the same run; the table is also in build/bench.json
+#                                  BASE=folder: a checkout of an older version with its own .venv, to compare processor time with
 #   make lock [KEEP=1]             renews requirements*.lock; KEEP: no newer versions, only what pyproject.toml now asks for
 
 SHELL := /bin/bash
@@ -59,7 +60,7 @@ races: $(VENV)/.installed-test
 	@LOCKSTEP_REQUIRE_ALL=1 LOCKSTEP_RACES=$(or $(RACES),12000) $(BIN)/python -m pytest -v -p no:xdist tests/engine/races
 
 prove: $(VENV)/.installed-test
-	@$(BIN)/python -m tests.prove $(if $(QUICK),--quick)
+	@$(BIN)/python -m tests.prove $(if $(QUICK),--quick) $(if $(BASE),--base $(BASE))
 
 check: $(VENV)/.installed-test
 	@$(BIN)/ruff check .
@@ -77,7 +78,7 @@ soak: $(VENV)/.installed-test
 	@$(BIN)/python -m tests.simulation --minutes $(MINUTES)
 
 bench: $(VENV)/.installed-test
-	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(addprefix --only ,$(ONLY))
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(addprefix --only ,$(ONLY)) $(if $(BASE),--base $(BASE))
 
 lock: | $(VENV)/bin/python
 	@$(BIN)/python .ci/lock.py $(if $(KEEP),--keep)

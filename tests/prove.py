@@ -1,4 +1,4 @@
-"""Everything that shows whether the promises hold, one after another, with a table at the end: `python -m tests.prove [--quick]`.
+"""Everything that shows whether the promises hold, one after another, with a table at the end: `python -m tests.prove [--quick] [--base FOLDER]`.
 
 Ends with 1 where anything did not hold, with 0 where all did; what could not be tried on this machine is named in the table.
 """
@@ -24,12 +24,14 @@ CLOSING = re.compile(r"=* ?(\d+ (?:passed|failed|mutants|rows)\b.*?)[ =]*$")
 
 @dataclass(frozen=True)
 class Part:
-    """shows: what it is for. whole, quick: arguments of `make`. postgres: whether there is nothing to try without one."""
+    """shows: what it is for. whole, quick: arguments of `make`. postgres: whether there is nothing to try without one.
+    base: whether it compares with an older checkout, where one is given."""
 
     shows: str
     whole: tuple[str, ...]
     quick: tuple[str, ...]
     postgres: bool = False
+    base: bool = False
 
 
 PARTS = (
@@ -37,7 +39,7 @@ PARTS = (
     Part("fresh seeds of the simulation", ("sim", "SEEDS=2000"), ("sim", "SEEDS=200")),
     Part("two workers, statement by statement", ("races", "RACES=12000"), ("races", "RACES=1000"), postgres=True),
     Part("real processes, broken one after another", ("faults", "AT_ONCE=4"), ("faults", "QUICK=1")),
-    Part("speed, against what the parts alone can do", ("bench",), ("bench", "QUICK=1")),
+    Part("speed, against what the parts alone can do", ("bench",), ("bench", "QUICK=1"), base=True),
 )
 
 
@@ -50,15 +52,18 @@ class Outcome:
     """None: not tried."""
 
 
-def prove(parts: Sequence[Part], quick: bool, run: Callable[[Sequence[str]], tuple[int, str]]) -> list[Outcome]:
-    """run: does what `make` is asked for; (exit status, its closing line)."""
+def prove(
+    parts: Sequence[Part], quick: bool, run: Callable[[Sequence[str]], tuple[int, str]], base: str | None = None
+) -> list[Outcome]:
+    """run: does what `make` is asked for; (exit status, its closing line). base: folder of an older checkout."""
     outcomes = []
     for part in parts:
         if part.postgres and not os.environ.get("LOCKSTEP_TEST_POSTGRES"):
             outcomes.append(Outcome(part.shows, NO_POSTGRES, 0, None))
             continue
         began = time.monotonic()
-        status, said = run(part.quick if quick else part.whole)
+        words = part.quick if quick else part.whole
+        status, said = run((*words, f"BASE={base}") if base and part.base else words)
         outcomes.append(Outcome(part.shows, said, time.monotonic() - began, status == 0))
     return outcomes
 
@@ -92,7 +97,9 @@ def table(outcomes: Sequence[Outcome]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less of each")
-    outcomes = prove(PARTS, parser.parse_args(arguments).quick, make)
+    parser.add_argument("--base", metavar="FOLDER", help="an older checkout with its own .venv, for the benchmark")
+    given = parser.parse_args(arguments)
+    outcomes = prove(PARTS, given.quick, make, given.base)
     print("\n" + table(outcomes))
     return 1 if any(o.holds is False for o in outcomes) else 0
 

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--quick] [--only NAME ...]`: measures, prints one table, writes `build/bench.json`.
+"""`python -m tests.bench [--quick] [--only NAME ...] [--base FOLDER]`: measures, prints one table, writes `build/bench.json`.
 
 Ends with 0 when every requirement holds, with 1 when one does not.
 """
@@ -11,13 +11,15 @@ import sys
 import time
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from tests.bench import machine
 from tests.bench.databases import POSTGRES, kinds
 from tests.bench.rows import COLUMNS, Plan, Row
+from tests.bench.town import python_of
 
 NAMES = (
-    "starting", "footprint", "writes", "sweeping", "simulation", "settling", "clients", "intake", "latency", "limits", "storm",
+    "starting", "footprint", "writes", "sweeping", "simulation", "settling", "wakeup", "clients", "intake", "cost", "latency", "limits", "storm",
 )  # fmt: skip
 """The modules of this package that measure; the quick ones first."""
 
@@ -29,8 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="smaller sizes, a few minutes in all")
     parser.add_argument("--mini", action="store_true", help="only whether everything runs; the figures mean nothing")
     parser.add_argument("--only", action="append", choices=NAMES, help="one part; may be repeated")
+    parser.add_argument(
+        "--base",
+        type=_checkout,
+        metavar="FOLDER",
+        help="a checkout of an older version, with an environment in .venv: processor time is compared with its",
+    )
     given = parser.parse_args(arguments)
-    plan = Plan("mini" if given.mini else "quick" if given.quick else "full", note)
+    plan = Plan("mini" if given.mini else "quick" if given.quick else "full", note, base=given.base)
     if POSTGRES not in kinds():
         note("without PostgreSQL: set LOCKSTEP_TEST_POSTGRES, for example postgresql:///postgres")
     rows: list[Row] = []
@@ -46,6 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     required, broken = (sum(row.holds in which for row in rows) for which in ((True, False), (False,)))
     print(f"{len(rows)} rows, {required} of them required, {broken} of which do not hold")
     return 1 if broken else 0
+
+
+def _checkout(folder: str) -> Path:
+    path = Path(folder).resolve()
+    if not python_of(path).exists():
+        raise argparse.ArgumentTypeError(
+            f"there is no {python_of(path)}; make an environment there: uv venv, then uv pip install -e '.[test]'"
+        )
+    return path
 
 
 def note(line: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -55,11 +56,12 @@ def ratio_at_most(name: str, value: float, unit: str, floor: float, limit: float
 @dataclass(frozen=True)
 class Plan:
     """size: "full" (the table of the issue), "quick" (a few minutes in all) or "mini" (does it run?). note: a line for the
-    reader while it runs; notes: what the measurements found to dominate, printed below the table."""
+    reader while it runs; notes: what the measurements found to dominate, printed below the table. base: a checkout of an older version to compare with."""
 
     size: str = "full"
     note: Callable[[str], None] = lambda line: None
     notes: list[str] = field(default_factory=list)
+    base: Path | None = None
 
     def of(self, full: Any, quick: Any, mini: Any) -> Any:
         """The figure for this size of run."""

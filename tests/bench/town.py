@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from sqlalchemy import text
+from sqlalchemy import NullPool, create_engine, text
 
 from adapters.sandboxing import Outgoing, Sandbox
 from hub.sync.hub import Hub
@@ -38,13 +38,15 @@ PUBLIC = '[[policy.links]]\nconnection = "statuspage"\nservices = ["checkout"]\n
 class Town:
     """house, vendors: as in the demo. delay: seconds until a stand-in answers. limits: whether it keeps its rate limits.
     public: whether the status page belongs to it. services: how many the incidents are spread over; of one service, each change
-    of its component on the page is seen at every open incident, and changes the others' cards. writes: (system, method, path, moment of the answer) of every write that
+    of its component on the page is seen at every open incident, and changes the others' cards. checkout: the folder of another
+    version whose hub is to run, with an environment of its own; None: this one. writes: (system, method, path, moment of the answer) of every write that
     was accepted; sent: (system, what it is about, moment) of every webhook; moments are monotonic seconds."""
 
     delay: float = 0.05
     limits: bool = False
     public: bool = True
     services: int = 1
+    checkout: Path | None = None
     writes: list[tuple[str, str, str, float]] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     refused: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -97,6 +99,7 @@ class Town:
             self.house = House(self.vendors, Path(folder), free_port(), creates=1_000_000)
             self.house.prepare()
             self._configure(url)
+            self._engine = create_engine(url, poolclass=NullPool)
             with self.vendors.served(), self.house.up():
                 stop = threading.Event()
                 carrier = threading.Thread(target=self._carry, args=(stop,), daemon=True)
@@ -120,6 +123,9 @@ class Town:
             encoding="utf-8",
         )
         self.house.environ["LOCKSTEP_DATABASE_URL"] = url
+        if self.checkout is not None:
+            self.house.python, self.house.root = str(python_of(self.checkout)), self.checkout
+            self.house.environ["PYTHONPATH"] = str(self.checkout)
 
     def _public(self) -> str:
         names = ", ".join(f'"{name}"' for name in ["checkout", *(f"service-{n}" for n in range(1, self.services))])
@@ -131,8 +137,14 @@ class Town:
         return f'\n[services.service-{number}]\nname = "{name}"\nids = {{ {ids} }}\n'
 
     def hub(self) -> Hub:
-        """A hub of this process on the same database, to look."""
+        """A hub of this process on the same database, to look. Not of another checkout."""
         return self.house.hub()
+
+    @property
+    def pid(self) -> int:
+        """The process id of `lockstep up`."""
+        assert self.house.process is not None
+        return self.house.process.pid
 
     # --- webhooks -----------------------------------------------------------------------------------------------
 
@@ -180,26 +192,25 @@ class Town:
 
     def quiet(self, patience: float) -> float:
         """Waits until nothing is left to read or to write; returns seconds."""
-        store = self.hub().store
         left = text(
             "SELECT (SELECT count(*) FROM links WHERE refresh_due IS NOT NULL) + (SELECT count(*) FROM inbox WHERE state = 'new')"
             " + (SELECT count(*) FROM outbox WHERE state IN ('due', 'claimed', 'unknown'))"
         )
 
         def nothing() -> bool:
-            with store.reading() as tx:
+            with self._engine.connect() as tx:
                 return tx.scalar(left) == 0
 
         return until(nothing, patience, "quiet")
 
     def settled(self, count: int, patience: float) -> float:
         """Waits until `count` incidents have a live link in each system, and nothing is left to write; returns seconds."""
-        store, systems = self.hub().store, len(SYSTEMS) - (not self.public)
+        systems = len(SYSTEMS) - (not self.public)
         live = text("SELECT count(*) FROM links WHERE kind = 'incident' AND state = 'live' AND remote_id IS NOT NULL")
         left = text("SELECT count(*) FROM outbox WHERE state IN ('due', 'claimed', 'unknown')")
 
         def all_linked() -> bool:
-            with store.reading() as tx:
+            with self._engine.connect() as tx:
                 return tx.scalar(live) >= count * systems and tx.scalar(left) == 0
 
         return until(all_linked, patience, f"{count} incidents in {systems} systems")
@@ -207,13 +218,18 @@ class Town:
     def remote_ids(self) -> list[dict[str, str]]:
         """For each incident: system → id there."""
         found: dict[str, dict[str, str]] = defaultdict(dict)
-        with self.hub().store.reading() as tx:
+        with self._engine.connect() as tx:
             for row in tx.execute(text("SELECT incident_id, connection, remote_id FROM links WHERE kind = 'incident'")):
                 found[row.incident_id][row.connection] = row.remote_id
         return list(found.values())
 
     def subscribed(self) -> None:
         until(lambda: bool(self.vendors.pagerduty.subscriptions), 60, "PagerDuty's webhook subscription")
+
+
+def python_of(checkout: Path) -> Path:
+    """The interpreter of a checkout's own environment."""
+    return checkout / ".venv" / "bin" / "python"
 
 
 class NotInTime(RuntimeError):

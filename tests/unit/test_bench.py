@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from hub.sync.incident import plan as planning
 from tests.bench import __main__ as bench
-from tests.bench import limits, storm, writes
+from tests.bench import cost, latency, limits, processes, storm, writes
 from tests.bench.databases import POSTGRES, SQLITE
 from tests.bench.rows import COLUMNS, Plan, Row, at_most, ratio_at_least, ratio_at_most
 from tests.engine.quartet import Quartet
@@ -112,6 +114,68 @@ def test_every_system_is_written_in_a_burst_that_counts() -> None:
     rows = [*writes._burst_of_titles(Plan("mini")), *writes._burst_of_severities(Plan("mini"))]
     assert {row.name.rpartition(", ")[2] for row in rows} == {"pagerduty", "jira", "teams", "statuspage"}
     assert all(row.holds for row in rows)
+
+
+def test_the_highest_rate_that_holds_is_found_by_halves() -> None:
+    tried: list[int] = []
+
+    def holds(rate: int) -> bool:
+        tried.append(rate)
+        return rate <= 610
+
+    assert latency.highest(100, 1_000, 4, holds) == 600
+    assert tried == [550, 775, 650, 600]
+    assert latency.highest(100, 125, 4, holds) == 100
+
+
+@pytest.mark.parametrize(
+    ("times", "growing"),
+    [([0.2] * 9, False), ([0.2, 0.9] * 9, False), ([n / 10 for n in range(30)], True), ([5.0] * 9, True)],
+)
+def test_a_backlog_grows_where_the_last_changes_take_longer_than_at_an_easy_rate(
+    times: list[float], growing: bool
+) -> None:
+    assert latency.grows(times, 0.2) is growing
+
+
+@pytest.mark.parametrize(("base", "holds"), [(100.0, True), (99.0, False), (None, None)])
+def test_processor_time_is_judged_only_against_a_base(
+    base: float | None, holds: bool | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cost, "_spent", lambda checkout, kind, plan: 130.0 if checkout is None else base)
+    (row,) = cost.measure(Plan("mini", base=None if base is None else tmp_path))
+    assert (row.value, row.floor, row.holds) == (130.0, base, holds)
+
+
+def test_processor_time_is_counted_for_a_process_and_what_it_has_started() -> None:
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}]); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        spent = processes.by_part(child.pid)
+        child.kill()
+    assert spent[processes.SUPERVISOR] >= 0.25
+
+
+@pytest.mark.parametrize(
+    ("command", "part"),
+    [
+        (("python", "-m", "hub.cli", "worker"), "workers"),
+        (("python", "-m", "hub.cli", "web", "--port", "1"), "web"),
+        (("/usr/bin/redis-server", "unixsocket:/tmp/s"), "Redis"),
+        (("python", "-m", "hub.cli", "timer"), "timer"),
+        (("sh",), processes.SUPERVISOR),
+    ],
+)
+def test_the_parts_of_a_hub_are_told_apart_by_their_commands(command: tuple[str, ...], part: str) -> None:
+    assert processes.part_of(command) == part
+
+
+def test_a_base_without_an_environment_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        bench.main(["--mini", "--base", str(tmp_path)])
+    assert "make an environment there" in capsys.readouterr().err
 
 
 def test_every_size_of_run_has_its_own_figures() -> None:

@@ -100,7 +100,8 @@ class NotUp(RuntimeError):
 @dataclass
 class House:
     """folder: where the demo's data is. port: of the web. urls: vendor → where the hub is to look for it, if not at its
-    stand-in itself. more: environment variables besides those that the stand-ins need. creates: objects a minute."""
+    stand-in itself. more: environment variables besides those that the stand-ins need. creates: objects a minute.
+    python, root: the interpreter and the working folder of `lockstep up`, where another checkout is to run."""
 
     vendors: Vendors
     folder: Path
@@ -111,6 +112,8 @@ class House:
     urls: dict[str, str] = field(default_factory=dict)
     more: dict[str, str] = field(default_factory=dict)
     creates: int = 60
+    python: str = sys.executable
+    root: Path | None = None
 
     @property
     def base(self) -> str:
@@ -153,8 +156,8 @@ class House:
         """`lockstep up`, until the block ends. Raises NotUp."""
         log = (self.folder / "hub.log").open("ab")
         self.process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "hub.cli", "up", "--port", str(self.port), "--workers", "2"],
-            env=self.environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            [self.python, "-m", "hub.cli", "up", "--port", str(self.port), "--workers", "2"],
+            env=self.environ, cwd=self.root, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             preexec_fn=partial(die_with_parent, os.getpid()),
         )  # fmt: skip
         try:
