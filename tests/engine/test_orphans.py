@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import absent
 from tests.engine.patience import until
 from tests.engine.test_up import Hub, children, running
-from workers.demo.house import children as direct
+from workers.demo.deployment import children as direct
 from workers.parent import GRACE_SECONDS, LOOK_SECONDS, die_with_parent
 
 SOON = LOOK_SECONDS + GRACE_SECONDS + 5.0
