@@ -43,7 +43,9 @@ def of_this_process() -> tuple[Drain, Doorbell]:
     with _lock:
         hub, pid = bootstrap.of_this_process(), os.getpid()
         if not isinstance(hub.wake, Doorbell):
-            raise SettingsError(["this worker runs jobs from Redis: set LOCKSTEP_REDIS_URL to the address of that Redis"])
+            raise SettingsError(
+                ["this worker runs jobs from Redis: set LOCKSTEP_REDIS_URL to the address of that Redis"]
+            )
         if pid not in _drains:
             _drains.clear()
             _drains[pid] = Drain(hub, hub.wake, stopping)
