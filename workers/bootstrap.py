@@ -1,7 +1,7 @@
-"""The only composition root: from the settings to a hub with its adapters. Nothing else in the product knows both sides.
+"""The composition root: builds a hub with its adapters from the settings. No other module imports both sides.
 
-A process makes one hub, when it first needs it (`of_this_process`); after a fork the child makes its own, because database
-and vendor connections must not be shared.
+A process builds one hub when it first needs it (`of_this_process`); after a fork the child builds its own, because database and
+vendor connections must not be shared.
 """
 
 from __future__ import annotations
@@ -35,14 +35,12 @@ _hubs: dict[int, Hub] = {}
 
 
 def redis_url(settings: Settings) -> str:
-    """The Redis of this hub; "" where there is none."""
-    if settings.redis_url is not None:
-        return settings.redis_url
-    return url(settings.data_dir)
+    """The address of this hub's Redis; "" where there is none."""
+    return url(settings.data_dir) if settings.redis_url is None else settings.redis_url
 
 
 def queue_wake(settings: Settings, clock: Clock) -> Wake:
-    """The wake-up port of a process: the doorbell where there is a Redis."""
+    """The process's wake-up port: the doorbell if there is a Redis."""
     from workers.queue import Doorbell, NoWake
 
     where = redis_url(settings)
@@ -50,7 +48,7 @@ def queue_wake(settings: Settings, clock: Clock) -> Wake:
 
 
 class LateWake:
-    """`hub.ports.Wake` of a command, which mostly only reads: the queue's client is imported with the first wake-up."""
+    """`hub.ports.Wake` of a command: imports the queue's client at the first wake-up, because most commands only read."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings, self._clock = settings, clock
@@ -64,7 +62,7 @@ class LateWake:
 
 
 def slots(where: str, clock: Clock) -> Callable[[], int]:
-    """How many tasks all workers can do at once, asked at most every ten seconds."""
+    """How many tasks all workers can run at once; read from Redis at most every ten seconds."""
     from workers.drain import THREADS
 
     seen: list[float] = [-1e9, 2]
@@ -84,14 +82,14 @@ def slots(where: str, clock: Clock) -> Callable[[], int]:
 
 
 def budget_of(where: str, clock: Clock, ids: Ids) -> Budget:
-    """The budget, shared over the Redis at `where` if there is one."""
+    """The call budget, shared over the Redis at `where` if there is one."""
     from workers.drain import THREADS
 
     return Budget(clock, where or None, ids=ids, workers=slots(where, clock), threads=THREADS, nap=nap)
 
 
 def secrets_of(settings: Settings, store: Store, clock: Clock, ids: Ids) -> Callable[[str], Secrets]:
-    """connection → its secrets: the vault's before those of the environment. Raises SettingsError for a bad vault key."""
+    """connection → its secrets: those of the vault before those of the environment. Raises SettingsError for a bad vault key."""
     try:
         vault = Vault(store, clock, ids, settings.vault_key or b"")
     except VaultLocked as e:
@@ -108,11 +106,11 @@ def build_hub(
     ids: Ids | None = None,
     wire: Wire | None = None,
 ) -> Hub:
-    """A hub from its settings; each port may be replaced. Talks to nobody. Raises SettingsError."""
+    """A hub from its settings; each port may be replaced. Makes no network call. Raises SettingsError."""
     clock, ids = clock or SystemClock(), ids or SystemIds()
     try:
         store = store or Store(settings.database_url)
-    except StoreUnavailable as e:  # there is no place for its file
+    except StoreUnavailable as e:  # its file cannot be made
         raise SettingsError([f"{settings.path}: {e}; correct LOCKSTEP_DATABASE_URL or LOCKSTEP_DATA"]) from None
     secrets = secrets_of(settings, store, clock, ids)
     connected = connect(settings, clock, ids, secrets, partial(StoreNotebook, store), wire)
@@ -131,7 +129,7 @@ def build_hub(
 
 
 def migrated(settings: Settings) -> None:
-    """Brings the database, and the connections' rows in it, in line with this version and the configuration.
+    """Upgrades the database to this version and its connection rows to the configuration.
 
     Raises SettingsError, StoreUnavailable, NotMigratable.
     """
@@ -150,7 +148,7 @@ def migrated(settings: Settings) -> None:
 
 
 def of_this_process(*, asks: bool = False) -> Hub:
-    """The hub of this process, made at the first call. asks: of a command, which ends soon. Raises SettingsError."""
+    """The hub of this process, made at the first call. asks: for a command, which ends soon. Raises SettingsError."""
     pid = os.getpid()
     if pid not in _hubs:
         settings, clock = load(), SystemClock()
@@ -160,7 +158,7 @@ def of_this_process(*, asks: bool = False) -> Hub:
 
 
 def log_left_out(hub: Hub) -> None:
-    """A warning for each connection that this process leaves out, for a part of the hub that starts."""
+    """Logs a warning for each connection that this process leaves out."""
     for name, why in hub.left_out.items():
         log.warning("a connection is left out", extra={"connection": name, "why": why.what, "remedy": why.remedy})
 

@@ -1,5 +1,5 @@
-"""From the settings to an adapter for each connection; part of the composition root. Needs no store: `lockstep config check`
-asks the same."""
+"""Builds an adapter for each configured connection; part of the composition root. Needs no store, so that `lockstep config check`
+can use it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from mappings.vocabulary import BadTable, overlay, packaged
 
 @dataclass
 class Connected:
-    """adapters: one for each connection that can be used. left_out: the others, and why they cannot."""
+    """adapters: by connection. left_out: connections that cannot be used, with the reason."""
 
     adapters: dict[str, Adapter] = field(default_factory=dict)
     left_out: dict[str, LeftOut] = field(default_factory=dict)
 
 
 class NoNotebook:
-    """A `Notebook` for adapters that are made and not used."""
+    """A `Notebook` for adapters that are only checked."""
 
     def read(self, name: str) -> Json | None:
         return None
@@ -47,7 +47,7 @@ class NoNotebook:
 
 
 def checked(settings: Settings) -> Connected:
-    """What is to be said of the connections before a hub is made. Talks to nobody. Raises SettingsError."""
+    """Checks the connections without a store. Makes no network call. Raises SettingsError."""
     if problem := vault_key_problem(settings.vault_key):
         raise SettingsError([problem])
     return connect(settings, SystemClock(), SystemIds(), settings.secrets)
@@ -61,8 +61,8 @@ def connect(
     notebook: Callable[[str], Notebook] | None = None,
     wire: Wire | None = None,
 ) -> Connected:
-    """An adapter for each connection. One whose client library is not installed has its settings checked like the others, and
-    is left out. notebook: None where the adapters are only made. Raises SettingsError with what is wrong in any of them."""
+    """An adapter for each connection. One whose client library is not installed is checked like the others and left out.
+    notebook: None where the adapters are only checked. Raises SettingsError with every problem of every connection."""
     found, wire = Connected(), wire or Wire()
     problems: list[str] = []
     places: dict[str, str] = {}
@@ -88,7 +88,7 @@ def connect(
             if lacking is None:
                 found.adapters[name] = adapter
             problems += _shared(settings, name, places)
-        except CannotImport:  # of a third party: `lacks` has said so, and nobody here can check its settings
+        except CannotImport:  # a third party's adapter, reported by `lacks`; its settings cannot be checked here
             continue
         except (ValueError, UnknownVendor, BadTable, VendorError) as e:
             problems.append(f"{settings.path}: [connections.{name}]: {e}")
@@ -98,7 +98,7 @@ def connect(
 
 
 def _misspelt(settings: Settings, name: str) -> Iterator[str]:
-    """What a connection says that nobody would read, and the addresses in it that lead nowhere."""
+    """Unknown keys and vocabulary tables of a connection, and wrong addresses in it."""
     connection = settings.config.connections[name]
     at, vendor = f"{settings.path}: [connections.{name}]", connection.vendor
     for key, hint in unknown(vendor, connection.settings):
@@ -106,19 +106,19 @@ def _misspelt(settings: Settings, name: str) -> Iterator[str]:
     for key, why in wrong_addresses(connection.settings):
         yield f"{at}.{key}: {why}; correct it"
     for table, hint in unknown_tables(vendor, settings.vocabulary.get(name, {}), packaged(vendor)):
-        words = "this vendor has no words of its own for such a field; remove it or correct its name"
-        yield f"{settings.path}: [vocabulary.{name}].{table}: {words}{hint}"
+        text = "this vendor has no vocabulary for such a field; remove it or correct its name"
+        yield f"{settings.path}: [vocabulary.{name}].{table}: {text}{hint}"
 
 
 def _shared(settings: Settings, name: str, places: dict[str, str]) -> Iterator[str]:
-    """What is wrong if another connection leads to the same place: each of its objects would be linked twice. places: those
-    seen so far → their connection."""
+    """A problem if another connection leads to the same account: each object would be linked twice. places: those seen so far →
+    their connection."""
     connection = settings.config.connections[name]
     where = place(connection.vendor, connection.settings)
     if where is None or connection.state == "disabled":
         return
     other = places.setdefault(repr((connection.vendor, where)), name)
     if other != name:
-        words = ", ".join(key for key, value in where.items() if value is not None)
+        keys = ", ".join(key for key, value in where.items() if value is not None)
         remedy = 'remove one of them, or set its state to "disabled"'
-        yield f"{settings.path}: [connections.{name}]: leads to the same place as {other!r} ({words}); {remedy}"
+        yield f"{settings.path}: [connections.{name}]: leads to the same place as {other!r} ({keys}); {remedy}"

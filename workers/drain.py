@@ -1,13 +1,13 @@
-"""Works due rows: claims them in batches from SQL, does each in a thread of a bounded pool, and gives the claims back.
+"""Works due rows: claims them in batches from SQL, runs each in a thread of a bounded pool, and releases the claims.
 
-A process runs one drain at a time, for an RQ job (`workers.sync.run`) or on a clock where Redis refuses (`workers.worker`).
+A process runs one drain at a time, for an RQ job (`workers.sync.run`) or on a clock where Redis takes no writes (`workers.worker`).
 
-* A drain ends when nothing is due, and claims nothing new when it is older than `SECONDS`. But while a task waits for its
-  vendor, it goes on claiming for its free threads: a vendor that hangs must not hold up what has nothing to do with it.
-* It hears of new rows by the doorbell (`workers.queue`), and looks into SQL at least once a second.
-* It renews the claims of the tasks that are under way (`hub.store.claims`); those of a dead worker run out.
-* It runs in a thread of its own. What RQ raises in the main thread (a job's time-out, an error of Redis in a signal handler)
-  ends the claiming, and is raised again when all tasks have ended; it never interrupts a transaction.
+* A drain ends when nothing is due, and claims nothing new once it is older than `SECONDS`. While a task waits for its vendor,
+  it goes on claiming for its free threads, so that a vendor that hangs delays only its own tasks.
+* It learns of new rows by the doorbell (`workers.queue`), and queries SQL at least once a second.
+* It renews the claims of its running tasks (`hub.store.claims`); those of a dead worker expire.
+* It runs in its own thread. What RQ raises in the main thread (a job's time-out, a Redis error in a signal handler) ends the
+  claiming and is raised again when all tasks have ended; it never interrupts a transaction.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Protocol
 
 from hub.clock import nap
@@ -30,50 +30,50 @@ from hub.sync.hub import Hub
 log = logging.getLogger(__name__)
 
 THREADS = 12
-"""Tasks at once in one worker. With eight, 1,000 changes a minute found them all taken now and then, by what only reads the
-echo of our own writes."""
+"""Tasks at once in one worker. With eight, 1,000 changes a minute sometimes used all of them for reading the echo of our own
+writes."""
 SECONDS = 1.0
-"""How long a drain claims whatever is due, before the worker looks after itself again (heartbeat, being told to stop)."""
+"""How long a drain claims whatever is due; then RQ's worker gets its turn (heartbeat, stop request)."""
 SLOW_SECONDS = 1.0
 """A task that takes longer waits for its vendor."""
 LONGEST_SECONDS = 240.0
-"""How long a drain goes on claiming beside tasks that wait. Then it only waits for them, so that it ends some time."""
+"""How long a drain goes on claiming beside tasks that wait for vendors. After that it only waits for them, so that it ends."""
 LINGER_SECONDS = 0.15
-"""How long an idle drain stays: what webhooks tell of our own writes comes just after them, and then needs no job."""
+"""How long an idle drain stays: the webhooks of our own writes arrive just after them, and then need no job."""
 LISTEN_SECONDS = 0.03
-"""Between two looks at the doorbell."""
+"""Between two reads of the doorbell."""
 BATCH_SECONDS = 0.002
-"""How long a drain waits after it was told of one thing, so that it claims once for what follows from it."""
-LOOK_SECONDS = 1.0
-"""Between two looks into SQL when nobody rings."""
+"""How long a drain waits after a wake-up, so that one claim takes those that follow at once."""
+QUERY_SECONDS = 1.0
+"""Between two queries for due rows without a wake-up."""
 PASS_ON_SECONDS = 0.1
-"""Between two times that other workers are told of what this one has no thread for."""
+"""Between two wake-ups to other workers while this one has no free thread."""
 RENEW_SECONDS = 5.0
-"""Between two renewals of the claims of what is under way."""
+"""Between two renewals of the claims of running tasks."""
 
 
 class Bell(Protocol):
-    """The doorbell, as a drain hears it. No method raises."""
+    """The doorbell, as a drain uses it. No method raises."""
 
     def listen(self, rung: Callable[[], None]) -> None:
-        """From now on `rung` is called when this process wakes a task, instead of telling the workers."""
+        """From now on a wake-up of this process calls `rung` instead of waking the workers."""
         ...
 
     def heard(self, free: bool) -> bool:
-        """Whether other processes have rung since the last call. free: this drain has threads for what they will ring for."""
+        """Whether other processes have rung since the last call. free: this drain has threads for their next rings."""
         ...
 
     def pass_on(self) -> None:
-        """Tells the other workers that there is more than this drain takes."""
+        """Wakes the other workers: more is due than this drain takes."""
         ...
 
     def leave(self) -> bool:
-        """The end of `listen`. Returns whether other processes have rung since the last call of `heard`."""
+        """Ends `listen`. Returns whether other processes have rung since the last call of `heard`."""
         ...
 
 
 class Drain:
-    """stop: set when nothing new is to be claimed any more. threads: tasks at once."""
+    """stop: once set, nothing new is claimed. threads: tasks at once."""
 
     def __init__(self, hub: Hub, bell: Bell, stop: threading.Event, threads: int = THREADS) -> None:
         self.hub, self.bell, self.stop, self.threads = hub, bell, stop, threads
@@ -82,11 +82,11 @@ class Drain:
         self._current: _Run | None = None
 
     def run(self) -> int:
-        """Works until nothing is due (see above); returns how many tasks were done. If another drain of this process runs, that
-        one is told, and nothing is done here.
+        """Works until nothing is due (see above); returns how many tasks were done. If another drain of this process runs, it is
+        woken, and this call does nothing.
 
-        Raises StoreUnavailable where nothing could be claimed, and what was raised in this thread meanwhile; even then all tasks
-        have ended.
+        Raises StoreUnavailable where nothing could be claimed, and whatever was raised in this thread during the drain, after all
+        tasks have ended.
         """
         if not self._one.acquire(blocking=False):
             current = self._current
@@ -107,7 +107,7 @@ class Drain:
         while thread.is_alive():
             try:
                 thread.join()
-            except BaseException as e:  # raised by a signal's handler while tasks are under way
+            except BaseException as e:  # raised by a signal handler while tasks run
                 error = error or e
                 run.enough.set()
         error = error or run.error
@@ -116,7 +116,7 @@ class Drain:
         return run.done
 
     def close(self) -> None:
-        """Ends the threads. No drain may be running."""
+        """Ends the threads. No drain may run."""
         self._pool.shutdown(wait=True)
 
 
@@ -132,9 +132,9 @@ class _Run:
         self._event = threading.Event()  # a task has ended, or this process has rung
         self._ended: SimpleQueue[tuple[Claim, bool]] = SimpleQueue()
         self._rings = 0
-        self._running: dict[Item, tuple[float, int]] = {}  # → (since when, rings before it)
-        self._back: dict[Item, bool] = {}  # claims to give back → whether the task has raised
-        self._last: dict[Item, datetime] = {}  # what this drain has done → when it was due then
+        self._running: dict[Item, tuple[float, int]] = {}  # → (start, rings before it)
+        self._back: dict[Item, bool] = {}  # claims to release → whether the task has raised
+        self._last: dict[Item, datetime] = {}  # tasks done by this drain → their due_at then
         self._want = True  # there may be something to claim
         self._listens = False
         self._began = self._claimed_at = self._renewed_at = self._passed_on_at = self._busy_at = self._now()
@@ -187,7 +187,7 @@ class _Run:
         elif free and self.bell.heard(free > self.threads // 2):
             self._rings += 1
             self._want = True
-        overdue = overdue or now - self._claimed_at > LOOK_SECONDS
+        overdue = overdue or now - self._claimed_at > QUERY_SECONDS
         if takes and free and (self._want or overdue):
             self._claim(overdue)
         elif takes and self._want and now - self._passed_on_at > PASS_ON_SECONDS:
@@ -200,7 +200,7 @@ class _Run:
         self.bell.pass_on()
 
     def _leave(self) -> None:
-        """Whoever rings from now on, or has rung for this drain in vain, is heard by other workers."""
+        """Leaves further rings, and those that this drain has not answered, to other workers."""
         if self._listens:
             self._listens = False
             if self.bell.leave() or self._want:
@@ -209,8 +209,7 @@ class _Run:
     # --- claims -------------------------------------------------------------------------------------------------
 
     def _claim(self, overdue: bool = False) -> None:
-        """Gives back what has ended and claims for the free threads, in one transaction. overdue: also what nobody has given
-        back in time."""
+        """Releases what has ended and claims for the free threads, in one transaction. overdue: take over expired claims too."""
         hub, free, self._want = self.hub, self.threads - len(self._running), False
         now = hub.clock.now()
         self._claimed_at = self._now()
@@ -225,7 +224,7 @@ class _Run:
         except StoreUnavailable as e:
             if not self._running:
                 raise
-            log.warning("nothing can be claimed (%s); the tasks in hand go on", e)
+            log.warning("due rows cannot be claimed (%s); running tasks continue", e)
             return
         self._back.clear()
         for claim in taken:
@@ -262,24 +261,21 @@ class _Run:
             self._event.set()
 
     def _collect(self) -> None:
-        """Takes note of the tasks that have ended."""
-        try:
-            while True:
-                claim, failed = self._ended.get_nowait()
-                _, rings = self._running.pop(claim.item)
-                self._back[claim.item] = failed
-                self._last[claim.item] = claim.due_at
-                self._want |= rings != self._rings  # its row may be due again: what came for it could not be claimed
-                self._busy_at = self._now()
-                self.done += 1
-        except Empty:
-            return
+        """Records the tasks that have ended."""
+        while not self._ended.empty():
+            claim, failed = self._ended.get()
+            _, rings = self._running.pop(claim.item)
+            self._back[claim.item] = failed
+            self._last[claim.item] = claim.due_at
+            self._want |= rings != self._rings  # its row may be due again, and could not be claimed while the task ran
+            self._busy_at = self._now()
+            self.done += 1
 
     def _end(self) -> None:
-        """Waits for what is under way, and gives everything back."""
+        """Waits for the running tasks and releases every claim."""
         self._leave()
         while self._running:
-            self._event.wait(LOOK_SECONDS)
+            self._event.wait(QUERY_SECONDS)
             self._event.clear()
             self._collect()
             if self._running and self._now() - self._renewed_at > RENEW_SECONDS:
@@ -297,4 +293,4 @@ class _Run:
         try:
             act()
         except StoreUnavailable as e:
-            log.warning("claims could not be given back or renewed (%s); they run out by themselves", e)
+            log.warning("claims could not be released or renewed (%s); they expire by themselves", e)

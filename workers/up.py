@@ -1,5 +1,5 @@
-"""`lockstep up`: a whole hub from one command. This process starts the parts, starts again what dies, and stops all of them
-in order: first nothing new comes in, then what is in hand is finished, Redis last.
+"""`lockstep up`: a whole hub from one command. This process starts the parts, restarts those that die, and stops them in order: the
+web first, then workers and timer after their running tasks, Redis last.
 """
 
 from __future__ import annotations
@@ -28,14 +28,13 @@ from workers.supervisor import EmbeddedRedis, binary
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.25
+CHECK_SECONDS = 0.25
 SHORTEST_REST, LONGEST_REST = 0.2, 10.0
-"""Seconds before a part that died is started again; doubled at each death, forgotten after a minute of life."""
+"""Seconds before a part that died is restarted; doubled at each death, reset after a minute of life."""
 WEB_SECONDS = 10.0
-"""How long the other parts wait at the start for the web to answer, which is the first of them: a vendor that is asked for its
-webhooks tries at once whether somebody is there."""
+"""How long the other parts wait at the start for the web: a vendor that is asked for webhooks calls it at once."""
 GRACE_SECONDS = 30.0
-"""What a part has to finish what it has in hand."""
+"""How long a part has to finish its running tasks."""
 
 
 class AlreadyUp(RuntimeError):
@@ -43,11 +42,11 @@ class AlreadyUp(RuntimeError):
 
 
 class NoFolder(RuntimeError):
-    """The data folder cannot be made or written to."""
+    """The data folder cannot be made or written to; the message says why."""
 
 
 def lock(data_dir: Path) -> IO[str]:
-    """Makes the data folder ours, as long as the returned file is open. Raises AlreadyUp, NoFolder."""
+    """Makes the data folder and locks it while the returned file is open. Raises AlreadyUp, NoFolder."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (data_dir / "up.lock").open("a")
@@ -90,7 +89,7 @@ class Part:
 
 @dataclass
 class Supervisor:
-    """Keeps the parts running until it is told to stop. redis: the embedded server, if there is one."""
+    """Keeps the parts running until `stop` is set. redis: the embedded server, if there is one."""
 
     parts: Sequence[Part]
     environ: dict[str, str]
@@ -98,8 +97,8 @@ class Supervisor:
     clock: Clock = field(default_factory=SystemClock)
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def look(self) -> None:
-        """One look: starts what is not running and whose rest is over."""
+    def check(self) -> None:
+        """Starts each part that is not running and whose rest is over."""
         if self.redis is not None:
             self.redis.keep()
         now = self.clock.monotonic()
@@ -109,7 +108,9 @@ class Supervisor:
                     part.rest = SHORTEST_REST
                 continue
             if part.process is not None:
-                log.warning("%s ended (%s); starting it again in %.1f s", part.name, part.process.returncode, part.rest)
+                log.warning(
+                    "%s ended (status %s); restarting it in %.1f s", part.name, part.process.returncode, part.rest
+                )
                 part.process, part.due = None, now + part.rest
                 part.rest = min(part.rest * 2, LONGEST_REST)
             if now >= part.due:
@@ -117,35 +118,35 @@ class Supervisor:
 
     def _start(self, part: Part) -> None:
         part.started, part.starts = self.clock.monotonic(), part.starts + 1
-        part.process = subprocess.Popen(  # noqa: S603 - our own programs
+        part.process = subprocess.Popen(  # noqa: S603 - the hub's own commands
             part.command,
             env=self.environ,
             stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C reaches this process alone, which then stops the parts in order
+            start_new_session=True,  # Ctrl-C reaches only this process, which stops the parts in order
             preexec_fn=partial(die_with_parent, os.getpid()),
         )
 
     def run(self, answers: Callable[[], bool], ready: Callable[[], None]) -> None:
-        """Starts the first part and, as soon as it `answers`, all others, and calls `ready`; keeps them running until `stop`
-        is set; then stops them in order."""
-        said = False
+        """Starts the first part and, once it `answers`, the others; then calls `ready`. Keeps them running until `stop` is set, then
+        stops them in order."""
+        is_ready = False
         for part in self.parts[1:]:
             part.due = self.clock.monotonic() + WEB_SECONDS
         try:
-            self.look()
-            while not self.stop.wait(LOOK_SECONDS):
-                if not said and answers():
-                    said = True
+            self.check()
+            while not self.stop.wait(CHECK_SECONDS):
+                if not is_ready and answers():
+                    is_ready = True
                     for part in self.parts[1:]:
                         part.due = 0.0
-                    self.look()
+                    self.check()
                     ready()
-                self.look()
+                self.check()
         finally:
             self.end()
 
     def end(self) -> None:
-        """Stops the parts, each finishing what it has in hand; the first ones of the list first."""
+        """Stops the parts in the order of the list; each finishes its running tasks."""
         for part in self.parts:
             if part.alive and part.process is not None:
                 part.process.terminate()
@@ -156,7 +157,7 @@ class Supervisor:
             try:
                 part.process.wait(max(0.1, deadline - self.clock.monotonic()))
             except subprocess.TimeoutExpired:
-                log.warning("%s did not finish in %.0f s; ending it", part.name, GRACE_SECONDS)
+                log.warning("%s did not stop within %.0f s; killing it", part.name, GRACE_SECONDS)
                 part.process.kill()
                 part.process.wait()
         if self.redis is not None:
@@ -164,9 +165,9 @@ class Supervisor:
 
 
 def plan(host: str, port: int, workers: int, with_queue: bool) -> list[Part]:
-    """The parts of a hub: web, timer and workers; or web and one worker, which polls and sweeps, where there is no Redis."""
+    """The parts of a hub: web, timer and workers; without Redis, web and one worker that polls and sweeps."""
     lockstep = (sys.executable, "-m", "hub.cli")
-    # one that is started again may find the port with the last processes of the one that died: `up` has tried it before
+    # --share-port: a restarted web may find the port held by the last processes of the dead one; `up` has checked the port
     parts = [Part("web", (*lockstep, "web", "--host", host, "--port", str(port), "--share-port"))]
     if not with_queue:
         return [*parts, Part("worker-0", (*lockstep, "worker"))]
@@ -176,7 +177,7 @@ def plan(host: str, port: int, workers: int, with_queue: bool) -> list[Part]:
 
 
 def listens(host: str, port: int) -> bool:
-    """Whether somebody takes connections there."""
+    """Whether something accepts connections there."""
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
     try:
         with socket.create_connection((here, port), timeout=0.5):
@@ -186,7 +187,7 @@ def listens(host: str, port: int) -> bool:
 
 
 def prepare(settings: Settings, ids: Ids) -> tuple[dict[str, str], EmbeddedRedis | None]:
-    """Everything that must be there before the parts start: key, tables, Redis. Returns the parts' environment."""
+    """Makes what the parts need: vault key, tables, Redis. Returns the parts' environment."""
     environ = {**settings.environ, "LOCKSTEP_CONFIG": str(settings.path), "LOCKSTEP_DATA": str(settings.data_dir)}
     if settings.vault_key is None:
         environ["LOCKSTEP_VAULT_KEY_FILE"] = str(make_vault_key(settings.data_dir, ids))

@@ -1,9 +1,8 @@
-"""A worker process: RQ's `SimpleWorker`, which runs a job in its own process (1.7 ms from the doorbell to the job's start instead of
-11, no fork). What a process for each job would isolate is held otherwise: every vendor call has time-outs, and a dead worker's
-claims run out.
+"""A worker process: RQ's `SimpleWorker`, which runs jobs in its own process (1.7 ms from the doorbell to the job's start; 11 with a
+fork). Instead of a process for each job, every vendor call has time-outs, and a dead worker's claims expire.
 
-Where Redis takes no writes (it is away, a replica after a fail-over, full) the same process drains SQL on a clock until it does
-again; where there is none at all it does nothing else, and runs the timer's sweep itself. Claims keep all of these apart.
+While Redis takes no writes (down, a replica after a fail-over, memory full) the process drains SQL on a clock. Without any Redis it
+does only that, and runs the timer's sweep too. Claims keep the workers apart in every mode.
 """
 
 from __future__ import annotations
@@ -31,22 +30,22 @@ from workers.timer import Timer
 log = logging.getLogger(__name__)
 
 CLOCK_SECONDS = 0.25
-"""Between two drains where nobody rings."""
+"""Between two drains without Redis."""
 PROBE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10.0
 WORKER_SECONDS = 30
-"""RQ's `worker_ttl`: how often an idle worker looks around. It is taken for dead a minute after that."""
+"""RQ's `worker_ttl`: the heartbeat of an idle worker. RQ counts it as dead a minute after that."""
 LONGEST_WAIT = 5.0
-"""Seconds between two tries to reach Redis."""
+"""Seconds between two attempts to reach Redis."""
 
 
 class LockstepWorker(SimpleWorker):
-    """`SimpleWorker` whose drain hears that the worker was asked to stop. A second signal ends the process at once."""
+    """`SimpleWorker` that also stops its drain. A second signal ends the process at once."""
 
     max_connection_wait_time = LONGEST_WAIT
 
     def handle_warm_shutdown_request(self) -> None:
-        """RQ's hook for the first signal; in its handler."""
+        """RQ's hook for the first signal, called in the signal handler."""
         _stop()
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
 
@@ -58,11 +57,11 @@ def _stop() -> None:
 
 
 def _end_at_once(number: int, _frame: object) -> None:
-    os._exit(128 + number)  # whatever the threads are doing: their claims and leases run out, and the rows come back
+    os._exit(128 + number)  # whatever the threads do: their claims and leases expire, and the rows are due again
 
 
 class _Signals:
-    """SIGTERM and SIGINT while RQ's own handlers are not in place. raising: RQ's worker is being made or registered: leave it."""
+    """SIGTERM and SIGINT while RQ's handlers are not installed. raising: RQ's worker is starting, so the handler raises."""
 
     def __init__(self) -> None:
         self.raising = False
@@ -79,8 +78,8 @@ class _Signals:
 
 
 def work(url: str, *, burst: bool = False) -> None:
-    """Works until SIGTERM or SIGINT; the tasks in hand are finished first, a second signal ends the process at once. Comes back
-    after every loss of Redis. burst: until nothing is due and no job waits. Raises SettingsError."""
+    """Works until SIGTERM or SIGINT; running tasks are finished first, a second signal ends the process at once. Reconnects after
+    every loss of Redis. burst: until nothing is due and no job waits. Raises SettingsError."""
     sync.stopping.clear()
     signals = _Signals()
     signals.install()
@@ -108,7 +107,7 @@ def work(url: str, *, burst: bool = False) -> None:
 
 
 def _serve(url: str, watch: Watch, signals: _Signals, burst: bool) -> None:
-    """RQ's worker, until it ends: asked to stop, or because of Redis."""
+    """Runs RQ's worker until it is asked to stop or loses Redis."""
     client = redis.Redis.from_url(url, socket_connect_timeout=2.0)
     signals.raising = True
     try:
@@ -121,11 +120,11 @@ def _serve(url: str, watch: Watch, signals: _Signals, burst: bool) -> None:
         )  # fmt: skip
         worker.work(burst=burst, logging_level="WARNING")
     except redis.RedisError as e:
-        log.warning("the worker lost Redis (%s)", type(e).__name__)
+        log.warning("the worker lost Redis (%s); reconnecting", type(e).__name__)
     except StopRequested:
         if watch.worker is not None:
             with contextlib.suppress(redis.RedisError):
-                watch.worker.register_death()  # type: ignore[no-untyped-call]  # it may have been about to begin
+                watch.worker.register_death()  # type: ignore[no-untyped-call]  # it may be registered already
         raise
     finally:
         signals.raising, watch.worker = False, None
@@ -133,8 +132,8 @@ def _serve(url: str, watch: Watch, signals: _Signals, burst: bool) -> None:
 
 
 class Watch:
-    """A thread beside RQ's loop, which may hang for as long as Redis does: probes whether Redis takes writes, drains on a clock
-    while it does not, and keeps the worker's heartbeat while a job runs for long."""
+    """A thread beside RQ's loop, which may hang as long as Redis does. Probes whether Redis takes writes, drains on a clock while it
+    does not, and sends the worker's heartbeat during long jobs."""
 
     def __init__(self, url: str, drain: Drain, doorbell: Doorbell) -> None:
         self.drain, self._doorbell = drain, doorbell
@@ -159,22 +158,22 @@ class Watch:
         return self._up.is_set()
 
     def wait_for_redis(self) -> None:
-        """Until Redis takes writes, or the worker is to stop."""
+        """Waits until Redis takes writes or the worker is asked to stop."""
         while not self._up.wait(CLOCK_SECONDS) and not sync.stopping.is_set():
             pass
 
-    def _probe(self) -> bool:
-        state = probe(self._url)  # over a new connection: those that are open may still be let in
-        if (state == UP) == self._up.is_set() and self._doorbell.deaf == (state != UP):
-            return state == UP
-        self._doorbell.deaf = state != UP
-        if state == UP:
+    def _probe(self) -> None:
+        state = probe(self._url)  # over a new connection: open ones may still be served
+        up = state == UP
+        if up == self._up.is_set() and self._doorbell.deaf != up:
+            return
+        self._doorbell.deaf = not up
+        if up:
             self._up.set()
             log.info("Redis takes writes: work comes by RQ")
         else:
             self._up.clear()
             log.warning("Redis: %s; the database is polled until it takes writes again", state)
-        return state == UP
 
     def _run(self) -> None:
         now = self.drain.hub.clock.monotonic
@@ -196,11 +195,11 @@ class Watch:
             try:
                 worker.heartbeat(WORKER_SECONDS + 60)
             except redis.RedisError as e:
-                log.info("no heartbeat (%s)", type(e).__name__)
+                log.info("the heartbeat was not sent (%s)", type(e).__name__)
 
 
 def drained(drain: Drain) -> int:
-    """One drain on the clock; 0 where the database is away."""
+    """One drain on the clock; 0 if it failed, which is logged."""
     try:
         return drain.run()
     except StoreUnavailable as e:
@@ -211,7 +210,7 @@ def drained(drain: Drain) -> int:
 
 
 class LocalBell:
-    """The doorbell of a process that works alone."""
+    """The doorbell of a process that works without Redis. `event`: set by a wake-up while no drain runs."""
 
     def __init__(self) -> None:
         self._rung: Callable[[], None] | None = None
@@ -236,9 +235,9 @@ class LocalBell:
 
 
 def work_alone(hub: Hub, bell: LocalBell, stop: threading.Event, *, burst: bool = False) -> None:
-    """Without Redis: drains SQL on a clock, beside the timer's sweep, until `stop` is set; the tasks in hand are finished. `hub.wake`
-    must be `bell`. burst: until nothing is due."""
-    log.warning("there is no Redis: polling the database instead (install redis-server for speed)")
+    """Without Redis: drains SQL on a clock, beside the timer's sweep, until `stop` is set; running tasks are finished. `hub.wake` must
+    be `bell`. burst: until nothing is due."""
+    log.warning("there is no Redis: polling the database instead (install redis-server for shorter delays)")
     drain, timer = Drain(hub, bell, stop), Timer(hub)
     thread = threading.Thread(target=timer.run, args=(stop,), name="timer")
     try:

@@ -20,8 +20,8 @@ def measure(plan: Plan) -> list[Row]:
         town.open(count)
         town.settled(count, 120)
         time.sleep(plan.of(5, 2, 0))
-        assert town.house.process is not None
-        memory = [resident(pid) for pid in children(town.house.process.pid, b"worker")]
+        assert town.deployment.process is not None
+        memory = [resident(pid) for pid in children(town.deployment.process.pid, b"worker")]
     return [
         at_most("memory of a worker that talks to all four", max(memory), "MiB", 150.0),
         at_most("lockstep --help", median(_help() for _ in range(plan.of(9, 5, 1))), "s", 0.4),

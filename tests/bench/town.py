@@ -25,7 +25,7 @@ from sqlalchemy import NullPool, create_engine, text
 from adapters.sandboxing import Outgoing, Sandbox
 from hub.sync.hub import Hub
 from tests.bench.databases import SQLITE, fresh
-from workers.demo.house import House
+from workers.demo.deployment import Deployment
 from workers.demo.vendors import Vendors, free_port
 
 SYSTEMS = ("pagerduty", "jira", "teams", "statuspage")
@@ -36,7 +36,7 @@ PUBLIC = '[[policy.links]]\nconnection = "statuspage"\nservices = ["checkout"]\n
 
 @dataclass
 class Town:
-    """house, vendors: as in the demo. delay: seconds until a stand-in answers. limits: whether it keeps its rate limits.
+    """deployment, vendors: as in the demo. delay: seconds until a stand-in answers. limits: whether it keeps its rate limits.
     public: whether the status page belongs to it. services: how many the incidents are spread over; of one service, each change
     of its component on the page is seen at every open incident, and changes the others' cards. checkout: the folder of another
     version whose hub is to run, with an environment of its own; None: this one. writes: (system, method, path, moment of the answer) of every write that
@@ -96,11 +96,11 @@ class Town:
     @contextlib.contextmanager
     def alive(self, kind: str = SQLITE) -> Iterator[Town]:
         with tempfile.TemporaryDirectory(prefix="lsbench") as folder, fresh(kind) as url:
-            self.house = House(self.vendors, Path(folder), free_port(), creates=1_000_000)
-            self.house.prepare()
+            self.deployment = Deployment(self.vendors, Path(folder), free_port(), creates=1_000_000)
+            self.deployment.prepare()
             self._configure(url)
             self._engine = create_engine(url, poolclass=NullPool)
-            with self.vendors.served(), self.house.up():
+            with self.vendors.served(), self.deployment.up():
                 stop = threading.Event()
                 carrier = threading.Thread(target=self._carry, args=(stop,), daemon=True)
                 carrier.start()
@@ -113,7 +113,7 @@ class Town:
 
     def _configure(self, url: str) -> None:
         """The demo's configuration without approvals, with this run's database; without limits where the vendors have none."""
-        path = Path(self.house.environ["LOCKSTEP_CONFIG"])
+        path = Path(self.deployment.environ["LOCKSTEP_CONFIG"])
         config = path.read_text(encoding="utf-8")
         path.write_text(
             (
@@ -122,10 +122,10 @@ class Town:
             + "".join(self._mapped(n, *ids) for n, ids in enumerate(self._more, 1)),
             encoding="utf-8",
         )
-        self.house.environ["LOCKSTEP_DATABASE_URL"] = url
+        self.deployment.environ["LOCKSTEP_DATABASE_URL"] = url
         if self.checkout is not None:
-            self.house.python, self.house.root = str(python_of(self.checkout)), self.checkout
-            self.house.environ["PYTHONPATH"] = str(self.checkout)
+            self.deployment.python, self.deployment.root = str(python_of(self.checkout)), self.checkout
+            self.deployment.environ["PYTHONPATH"] = str(self.checkout)
 
     def _public(self) -> str:
         names = ", ".join(f'"{name}"' for name in ["checkout", *(f"service-{n}" for n in range(1, self.services))])
@@ -138,13 +138,13 @@ class Town:
 
     def hub(self) -> Hub:
         """A hub of this process on the same database, to look. Not of another checkout."""
-        return self.house.hub()
+        return self.deployment.hub()
 
     @property
     def pid(self) -> int:
         """The process id of `lockstep up`."""
-        assert self.house.process is not None
-        return self.house.process.pid
+        assert self.deployment.process is not None
+        return self.deployment.process.pid
 
     # --- webhooks -----------------------------------------------------------------------------------------------
 

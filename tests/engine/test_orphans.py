@@ -16,10 +16,10 @@ import pytest
 from tests.conftest import absent
 from tests.engine.patience import until
 from tests.engine.test_up import Hub, children, running
-from workers.demo.house import children as direct
-from workers.parent import GRACE_SECONDS, LOOK_SECONDS, die_with_parent
+from workers.demo.deployment import children as direct
+from workers.parent import CHECK_SECONDS, GRACE_SECONDS, die_with_parent
 
-SOON = LOOK_SECONDS + GRACE_SECONDS + 5.0
+SOON = CHECK_SECONDS + GRACE_SECONDS + 5.0
 """Seconds, with room for a busy machine."""
 
 HALF = b"POST /in/jira-payments HTTP/1.1\r\nHost: hub\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{"

@@ -25,7 +25,7 @@ import requests
 
 from hub.clock import SystemIds
 from hub.store import tokens
-from workers.demo.house import House
+from workers.demo.deployment import Deployment
 from workers.demo.script import Play
 from workers.demo.vendors import Postman, Vendors, free_port
 
@@ -107,7 +107,7 @@ def planted() -> tuple[Vendors, dict[str, str]]:
     return vendors, canaries
 
 
-def asked(house: House, environ: Mapping[str, str], token: str) -> dict[str, bytes]:
+def asked(deployment: Deployment, environ: Mapping[str, str], token: str) -> dict[str, bytes]:
     """What a person may ask for: every listing, at the command line and over the API, every webhook whole."""
     answers: dict[str, bytes] = {}
     for words in ASKED:
@@ -123,12 +123,14 @@ def asked(house: House, environ: Mapping[str, str], token: str) -> dict[str, byt
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {token}"
     for page in PAGES:
-        answers[f"GET {page}"] = session.get(f"{house.base}/api/v1/{page}", timeout=10).content
+        answers[f"GET {page}"] = session.get(f"{deployment.base}/api/v1/{page}", timeout=10).content
     for one in json.loads(answers["GET inbox?limit=200"])["items"]:
-        answers[f"GET inbox/{one['id']}"] = session.get(f"{house.base}/api/v1/inbox/{one['id']}", timeout=10).content
+        answers[f"GET inbox/{one['id']}"] = session.get(
+            f"{deployment.base}/api/v1/inbox/{one['id']}", timeout=10
+        ).content
     for path in ("metrics", "health/ready", "api/openapi.json", "in/statuspage/false-path", "in/nobody"):
         answers[path] = session.request(
-            "POST" if path.startswith("in/") else "GET", f"{house.base}/{path}", timeout=10
+            "POST" if path.startswith("in/") else "GET", f"{deployment.base}/{path}", timeout=10
         ).content
     return answers
 
@@ -169,18 +171,20 @@ def test_no_secret_is_in_anything_that_a_whole_demo_writes(monkeypatch: pytest.M
     said: list[str] = []
     with tempfile.TemporaryDirectory(prefix="ls") as name:
         folder = Path(name)
-        house = House(vendors, folder, free_port())
-        house.prepare()
+        deployment = Deployment(vendors, folder, free_port())
+        deployment.prepare()
         canaries |= {
-            k: v for k, v in house.environ.items() if re.search("SECRET|TOKEN|KEY", k) and k.startswith("LOCKSTEP_")
+            k: v
+            for k, v in deployment.environ.items()
+            if re.search("SECRET|TOKEN|KEY", k) and k.startswith("LOCKSTEP_")
         }
         postman = Postman(vendors)
-        with vendors.served(), house.up(), postman.at_work():
-            play = Play(house, vendors, postman, said.append)
+        with vendors.served(), deployment.up(), postman.at_work():
+            play = Play(deployment, vendors, postman, said.append)
             verdict = play.run()
             assert verdict.problems == []
             key = folder / "data" / "vault.key"
-            environ = {**house.environ, "LOCKSTEP_VAULT_KEY_FILE": str(key)}
+            environ = {**deployment.environ, "LOCKSTEP_VAULT_KEY_FILE": str(key)}
             hub = play.hub
             _, token = tokens.create(hub.store, hub.clock, hub.ids, "canary", ["admin"])
             canaries |= {"API token": token, "vault key": key.read_text().strip()}
@@ -189,7 +193,7 @@ def test_no_secret_is_in_anything_that_a_whole_demo_writes(monkeypatch: pytest.M
                     for n, value in enumerate(hub.secrets(connection).all(secret)):
                         canaries[f"{connection} {secret} no. {n}"] = value
             canaries |= vendors.ids.minted
-            written = asked(house, environ, token)
+            written = asked(deployment, environ, token)
             written["command lines"] = command_lines()
         written |= files(folder)
     written["what the demo said"] = "\n".join(said).encode()

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from hub.cli import cli
-from workers.demo.house import House, NotUp
+from workers.demo.deployment import Deployment, NotUp
 from workers.demo.vendors import Vendors
 from workers.port import Taken, place
 
@@ -98,7 +98,7 @@ def test_a_place_that_cannot_be_is_refused_in_a_line_and_nothing_starts(
 
 def test_a_demo_whose_hub_does_not_come_up_says_what_the_hub_said(tmp_path: Path) -> None:
     with listener(shares=False) as (port, _):
-        house = House(Vendors(), tmp_path, port)
-        house.prepare()
-        with pytest.raises(NotUp, match=f"port {port} is taken by another program"), house.up():
+        deployment = Deployment(Vendors(), tmp_path, port)
+        deployment.prepare()
+        with pytest.raises(NotUp, match=f"port {port} is taken by another program"), deployment.up():
             pass

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hub.domain.values import Json
 from workers.demo import check
-from workers.demo.house import House, NotUp
+from workers.demo.deployment import Deployment, NotUp
 from workers.demo.script import Play
 from workers.demo.vendors import Postman, Vendors, free_port
 
@@ -22,14 +22,14 @@ def main(*, once: bool = False, as_json: bool = False) -> int:
     say: Callable[[str], None] = (lambda line: print(line, file=sys.stderr, flush=True)) if as_json else _print
     folder = Path(tempfile.mkdtemp(prefix="lockstep-demo-"))
     vendors = Vendors()
-    house = House(vendors, folder, free_port())
-    house.prepare()
+    deployment = Deployment(vendors, folder, free_port())
+    deployment.prepare()
     say("starting the hub (web, two workers, timer, embedded Redis, SQLite) and four stand-in vendors on loopback ...")
     ended = 1
     try:
         postman = Postman(vendors)
-        with vendors.served(), house.up(), postman.at_work():
-            play = Play(house, vendors, postman, say)
+        with vendors.served(), deployment.up(), postman.at_work():
+            play = Play(deployment, vendors, postman, say)
             verdict = play.run()
             if as_json:
                 print(json.dumps(_shape(verdict, play)))
@@ -37,7 +37,7 @@ def main(*, once: bool = False, as_json: bool = False) -> int:
                 _table(verdict)
             ended = 1 if verdict.problems else 0
             if not once and not as_json:
-                _look_around(house, vendors)
+                _look_around(deployment, vendors)
     except NotUp as e:
         say(str(e))
     except KeyboardInterrupt:
@@ -88,9 +88,9 @@ def _word(value: Json) -> str:
     return " ".join(str(v) for v in value if v is not None) if isinstance(value, list) else str(value)
 
 
-def _look_around(house: House, vendors: Vendors) -> None:
-    print(f"\nThe hub is still up: {house.base}/health/ready   API: {house.base}/api/openapi.json")
-    print(f"Its configuration and data: {house.folder}")
+def _look_around(deployment: Deployment, vendors: Vendors) -> None:
+    print(f"\nThe hub is still up: {deployment.base}/health/ready   API: {deployment.base}/api/openapi.json")
+    print(f"Its configuration and data: {deployment.folder}")
     for name in vendors.ports:
         print(f"  stand-in {name}: {vendors.url(name)}")
     print("Ctrl-C ends it.")

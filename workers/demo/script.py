@@ -10,7 +10,7 @@ from hub import services
 from hub.domain.values import INCIDENT, Json
 from hub.sync.hub import Hub
 from workers.demo import check
-from workers.demo.house import House
+from workers.demo.deployment import Deployment
 from workers.demo.vendors import Postman, Vendors
 
 PATIENCE = 150.0
@@ -22,9 +22,9 @@ PAUSE = 0.2
 class Play:
     """acts: what was played, with the seconds until all were in step. edits: (field path, our value) that people made."""
 
-    def __init__(self, house: House, vendors: Vendors, postman: Postman, say: Callable[[str], None]) -> None:
-        self.house, self.vendors, self.postman, self.say = house, vendors, postman, say
-        self.hub: Hub = house.hub()
+    def __init__(self, deployment: Deployment, vendors: Vendors, postman: Postman, say: Callable[[str], None]) -> None:
+        self.deployment, self.vendors, self.postman, self.say = deployment, vendors, postman, say
+        self.hub: Hub = deployment.hub()
         self.acts: list[dict[str, Json]] = []
         self.edits: list[tuple[str, Json]] = []
         self.incident = ""
@@ -139,8 +139,8 @@ class Play:
         self.say("7  A worker is killed (kill -9) and Redis is emptied, in the middle of edits")
         v.pagerduty.people_note(self.pd, "Postmortem on Thursday")
         v.jira.people_comment(self.jira, "Ticket for the missing test is filed")
-        self.house.kill_a_worker()
-        self.house.empty_redis()
+        self.deployment.kill_a_worker()
+        self.deployment.empty_redis()
         v.teams.people_reply(self.card, "Thanks everybody")
         self._made(
             ("text", "Postmortem on Thursday"), ("text", "Ticket for the missing test is filed"),

@@ -77,7 +77,7 @@ def recovered(request: pytest.FixtureRequest) -> Callable[[Rig], None]:
         try:
             seconds = over.recover()
         except BaseException:
-            log = (over.house.folder / "hub.log").read_text(errors="replace").splitlines()
+            log = (over.deployment.folder / "hub.log").read_text(errors="replace").splitlines()
             print("\n".join(log[-60:]))
             raise
         request.node.user_properties.append((SECONDS, seconds))

@@ -15,7 +15,7 @@ from adapters.sandboxing import Outgoing
 from tests.engine.faults.gate import Gate
 from tests.engine.faults.storm import Storm
 from tests.engine.faults.verdict import problems
-from workers.demo.house import House
+from workers.demo.deployment import Deployment
 from workers.demo.vendors import Postman, Vendors, free_port
 
 PATIENCE = 420.0
@@ -47,7 +47,7 @@ class Rig:
     """size: incidents of the storm; half of them begin before the fault, half while it lasts."""
 
     vendors: Vendors
-    house: House
+    deployment: Deployment
     postman: Recorder
     gates: Mapping[str, Gate]
     size: int
@@ -55,7 +55,7 @@ class Rig:
     seconds: float = -1.0
 
     def __post_init__(self) -> None:
-        self.storm = Storm(self.vendors, self.house.hub())
+        self.storm = Storm(self.vendors, self.deployment.hub())
 
     @property
     def patience(self) -> float:
@@ -64,7 +64,7 @@ class Rig:
     def ready(self) -> bool:
         """Whether the web answers, and can reach the database."""
         try:
-            return requests.get(f"{self.house.base}/health/ready", timeout=2).status_code == 200
+            return requests.get(f"{self.deployment.base}/health/ready", timeout=2).status_code == 200
         except requests.RequestException:
             return False
 
@@ -98,13 +98,13 @@ class Rig:
 
     def mend(self) -> None:
         """The configuration names the right addresses from now on; processes that start read it."""
-        config = self.house.folder / "lockstep.toml"
+        config = self.deployment.folder / "lockstep.toml"
         text = config.read_text()
-        for vendor, wrong in self.house.urls.items():
+        for vendor, wrong in self.deployment.urls.items():
             text = text.replace(f'"{wrong}"', f'"{self.vendors.url(vendor)}"')
         config.write_text(text)
         self.storm.hub.store.close()
-        self.storm.hub = self.house.hub()
+        self.storm.hub = self.deployment.hub()
 
     def recover(self) -> float:
         """The fault is over: waits until all is in step, then looks at everything. Returns the seconds that it took."""
@@ -144,17 +144,17 @@ def rig(
         **{name: gate.url for name, gate in (gates | strange).items()},
         **{name: place.format(port=vendors.ports[name]) for name, place in (wrong or {}).items()},
     }
-    house = House(
+    deployment = Deployment(
         vendors, folder, free_port(), urls=places, more={"LOCKSTEP_LOG_LEVEL": "WARNING", **more}, creates=100_000
     )
-    house.prepare()
+    deployment.prepare()
     postman = Recorder(vendors)
     with contextlib.ExitStack() as stack:
         for gate in (gates | strange).values():
             stack.enter_context(gate.served())
         stack.enter_context(vendors.served())
-        stack.enter_context(house.up())
+        stack.enter_context(deployment.up())
         stack.enter_context(postman.at_work())
-        made = Rig(vendors, house, postman, gates | strange, size)
+        made = Rig(vendors, deployment, postman, gates | strange, size)
         stack.callback(made.storm.hub.store.close)
         yield made

@@ -67,10 +67,10 @@ def test_one_part_after_another_becomes_a_new_version_with_a_migration(
     begun: list[subprocess.Popen[bytes]] = []
     try:
         with parts.rig(more={"LOCKSTEP_REDIS_URL": redis.url}) as rig:
-            environ = {**rig.house.environ, "PYTHONPATH": str(next_version)}
+            environ = {**rig.deployment.environ, "PYTHONPATH": str(next_version)}
 
             def start(*words: str) -> subprocess.Popen[bytes]:
-                log = (rig.house.folder / "next.log").open("ab")
+                log = (rig.deployment.folder / "next.log").open("ab")
                 command = [sys.executable, "-m", "hub.cli", *words]
                 begun.append(subprocess.Popen(command, env=environ, cwd=next_version, stdout=log, stderr=log))
                 return begun[-1]
@@ -83,14 +83,14 @@ def test_one_part_after_another_becomes_a_new_version_with_a_migration(
                 part = start(*words)
                 rig.storm.edit()
                 until(lambda part=part: part.poll() is None and running(part.pid), 10)
-            old = rig.house.process
+            old = rig.deployment.process
             assert old is not None
-            workers = rig.house.parts("worker")
+            workers = rig.deployment.parts("worker")
             assert len(workers) == 2, "the version before must still be at work beside the new one"
             rig.storm.edit()
             old.send_signal(signal.SIGTERM)
             old.wait(60)
-            rig.house.process = start("up", "--port", str(rig.house.port), "--workers", "2")
+            rig.deployment.process = start("up", "--port", str(rig.deployment.port), "--workers", "2")
             until(rig.ready, 60)
             rig.storm.edit()
             for part in begun[2:5]:
@@ -98,7 +98,7 @@ def test_one_part_after_another_becomes_a_new_version_with_a_migration(
             recovered(rig)
             with rig.storm.hub.store.reading() as tx:
                 tx.execute(text("SELECT next_version FROM incidents")).all()
-            assert all(running(pid) for pid in rig.house.parts("worker"))
+            assert all(running(pid) for pid in rig.deployment.parts("worker"))
     finally:
         for part in begun:
             if part.poll() is None:

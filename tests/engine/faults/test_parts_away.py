@@ -18,7 +18,7 @@ from tests.conftest import absent
 from tests.engine.faults.conftest import Parts
 from tests.engine.faults.rig import Rig
 from tests.engine.patience import until
-from workers.demo.house import children
+from workers.demo.deployment import children
 from workers.sockets import url
 from workers.supervisor import EmbeddedRedis, binary
 
@@ -111,9 +111,9 @@ def test_the_disk_is_full_while_webhooks_come(parts: Parts, recovered: End) -> N
         pytest.skip("a server's disk is the server's: its refusal is the fault above")
     with parts.rig() as rig:
         rig.calm()
-        (main,) = rig.house.parts("web")
+        (main,) = rig.deployment.parts("web")
         web = [pid for pid, _ in children(main)]
-        everybody = [*web, *rig.house.parts("worker"), *rig.house.parts("timer")]
+        everybody = [*web, *rig.deployment.parts("worker"), *rig.deployment.parts("timer")]
         with no_room(everybody):
             rig.more_outside()
             until(lambda: len(rig.postman.refused) > 3, 30)

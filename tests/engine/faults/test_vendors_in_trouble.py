@@ -66,6 +66,6 @@ def test_a_vendor_cannot_be_reached_until_its_address_is_mended(
         assert not rig.vendors.jira.issues, "nothing may be said to a vendor that cannot be trusted"
         rig.mend()
         for word in ("web", "timer", "worker"):
-            for pid in rig.house.parts(word):
+            for pid in rig.deployment.parts(word):
                 os.kill(pid, signal.SIGTERM)
         recovered(rig)

@@ -98,7 +98,7 @@ class NotUp(RuntimeError):
 
 
 @dataclass
-class House:
+class Deployment:
     """folder: where the demo's data is. port: of the web. urls: vendor → where the hub is to look for it, if not at its
     stand-in itself. more: environment variables besides those that the stand-ins need. creates: objects a minute.
     python, root: the interpreter and the working folder of `lockstep up`, where another checkout is to run."""
