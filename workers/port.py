@@ -65,7 +65,7 @@ def _free(family: int, address: str, port: int, *, shared: bool) -> bool:
 
 def _why_not(error: OSError, address: str, port: int) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"--host {address}: not an address of this machine; use 127.0.0.1 (this machine only) or 0.0.0.0 (all interfaces)"
+        return f"--host {address}: not an address of this machine; use 127.0.0.1 (local access only) or 0.0.0.0 (all interfaces)"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"port {port} is reserved for root; choose one above 1023 with --port"
     return f"cannot listen at {address}, port {port}: {error.strerror}"

@@ -12,7 +12,7 @@ import redis
 
 from tests.conftest import absent
 from tests.engine.patience import until
-from workers.queue import alive
+from workers.queue import UP, probe
 from workers.sockets import LONGEST_SOCKET, socket_path, url
 from workers.supervisor import Binary, EmbeddedRedis, binary
 
@@ -51,7 +51,7 @@ def test_it_is_started_again_when_it_dies_and_keeps_what_it_had(server: Embedded
     assert server.pid is not None
     os.kill(server.pid, signal.SIGKILL)
     until(lambda: server.pid is None)
-    assert not alive(server.url)
+    assert probe(server.url) != UP
     server.keep()
     assert server.starts == 2
     assert redis.Redis.from_url(server.url).get("k") == b"v"
@@ -92,7 +92,7 @@ def test_the_socket_of_a_deep_folder_is_elsewhere_and_the_same_for_every_process
     server = EmbeddedRedis(deep, program)
     try:
         server.start()
-        assert alive(url(deep))
+        assert probe(url(deep)) == UP
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     finally:
         server.stop()
