@@ -100,7 +100,7 @@ class Doorbell:
         self.deaf = False
         self.lost = 0
 
-    def wake(self, task: str, name: str) -> None:
+    def wake(self, task: str, key: str) -> None:
         rung = self._rung
         if rung is not None:
             rung()
@@ -174,7 +174,7 @@ class Doorbell:
 class NoWake:
     """`hub.ports.Wake` that nobody hears: rows wait for whoever looks into SQL next."""
 
-    def wake(self, task: str, name: str) -> None:
+    def wake(self, task: str, key: str) -> None:
         return None
 
 
