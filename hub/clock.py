@@ -1,4 +1,4 @@
-"""The one source of time, ids and chance. Everything else is handed a `Clock` and `Ids` (see `hub.ports`)."""
+"""The one source of time, ids and random numbers. All other code receives a `Clock` and `Ids` (see `hub.ports`)."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class SystemClock:
 
 
 def nap(seconds: float) -> None:
-    """Waits, in this thread."""
+    """Sleeps in this thread."""
     time.sleep(seconds)
 
 
 class SystemIds:
-    """Ids from the system's own randomness: 10 characters of milliseconds, 16 of chance."""
+    """Ids from the system's randomness: 10 characters of milliseconds, 16 random ones."""
 
     def new(self) -> str:
         return _base32(time.time_ns() // 1_000_000, 10) + _base32(secrets.randbits(80), 16)
@@ -48,7 +48,7 @@ class SystemIds:
 
 
 class ManualClock:
-    """A clock that moves only when told to: for tests and the simulation."""
+    """A clock that moves only by `advance` and `set`: for tests and the simulation."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)) -> None:
         self._now = start
@@ -68,7 +68,7 @@ class ManualClock:
 
 
 class SeededIds:
-    """Ids and chance from a seed: the same seed, the same ids in the same order."""
+    """Ids and random numbers from a seed: the same seed gives the same ids in the same order."""
 
     def __init__(self, seed: int | str) -> None:
         self._random = random.Random(seed)  # noqa: S311 - reproducible on purpose, never in production

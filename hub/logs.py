@@ -1,8 +1,8 @@
-"""Logs: one JSON object a line on stderr, through one processor that takes out what must not be read there.
+"""Logs: one JSON object per line on stderr, through one processor that redacts secrets.
 
-Everything that goes through the standard `logging` (client libraries included) takes the same way. Some libraries print
-credentials and payloads at DEBUG; they are held at INFO whatever level is asked for. What is taken out: what looks like a
-secret, and every value of a secret of ours that this process has seen (`hub.redaction`).
+Everything logged through the standard `logging` (client libraries included) passes through it. Some libraries print
+credentials and payloads at DEBUG; their level is at least INFO whatever level is configured. Redacted: text that looks like
+a secret, and every secret value that this process has read (`hub.redaction`).
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def _key(key: Any) -> Any:
 
 
 def clean(value: Any) -> Any:
-    """`value` without what is or looks like a secret, however deep it stands. An object becomes its words."""
+    """`value` with known and likely secrets redacted, at any depth. Other objects become their `str`."""
     if isinstance(value, str):
-        return _VALUE.sub(_without, known.without(value))  # in this order: a pattern may take only a part of a value
+        return _VALUE.sub(_without, known.without(value))  # in this order: a pattern may match only a part of a value
     if isinstance(value, Mapping):
         return {_key(k): GONE if isinstance(k, str) and _KEY.search(k) and v else clean(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -59,36 +59,36 @@ def clean(value: Any) -> Any:
 
 
 def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The structlog processor. The record itself stays for the formatter, which takes it out."""
+    """The structlog processor. `_record` is kept for the formatter, which removes it."""
     record = {"_record": event.pop("_record")} if "_record" in event else {}
     return dict(clean(dict(event))) | record
 
 
 def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    if kind is not SystemExit:  # of a thread that has ended itself
+    if kind is not SystemExit:  # a thread that ended itself
         sys.stderr.write(clean("".join(traceback.format_exception(kind, error, trace))))
 
 
 class _Plain(logging.Formatter):
-    """The words alone, clean."""
+    """The message alone, redacted."""
 
     def format(self, record: logging.LogRecord) -> str:
         return str(clean(super().format(record)))
 
 
 def last_resort() -> None:
-    """Makes clean what Python prints of its own accord: lines in a process without logging (a command that only asks), and
-    errors that nobody has caught."""
+    """Redacts what Python itself prints: log lines of a process that has not configured logging (a read-only command), and
+    uncaught exceptions."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_Plain())
-    logging.raiseExceptions = False  # else a line that cannot be formatted is printed as it is, secrets and all
+    logging.raiseExceptions = False  # else a line that cannot be formatted is printed unredacted
     sys.excepthook = _uncaught
 
 
 def configure(level: str = "INFO", *, human: bool | None = None) -> None:
     """Sets up logging for this process. level: of our own loggers. human: coloured lines instead of JSON (default: when
     stderr is a terminal)."""
-    import structlog  # here: a command that only asks logs nothing through it, and would wait for its import
+    import structlog  # here: read-only commands do not need it, and its import is slow
 
     human = sys.stderr.isatty() if human is None else human
     shared: list[Any] = [

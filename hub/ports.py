@@ -1,7 +1,7 @@
-"""The ports: what the hub needs from outside itself, and what it asks of an adapter.
+"""The ports: what the hub needs from its environment, and what it requires of an adapter.
 
-`Clock`, `Ids` and `Wake` are injected everywhere, so that the simulation owns time, chance and lost messages. An adapter
-implements `Adapter`, and as many of the small optional protocols as its vendor allows. Protocol version: `PROTOCOL`.
+`Clock`, `Ids` and `Wake` are injected everywhere, so that the simulation controls time, randomness and lost messages. An
+adapter implements `Adapter`, and those of the small optional protocols that its vendor supports. Protocol version: `PROTOCOL`.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds; only differences mean something."""
+        """Seconds; only differences are meaningful."""
         ...
 
 
 class Ids(Protocol):
-    """The one source of ids and chance."""
+    """The one source of ids and random numbers."""
 
     def new(self) -> str:
         """A fresh id: 26 lower-case letters and digits, sorting roughly by time."""
@@ -60,20 +60,20 @@ class Ids(Protocol):
         ...
 
     def chance(self) -> float:
-        """Evenly spread in [0, 1)."""
+        """A random number, uniform in [0, 1)."""
         ...
 
 
 class Wake(Protocol):
-    """The one wake-up port. A wake-up may be lost: the sweep finds the row again. It never raises."""
+    """The one wake-up port. A wake-up may be lost: the sweep finds the due row. Never raises."""
 
-    def wake(self, task: str, name: str) -> None:
-        """task: "inbox" (a connection), "look" (a link), "deliver" (a link), "plan" (an incident), "poll" (a connection)."""
+    def wake(self, task: str, key: str) -> None:
+        """task: one of `hub.sync.tasks.TASKS`. key: of the row that the task works on (a connection, link, incident, ...)."""
         ...
 
 
 class Notebook(Protocol):
-    """A small durable memory that a connection's adapter may keep between calls (a learned workflow, a delta link)."""
+    """Durable key-value storage of a connection's adapter between calls (a learned workflow, a delta link)."""
 
     def read(self, name: str) -> Json | None: ...
 
@@ -81,30 +81,30 @@ class Notebook(Protocol):
 
 
 class Secrets(Protocol):
-    """A connection's secrets. From the environment or files by configuration, or from the vault for those that arrive at
-    run time. `get` raises `hub.domain.errors.Unauthorised` that names the missing secret, never its value."""
+    """A connection's secrets: configured ones from the environment or files, those received at run time from the vault.
+    `get` raises `hub.domain.errors.Unauthorised`, which names the missing secret, never its value."""
 
     def get(self, name: str) -> str: ...
 
     def all(self, name: str) -> Sequence[str]:
-        """Every value that is valid now, newest first (a signing secret while it is rotated); empty when there is none."""
+        """All currently valid values, newest first (several while a signing secret is rotated); may be empty."""
         ...
 
     def put(self, name: str, value: str) -> None:
-        """Into the vault, encrypted. Kept beside older ones for `all`."""
+        """Stores the value in the vault, encrypted. Older values are kept for `all`."""
         ...
 
     def refresh(self) -> None:
-        """Forgets what was read before: another process may have put a newer value."""
+        """Drops cached values: another process may have stored a newer one."""
         ...
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Why a configured connection has no adapter in this process, in words for people. remedy: what to do about it.
+    """Why a configured connection has no adapter in this process. what: shown to people; remedy: what to do about it.
 
-    Its webhooks are answered 503, its rows wait as they are, and nothing is read, planned or written there until the process
-    is started again with what is missing.
+    Its webhooks are answered 503 and its rows stay unchanged; nothing is read, planned or written there until the process is
+    restarted with what is missing.
     """
 
     what: str
@@ -118,27 +118,27 @@ class Adapter(Protocol):
     """One connection to one vendor. Made by `adapters.registry`; may be used from several threads.
 
     Every method that calls the vendor raises only `hub.domain.errors.VendorError`s. No method retries, sleeps or limits
-    its own rate: that is the hub's, in one place. All words in fields are theirs.
+    its own rate: the hub does, in one place. All values in fields are in the vendor's vocabulary.
     """
 
     capabilities: Capabilities
 
     relations: Mapping[str, Mapping[str, Relation]]
-    """kind → field → the relation between our word and theirs."""
+    """kind → field → the relation between our value and the vendor's."""
 
     def authenticate(self, request: Request, secrets: Secrets) -> str:
-        """Returns the delivery id (same on the vendor's retries; a hash of the body where the vendor has none).
+        """Returns the delivery id (the same on a vendor's retry; a hash of the body if the vendor sends none).
 
         Raises InvalidSignature. Compares in constant time, on the raw body.
         """
         ...
 
     def hints(self, request: Request) -> Sequence[Hint]:
-        """What an authentic request says has happened. Pure. Raises Unusable."""
+        """The hints that an authentic request contains. Pure. Raises Unusable."""
         ...
 
     def observe(self, ref: Ref) -> Observation:
-        """Reads one object, with its comments and updates where they can be read together. Not found → state "absent"."""
+        """Reads one object, with comments and updates if one read can return them. Not found → state "absent"."""
         ...
 
     def find(self, mark: Mark) -> Sequence[Observation]:
@@ -150,17 +150,17 @@ class Adapter(Protocol):
         ...
 
     def update(self, ref: Ref, update: Update) -> Written:
-        """Writes `update.changes`, and nothing else, in one vendor write."""
+        """Writes exactly `update.changes`, in one vendor write."""
         ...
 
     def changed_since(self, cursor: Json | None) -> Changes:
-        """The polling net: what may have changed since `cursor` (None = first time: only what is open now)."""
+        """What may have changed since `cursor` (None = first poll: only objects that are open now)."""
         ...
 
 
 @runtime_checkable
 class PartialReads(Protocol):
-    """An object can be read without its comments and updates, by fewer calls than with them."""
+    """An object can be read without its comments and updates, in fewer calls."""
 
     def read_fields(self, ref: Ref) -> Observation:
         """One incident as `observe` reads it, without children (`children_complete` False), in one call where that can be."""
@@ -169,10 +169,10 @@ class PartialReads(Protocol):
 
 @runtime_checkable
 class KnowsIds(Protocol):
-    """Its ids have a form, so that a slip of the pen is told at once, and no call is made for it."""
+    """The vendor's ids have a known format, so that a mistyped id is rejected without a call."""
 
     def no_id(self, id: str) -> str | None:
-        """Why no incident there can have this id, in words for a person; None if one may. Pure."""
+        """Why no incident of this vendor can have this id, as text for a person; None if one can. Pure."""
         ...
 
 
@@ -190,36 +190,36 @@ class Walks(Protocol):
     """A field may need several legal steps (a Jira workflow)."""
 
     def walk(self, ref: Ref, field: str, now: Json, target: Json) -> Sequence[Json]:
-        """The words on the way from `now` to `target`, target last; [] when there is no way known (then `Refused`-like
-        words are on the link). May read from the vendor; the steps are stored by the hub before the first is taken."""
+        """The steps from `now` to `target`, target last, as vendor values; [] when no path is known (the hub then treats
+        the write as refused). May read from the vendor; the hub stores the steps before it takes the first."""
         ...
 
 
 @runtime_checkable
 class LinksBack(Protocol):
-    """An object can point to the same incident elsewhere, beside its fields."""
+    """An object can carry links to the same incident in other systems, outside its fields."""
 
     def link_back(self, ref: Ref, context: Fields) -> None:
-        """Shows `context["url"]` and `context["links"]` (see `Desired`) on the object. Idempotent: may be called again, and is
-        called again when they change. It is a write of its own, never part of the create."""
+        """Shows `context["url"]` and `context["links"]` (see `Desired`) on the object. Idempotent; called
+        again when they change. A separate write, never part of the create."""
         ...
 
 
 @runtime_checkable
 class Replies(Protocol):
-    """The vendor wants an answer inside the response."""
+    """The vendor expects an answer in the webhook's response."""
 
     def handshake(self, request: Request) -> Reply | None:
-        """Before authentication: a validation request, answered without storing anything. None = not a handshake."""
+        """Called before authentication: answers a validation request; nothing is stored. None = not a handshake."""
         ...
 
     def reply(self, request: Request, ask: Ask) -> Reply | None:
-        """After the request is stored: the answer, from our own rows only. None = a plain 202."""
+        """Called after the request is stored: the answer, from the hub's own rows only. None = a plain 202."""
         ...
 
 
 class Ask(Protocol):
-    """What an adapter may ask the hub while it answers in a response: our own rows, never a vendor."""
+    """What an adapter may read from the hub while it answers a webhook: the hub's own rows, never a vendor."""
 
     def incident(self, ref: Ref | None, hint: str) -> Mapping[str, Any] | None:
         """The incident that the object `ref` shows, or the one numbered in `hint`: {"number", "title", "status",
@@ -227,26 +227,26 @@ class Ask(Protocol):
         ...
 
     def may(self, actor: Actor | None, command: Command) -> str | None:
-        """None if this person may do this, else the reason in words."""
+        """None if this person may run the command, else the reason as text."""
         ...
 
 
 @runtime_checkable
 class ReadsReactions(Protocol):
-    """People may answer an object with a reaction that means a command (a table in the connection's settings)."""
+    """A reaction to an object can be a command (mapped by a table in the connection's settings)."""
 
     def reactions(self, observation: Observation) -> Sequence[tuple[str, Command]]:
-        """What the reactions seen on an observed incident ask for: (stable id, command). The hub applies an id once."""
+        """(stable id, command) of each reaction on an observed incident. The hub applies each id once."""
         ...
 
 
 @runtime_checkable
 class Subscribes(Protocol):
-    """The vendor's webhook subscription can be made and kept by us."""
+    """The hub can create and renew the vendor's webhook subscription."""
 
     def subscribe(self, url: str, secrets: Secrets) -> Json:
-        """Creates it, or adopts or re-enables ours if it exists; stores a secret shown once by `secrets.put`.
-        Returns {"id": str, "expires_at": ISO 8601 UTC or None, ...}: kept by the hub and given back to `renew`."""
+        """Creates it, or adopts or re-enables ours if it exists; stores a secret that is shown only once by
+        `secrets.put`. Returns {"id": str, "expires_at": ISO 8601 UTC or None, ...}, which the hub stores and passes to `renew`."""
         ...
 
     def renew(self, subscription: Json, secrets: Secrets) -> Json:
@@ -256,7 +256,7 @@ class Subscribes(Protocol):
 
 @runtime_checkable
 class Probes(Protocol):
-    """Is the vendor well, and are we set up right? For `doctor` and for the breaker's half-open state."""
+    """Checks of the vendor's health and of the connection's setup: for `doctor` and the breaker's half-open state."""
 
     def probe(self) -> None:
         """The cheapest authenticated read. Raises a VendorError."""
@@ -267,8 +267,8 @@ class Probes(Protocol):
         ...
 
 
-# --- which of the optional ones an adapter has ----------------------------------------------------------------------
-# `isinstance` says the same; of a protocol it costs as much as a question to the database, and these are asked all the time.
+# --- which optional protocols an adapter has ------------------------------------------------------------------------
+# `isinstance` returns the same, but on a protocol it costs as much as a database query, and these run constantly.
 
 
 @cache
@@ -281,15 +281,15 @@ def _offers(adapter: Any, protocol: Any) -> bool:
 
 
 def replies(adapter: object) -> TypeGuard[Replies]:
-    """Whether the vendor wants an answer inside the response."""
+    """Whether the vendor expects an answer in the webhook's response."""
     return _offers(adapter, Replies)
 
 
 def reads_reactions(adapter: object) -> TypeGuard[ReadsReactions]:
-    """Whether reactions may be commands there."""
+    """Whether reactions can be commands."""
     return _offers(adapter, ReadsReactions)
 
 
 def links_back(adapter: object) -> TypeGuard[LinksBack]:
-    """Whether its objects can point to the same incident elsewhere."""
+    """Whether its objects can carry links to the same incident in other systems."""
     return _offers(adapter, LinksBack)

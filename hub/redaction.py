@@ -1,7 +1,7 @@
-"""The values of secrets that this process has handed out, so that no line of a log repeats one, whatever it looks like.
+"""Registry of the secret values that this process has read, so that no log line or stored error contains one.
 
-Whoever hands a secret out (`hub.settings.environment`, `hub.store.vault`) has it learnt here; whoever writes words down (`hub.logs`,
-`hub.sync.limits.guard`) has them taken out. A value is kept in memory alone, where it has just been anyway.
+Readers of secrets (`hub.settings.environment`, `hub.store.vault`) register each value; writers of text (`hub.logs`,
+`hub.sync.limits.guard`) redact them. Values are kept in memory only.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from urllib.parse import quote
 GONE = "[redacted]"
 
 SHORTEST = 8
-"""Characters. What is shorter stands in words that are no secret, and would make them unreadable."""
+"""Characters. Shorter values also occur in ordinary text, and redacting them would make it unreadable."""
 
 MOST = 1_000
-"""Values remembered, the newest: a refresh token that rotates each hour would else be a thousand in a few weeks."""
+"""Values kept, the newest: a refresh token that rotates hourly adds a thousand in six weeks."""
 
 
 class Known:
-    """Values that must not be read. May be used from several threads.
+    """Values to redact. Thread-safe.
 
-    Each is looked for in turn: measured, one regular expression of all takes twice as long for ten, and seven times for a hundred.
+    Each is searched for in turn: measured, one regular expression of all takes twice as long for ten values, seven times for a
+    hundred.
     """
 
     def __init__(self) -> None:
@@ -35,18 +36,18 @@ class Known:
         return f"<{len(self._values)} values>"
 
     def learn(self, *values: str) -> None:
-        """From now on these are taken out. Costs a look for those that are known."""
+        """Registers values to be redacted from now on. Cheap for values that are registered already."""
         new = [value for value in values if len(value) >= SHORTEST and value not in self._values]
         if not new:
             return
         with self._lock:
             kept = list(dict.fromkeys((*self._values, *new)))[-MOST:]
-            # a value that is the beginning of another goes after it, else the other's end would stay
+            # longest first: else, of a value that begins with another, the end would stay
             self._shapes = tuple(sorted({s for v in kept for s in _shapes(v)}, key=len, reverse=True))
             self._values = dict.fromkeys(kept)
 
     def without(self, text: str) -> str:
-        """`text` without them."""
+        """`text` with all registered values redacted."""
         for shape in self._shapes:
             if shape in text:
                 text = text.replace(shape, GONE)
@@ -54,7 +55,7 @@ class Known:
 
 
 def _shapes(value: str) -> Iterator[str]:
-    """As it is, inside quotes of Python and of JSON, and in an address."""
+    """The value as it is, as escaped by Python and by JSON, and as quoted in a URL."""
     yield value
     yield repr(value)[1:-1]
     yield json.dumps(value)[1:-1]
@@ -62,4 +63,4 @@ def _shapes(value: str) -> Iterator[str]:
 
 
 known = Known()
-"""Those of this process."""
+"""The registry of this process."""

@@ -57,8 +57,8 @@ class LateWake:
     def _queue(self) -> Wake:
         return queue_wake(self._settings, self._clock)
 
-    def wake(self, task: str, name: str) -> None:
-        self._queue.wake(task, name)
+    def wake(self, task: str, key: str) -> None:
+        self._queue.wake(task, key)
 
 
 def slots(where: str, clock: Clock) -> Callable[[], int]:

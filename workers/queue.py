@@ -95,7 +95,7 @@ class Doorbell:
         self.deaf = False
         self.lost = 0
 
-    def wake(self, task: str, name: str) -> None:
+    def wake(self, task: str, key: str) -> None:
         rung = self._rung
         if rung is not None:
             rung()
@@ -167,7 +167,7 @@ class Doorbell:
 class NoWake:
     """`hub.ports.Wake` that does nothing: rows wait for the next query."""
 
-    def wake(self, task: str, name: str) -> None:
+    def wake(self, task: str, key: str) -> None:
         return None
 
 

@@ -216,7 +216,7 @@ class LocalBell:
         self._rung: Callable[[], None] | None = None
         self.event = threading.Event()
 
-    def wake(self, task: str, name: str) -> None:
+    def wake(self, task: str, key: str) -> None:
         (self._rung or self.event.set)()
 
     def pass_on(self) -> None:

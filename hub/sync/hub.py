@@ -1,4 +1,4 @@
-"""What every task is handed: the ports, the store, the adapters and the house rules of one process."""
+"""What every task receives: the ports, the store, the adapters and the policy of one process."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from hub.store.unit import Store
 from hub.sync.limits.budget import Budget
 
 LEASE = 60.0
-"""Seconds that a worker has to carry out one write. Must outlast a call's time-outs (`adapters.http`), with room for the
-read before it and the look at the history after it."""
+"""Seconds that a worker has for one write. Must exceed a call's time-outs (`adapters.http`), plus the read before the write
+and the history read after it."""
 
 SPACING = 1.0
 """Seconds between two writes to the same object, so that a burst of edits becomes two writes."""
 
 
 LEFT_OUT_AGAIN = 60.0
-"""Seconds after which a row of a left-out connection is looked at again. It waits and is never dropped; another process of
-the hub may have what this one lacks."""
+"""Seconds until a row of a left-out connection is tried again. It is never dropped: another process of the hub may have the
+adapter that this one lacks."""
 
 
 class NoSuchConnection(LookupError):
-    """No connection of that name is configured."""
+    """No connection with that name is configured."""
 
 
 class ConnectionLeftOut(NoSuchConnection):
-    """The connection is configured and has no adapter in this process. The text says why, and what to do."""
+    """The connection is configured and has no adapter in this process. The text gives the reason and the remedy."""
 
 
 @dataclass
 class Hub:
-    """owner: this process's name, for leases. secrets: connection name → its secrets. left_out: configured connections that
-    have no adapter here, and why."""
+    """owner: this process's name, for leases. secrets: connection name → its secrets. left_out: configured connections
+    without an adapter in this process, and why."""
 
     store: Store
     clock: Clock
@@ -63,18 +63,18 @@ class Hub:
         return self.adapter(connection).capabilities
 
     def relations(self, connection: str, kind: str) -> Mapping[str, Relation]:
-        """field → relation; every kind that can be deleted has "deleted" besides what the adapter declares."""
+        """field → relation: those that the adapter declares, and "deleted"."""
         return {"deleted": Same(), **self.adapter(connection).relations.get(kind, {})}
 
     def window(self, connection: str, *, finding: bool = False) -> float:
-        """Seconds after sending until a request of unknown outcome has either taken effect visibly or never will.
+        """Seconds after sending until the effect of a request of unknown outcome is visible, or it has none.
         finding: visible to `find`, not only to a read by id."""
         capabilities = self.capabilities(connection)
         lag = max(capabilities.read_lag, capabilities.find_lag) if finding else capabilities.read_lag
         return capabilities.request_limit + lag
 
     def person(self, connection: str, account: str | None) -> str | None:
-        """Our id of a vendor's account."""
+        """Our id of the person with this vendor account; None if unknown."""
         if account is None:
             return None
         for person, card in self.config.people.items():

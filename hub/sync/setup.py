@@ -1,4 +1,4 @@
-"""Bringing the rows of the connections in line with the configuration, at start."""
+"""At start: brings the connections' rows in line with the configuration."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from hub.sync.hub import Hub
 
 
 def register(hub: Hub) -> None:
-    """A row for each configured connection. What a person switched later (`lockstep connections enable`) stays; the
-    configuration's state is only the first one."""
+    """Creates a row for each configured connection that has none. The configured state is only the initial one: a state set
+    later (`lockstep connections enable`) stays. Raises ValueError if a connection's vendor was changed."""
     now = hub.clock.now()
     with hub.store.unit() as tx:
-        link_rows.hint_frozen(tx, now)  # a word that was unknown may have been mapped meanwhile
+        link_rows.hint_frozen(tx, now)  # an unknown word may have been mapped since
         there = connection_rows.every(tx)
         for name, config in hub.config.connections.items():
             if name not in there:
@@ -27,7 +27,7 @@ def register(hub: Hub) -> None:
             elif there[name].vendor != config.vendor:
                 raise ValueError(
                     f"connection {name!r} was a {there[name].vendor} connection and is now configured as {config.vendor}: "
-                    "its links would point nowhere; give the new one a new name"
+                    "its links would point to nothing; give the new connection a new name"
                 )
             elif there[name].state != "disabled" and (connection_rows.cursor(tx, name) or {}).get("due_at") is None:
-                connection_rows.poll_at(tx, name, now)  # it was not configured for a while, and rested
+                connection_rows.poll_at(tx, name, now)  # polling stopped while it was not configured

@@ -1,5 +1,5 @@
-"""The net below all wake-ups: finds whether anything is due that no worker is at, and wakes one, who claims all of it. Losing every
-wake-up there ever was costs one sweep's time, nothing else."""
+"""The safety net under wake-ups: finds due rows that no worker has claimed, and wakes one worker, which claims them all. If
+every wake-up is lost, work is delayed by one sweep interval and nothing else."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from hub.store import claims
 from hub.sync.hub import Hub
 
 STALLED_SECONDS = 60.0
-"""A due row that has waited longer for a worker shows that none works: they look into the database at least once a second, and what
-waits for a vendor's limit is not due."""
+"""A row that has been due for longer shows that no worker runs: workers query the database at least once a second, and rows
+that wait for a vendor's limit are not due."""
 
 
 def sweep(hub: Hub) -> int:
-    """Wakes the workers if anything is due; returns how many wake-ups were sent, 0 or 1. Costs a handful of index look-ups when
-    nothing is."""
+    """Wakes the workers if anything is due; returns the number of wake-ups sent, 0 or 1. If nothing is due, it costs a handful
+    of index look-ups."""
     with hub.store.reading() as tx:
         found = claims.next_waiting(tx, hub.clock.now())
     if found is None:

@@ -1,5 +1,5 @@
-"""Every task, by name: what a wake-up may ask for. A task takes the name of a row, finds out for itself what is to be done,
-and does nothing if that is nothing."""
+"""All tasks by name. A task takes the key of a row, reads from the database what is to be done, and does nothing if nothing
+is due."""
 
 from __future__ import annotations
 
@@ -42,17 +42,16 @@ TASKS: Mapping[str, Callable[[Hub, str], None]] = {
     "duplicates": find_duplicates,
     "backlink": link_back,
 }
-"""task → what carries it out, given the name: a connection for inbox, poll and subscribe; a link for look, deliver, duplicates and
-backlink;
-an incident for plan; an unmatched object for adopt."""
+"""task → function of the key: a connection's name for inbox, poll and subscribe; a link's id for refresh, deliver, duplicates
+and backlink; an incident's for plan; an unmatched object's for adopt."""
 
 
-def run(hub: Hub, task: str, name: str) -> None:
-    """One wake-up. A database that is away is no error: the row is still due, the sweep comes back to it. Nor is another
-    worker that was faster at making the same row (an incident's key, a link)."""
+def run(hub: Hub, task: str, key: str) -> None:
+    """Runs one task. An unavailable database is no error: the row stays due, and the sweep finds it. Nor is a collision with
+    another worker that created the same row first (an incident's dedup key, a link)."""
     try:
-        TASKS[task](hub, name)
+        TASKS[task](hub, key)
     except Collision as e:
-        log.info("another worker was faster", extra={"task": task, "row": name, "reason": str(e)})
+        log.info("another worker made the same change first", extra={"task": task, "key": key, "reason": str(e)})
     except StoreUnavailable as e:
-        log.warning("database not available", extra={"task": task, "row": name, "reason": str(e)})
+        log.warning("database not available", extra={"task": task, "key": key, "reason": str(e)})

@@ -1,4 +1,4 @@
-"""The wake-up port of the simulation: a queue that forgets, repeats itself never, and keeps no order."""
+"""The simulation's wake-up port: a queue that loses wake-ups, never repeats one, and keeps no order."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ if TYPE_CHECKING:
 
 
 class Queue:
-    """Stands for Redis and RQ: wake-ups carry names only, and any of them may be lost."""
+    """Stands for Redis and RQ: wake-ups carry keys only, and any of them may be lost."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.waiting: list[tuple[str, str]] = []
 
-    def wake(self, task: str, name: str) -> None:
+    def wake(self, task: str, key: str) -> None:
         world = self.world
         world.boundary("wake")
         if world.store.in_transaction:
-            world.violated("no wake-up inside a transaction", f"{task} {name}")
+            world.violated("no wake-up inside a transaction", f"{task} {key}")
         if world.chance(world.faults.wake_loss):
             world.counts["wake_lost"] += 1
-        elif (task, name) not in self.waiting:
-            self.waiting.append((task, name))
+        elif (task, key) not in self.waiting:
+            self.waiting.append((task, key))
         world.boundary("woken")
 
     def take(self) -> tuple[str, str] | None:

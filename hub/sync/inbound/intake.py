@@ -194,8 +194,8 @@ def drain(hub: Hub, connection: str) -> int:
         with hub.store.unit() as tx:
             wakes = _mark(hub, tx, [(connection, h) for _, hints in plain for h in hints])
             wakes += [w for row, hints in plain for w in _note(hub, tx, row, hints)]
-        for task, name in dict.fromkeys(wakes):
-            hub.wake.wake(task, name)
+        for task, key in dict.fromkeys(wakes):
+            hub.wake.wake(task, key)
     return len(rows)
 
 
@@ -301,8 +301,8 @@ def _apply(hub: Hub, row: Inbox, hints: Sequence[Hint]) -> None:
         rest = [h for h in hints if not h.deleted]
         wakes = _mark(hub, tx, [(row.connection, h) for h in rest])
         wakes += _note(hub, tx, fresh, rest)
-    for task, name in dict.fromkeys(wakes):
-        hub.wake.wake(task, name)
+    for task, key in dict.fromkeys(wakes):
+        hub.wake.wake(task, key)
 
 
 def _target(tx: Tx, connection: str, hint: Hint) -> Link | None:

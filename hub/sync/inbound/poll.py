@@ -93,8 +93,8 @@ def _take(hub: Hub, name: str, changes: Changes, started: datetime, *, first: bo
         if asked is not None and asked > started:  # somebody asked for a poll while this one was under way
             due = min(due, asked)
         connection_rows.move_cursor(tx, name, changes.cursor, started, due)
-    for task, target in dict.fromkeys(wakes):
-        hub.wake.wake(task, target)
+    for task, key in dict.fromkeys(wakes):
+        hub.wake.wake(task, key)
 
 
 def _changed(hub: Hub, tx: Tx, name: str, changes: Changes, unseen: Sequence[str]) -> list[tuple[str, str]]:
