@@ -68,7 +68,7 @@ class Wake(Protocol):
     """The one wake-up port. A wake-up may be lost: the sweep finds the due row. Never raises."""
 
     def wake(self, task: str, key: str) -> None:
-        """task: one of `hub.sync.tasks.TASKS`. key: of the row that the task works on (a connection, link, incident, ...)."""
+        """task: one of `hub.sync.tasks.TASKS`. key: of the row that it works on (connection, link, incident)."""
         ...
 
 
@@ -103,8 +103,8 @@ class Secrets(Protocol):
 class LeftOut:
     """Why a configured connection has no adapter in this process. what: shown to people; remedy: what to do about it.
 
-    Its webhooks are answered 503 and its rows stay unchanged; nothing is read, planned or written there until the process is
-    restarted with what is missing.
+    Its webhooks are answered 503 and its rows stay unchanged; nothing is read, planned or written there until the
+    process is restarted with what is missing.
     """
 
     what: str
@@ -246,7 +246,7 @@ class Subscribes(Protocol):
 
     def subscribe(self, url: str, secrets: Secrets) -> Json:
         """Creates it, or adopts or re-enables ours if it exists; stores a secret that is shown only once by
-        `secrets.put`. Returns {"id": str, "expires_at": ISO 8601 UTC or None, ...}, which the hub stores and passes to `renew`."""
+        `secrets.put`. Returns {"id": str, "expires_at": ISO 8601 UTC or None, ...}, stored by the hub, passed to `renew`."""
         ...
 
     def renew(self, subscription: Json, secrets: Secrets) -> Json:

@@ -1,5 +1,5 @@
-"""The safety net under wake-ups: finds due rows that no worker has claimed, and wakes one worker, which claims them all. If
-every wake-up is lost, work is delayed by one sweep interval and nothing else."""
+"""The safety net under wake-ups: finds due rows that no worker has claimed, and wakes one worker, which claims them
+all. If every wake-up is lost, work is delayed by one sweep interval and nothing else."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from hub.store import claims
 from hub.sync.hub import Hub
 
 STALLED_SECONDS = 60.0
-"""A row that has been due for longer shows that no worker runs: workers query the database at least once a second, and rows
-that wait for a vendor's limit are not due."""
+"""A row that has been due for longer shows that no worker runs: workers query the database at least once a second, and
+rows that wait for a vendor's limit are not due."""
 
 
 def sweep(hub: Hub) -> int:
