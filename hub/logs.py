@@ -77,8 +77,8 @@ class _Plain(logging.Formatter):
 
 
 def last_resort() -> None:
-    """Redacts what Python itself prints: log lines of a process that has not configured logging (a read-only command), and
-    uncaught exceptions."""
+    """Redacts what Python itself prints: log lines of a process that has not configured logging (a read-only command),
+    and uncaught exceptions."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_Plain())
     logging.raiseExceptions = False  # else a line that cannot be formatted is printed unredacted

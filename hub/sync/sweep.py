@@ -12,8 +12,8 @@ rows that wait for a vendor's limit are not due."""
 
 
 def sweep(hub: Hub) -> int:
-    """Wakes the workers if anything is due; returns the number of wake-ups sent, 0 or 1. If nothing is due, it costs a handful
-    of index look-ups."""
+    """Wakes the workers if anything is due; returns the number of wake-ups sent, 0 or 1. If nothing is due, it costs a
+    handful of index look-ups."""
     with hub.store.reading() as tx:
         found = claims.next_waiting(tx, hub.clock.now())
     if found is None:
