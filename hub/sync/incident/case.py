@@ -72,9 +72,9 @@ class Case:
         """A line for the journal."""
         self.lines.append(Line(kind, source, data))
 
-    def wake(self, task: str, name: str) -> None:
-        if (task, name) not in self.wakes:
-            self.wakes.append((task, name))
+    def wake(self, task: str, key: str) -> None:
+        if (task, key) not in self.wakes:
+            self.wakes.append((task, key))
 
     def edit(self, changes: Fields, source: str, actor: str | None, rule: str = "here") -> bool:
         """A change of the incident made by a person here, by a command, or by a house rule ("policy")."""
