@@ -152,7 +152,7 @@ OF_PROMISES = (
     ),
     Mutant(
         "woken before it is committed", "promise 6", "hub/sync/incident/case.py",
-        "            self.wakes.append((task, name))", "            self.hub.wake.wake(task, name)",
+        "            self.wakes.append((task, key))", "            self.hub.wake.wake(task, key)",
         ("no wake-up inside a transaction",),
     ),
     # 7: nothing public without what policy asks for
