@@ -1,8 +1,8 @@
 """Logs: one JSON object per line on stderr, through one processor that redacts secrets.
 
 Everything logged through the standard `logging` (client libraries included) passes through it. Some libraries print
-credentials and payloads at DEBUG; their level is at least INFO whatever level is configured. Redacted: text that looks like
-a secret, and every secret value that this process has read (`hub.redaction`).
+credentials and payloads at DEBUG; their level is at least INFO whatever level is configured. Redacted: text that looks
+like a secret, and every secret value that this process has read (`hub.redaction`).
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class _Plain(logging.Formatter):
 
 
 def last_resort() -> None:
-    """Redacts what Python itself prints: log lines of a process that has not configured logging (a read-only command), and
-    uncaught exceptions."""
+    """Redacts what Python itself prints: log lines of a process that has not configured logging (a read-only command),
+    and uncaught exceptions."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_Plain())
     logging.raiseExceptions = False  # else a line that cannot be formatted is printed unredacted

@@ -1,7 +1,8 @@
 """The ports: what the hub needs from its environment, and what it requires of an adapter.
 
-`Clock`, `Ids` and `Wake` are injected everywhere, so that the simulation controls time, randomness and lost messages. An
-adapter implements `Adapter`, and those of the small optional protocols that its vendor supports. Protocol version: `PROTOCOL`.
+`Clock`, `Ids` and `Wake` are injected everywhere, so that the simulation controls time, randomness and lost messages.
+An adapter implements `Adapter`, and those of the small optional protocols that its vendor supports. Protocol version:
+`PROTOCOL`.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Wake(Protocol):
     """The one wake-up port. A wake-up may be lost: the sweep finds the due row. Never raises."""
 
     def wake(self, task: str, key: str) -> None:
-        """task: one of `hub.sync.tasks.TASKS`. key: of the row that the task works on (a connection, link, incident, ...)."""
+        """task: one of `hub.sync.tasks.TASKS`. key: of the row that it works on (connection, link, incident)."""
         ...
 
 
@@ -103,8 +104,8 @@ class Secrets(Protocol):
 class LeftOut:
     """Why a configured connection has no adapter in this process. what: shown to people; remedy: what to do about it.
 
-    Its webhooks are answered 503 and its rows stay unchanged; nothing is read, planned or written there until the process is
-    restarted with what is missing.
+    Its webhooks are answered 503 and its rows stay unchanged; nothing is read, planned or written there until the
+    process is restarted with what is missing.
     """
 
     what: str
@@ -163,7 +164,7 @@ class PartialReads(Protocol):
     """An object can be read without its comments and updates, in fewer calls."""
 
     def read_fields(self, ref: Ref) -> Observation:
-        """One incident as `observe` reads it, without children (`children_complete` False), in one call where that can be."""
+        """One incident as `observe` reads it, without children (`children_complete` False), in one call if possible."""
         ...
 
 
@@ -190,8 +191,8 @@ class Walks(Protocol):
     """A field may need several legal steps (a Jira workflow)."""
 
     def walk(self, ref: Ref, field: str, now: Json, target: Json) -> Sequence[Json]:
-        """The steps from `now` to `target`, target last, as vendor values; [] when no path is known (the hub then treats
-        the write as refused). May read from the vendor; the hub stores the steps before it takes the first."""
+        """The steps from `now` to `target`, target last, as vendor values; [] when no path is known (the hub then
+        treats the write as refused). May read from the vendor; the hub stores the steps before it takes the first."""
         ...
 
 
@@ -246,7 +247,7 @@ class Subscribes(Protocol):
 
     def subscribe(self, url: str, secrets: Secrets) -> Json:
         """Creates it, or adopts or re-enables ours if it exists; stores a secret that is shown only once by
-        `secrets.put`. Returns {"id": str, "expires_at": ISO 8601 UTC or None, ...}, which the hub stores and passes to `renew`."""
+        `secrets.put`. Returns {"id": str, "expires_at": ISO 8601 UTC or None, ...}, which the hub passes to `renew`."""
         ...
 
     def renew(self, subscription: Json, secrets: Secrets) -> Json:

@@ -23,8 +23,8 @@ MOST = 1_000
 class Known:
     """Values to redact. Thread-safe.
 
-    Each is searched for in turn: measured, one regular expression of all takes twice as long for ten values, seven times for a
-    hundred.
+    Each is searched for in turn: measured, one regular expression of all takes twice as long for ten values, seven
+    times for a hundred.
     """
 
     def __init__(self) -> None:

@@ -14,16 +14,16 @@ from hub.store.unit import Store
 from hub.sync.limits.budget import Budget
 
 LEASE = 60.0
-"""Seconds that a worker has for one write. Must exceed a call's time-outs (`adapters.http`), plus the read before the write
-and the history read after it."""
+"""Seconds that a worker has for one write. Must exceed a call's time-outs (`adapters.http`), plus the read before the
+write and the history read after it."""
 
 SPACING = 1.0
 """Seconds between two writes to the same object, so that a burst of edits becomes two writes."""
 
 
 LEFT_OUT_AGAIN = 60.0
-"""Seconds until a row of a left-out connection is tried again. It is never dropped: another process of the hub may have the
-adapter that this one lacks."""
+"""Seconds until a row of a left-out connection is tried again. It is never dropped: another process of the hub may
+have the adapter that this one lacks."""
 
 
 class NoSuchConnection(LookupError):

@@ -9,8 +9,8 @@ from hub.sync.hub import Hub
 
 
 def register(hub: Hub) -> None:
-    """Creates a row for each configured connection that has none. The configured state is only the initial one: a state set
-    later (`lockstep connections enable`) stays. Raises ValueError if a connection's vendor was changed."""
+    """Creates a row for each configured connection that has none. The configured state is only the initial one: a
+    state set later (`lockstep connections enable`) stays. Raises ValueError if a connection's vendor was changed."""
     now = hub.clock.now()
     with hub.store.unit() as tx:
         link_rows.hint_frozen(tx, now)  # an unknown word may have been mapped since

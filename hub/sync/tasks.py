@@ -1,5 +1,5 @@
-"""All tasks by name. A task takes the key of a row, reads from the database what is to be done, and does nothing if nothing
-is due."""
+"""All tasks by name. A task takes the key of a row, reads from the database what is to be done, and does nothing if
+nothing is due."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ TASKS: Mapping[str, Callable[[Hub, str], None]] = {
     "duplicates": find_duplicates,
     "backlink": link_back,
 }
-"""task → function of the key: a connection's name for inbox, poll and subscribe; a link's id for refresh, deliver, duplicates
-and backlink; an incident's for plan; an unmatched object's for adopt."""
+"""task → function of the key: a connection's name for inbox, poll and subscribe; a link's id for refresh, deliver,
+duplicates and backlink; an incident's for plan; an unmatched object's for adopt."""
 
 
 def run(hub: Hub, task: str, key: str) -> None:
-    """Runs one task. An unavailable database is no error: the row stays due, and the sweep finds it. Nor is a collision with
-    another worker that created the same row first (an incident's dedup key, a link)."""
+    """Runs one task. An unavailable database is no error: the row stays due, and the sweep finds it. Nor is a collision
+    with another worker that created the same row first (an incident's dedup key, a link)."""
     try:
         TASKS[task](hub, key)
     except Collision as e:
