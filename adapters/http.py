@@ -1,8 +1,8 @@
 """The HTTP transport of every vendor call, whichever client library makes it.
 
 `Wire.session()` gives a `requests.Session` for pypd, jira and our own calls; the Teams adapter wraps httpx the same way.
-Neither retries or follows redirects, and both have time-outs. `watch` is called around every exchange: in the simulation it
-is a crash point, in production it counts and times.
+Neither retries or follows redirects, and both have time-outs. `watch` is called around every exchange: in the
+simulation it is a crash point, in production it counts and times.
 
 `error_for` and `error_from` map every failure to one of the four vendor errors.
 """
@@ -32,7 +32,8 @@ V = TypeVar("V")
 
 
 class Watch(Protocol):
-    """Called before a request is sent ("send") and after its response arrived ("answered"). May raise (a simulated crash)."""
+    """Called before a request is sent ("send") and after its response arrived ("answered"). May raise (a simulated
+    crash)."""
 
     def __call__(self, moment: str, method: str, url: str) -> None: ...
 
@@ -91,9 +92,7 @@ class _Session(requests.Session):
         return response
 
 
-UNCARRIED = (
-    "a secret of this connection (or its e-mail address) contains a character that an HTTP header cannot carry; set it again"
-)
+UNCARRIED = "a secret or e-mail address contains a character that an HTTP header cannot carry; set it again"
 NO_ADDRESS = "a URL setting of this connection is not a valid web address; correct it in lockstep.toml"
 NOT_ADDRESSED = (
     requests.exceptions.InvalidURL,
@@ -115,7 +114,8 @@ def carried(headers: Mapping[str, str | bytes]) -> None:
 
 @contextmanager
 def sendable(url: str) -> Iterator[None]:
-    """Wraps a call of a client library: a request that cannot be sent becomes a VendorError that names what to correct."""
+    """Wraps a call of a client library: a request that cannot be sent becomes a VendorError that names what to
+    correct."""
     if not is_address(url):
         raise RetryLater(NO_ADDRESS)
     try:
@@ -181,9 +181,9 @@ def error_for(
 
 
 def error_from(exc: Exception, *, write: bool) -> VendorError:
-    """The vendor error that a failed exchange means, for requests and httpx (matched by class name, so that httpx is not
-    imported where Teams is not used). A request that was never built, or whose connection was never made, has sent nothing:
-    its outcome is known."""
+    """The vendor error that a failed exchange means, for requests and httpx (matched by class name, so that httpx is
+    not imported where Teams is not used). A request that was never built, or whose connection was never made, has sent
+    nothing: its outcome is known."""
     name = type(exc).__name__
     uncarried = isinstance(exc, UnicodeEncodeError) and exc.encoding in ("latin-1", "ascii")
     if uncarried or isinstance(exc, requests.exceptions.InvalidHeader):
@@ -206,8 +206,8 @@ def error_from(exc: Exception, *, write: bool) -> VendorError:
 def understood(answer: Any, form: type[V], *needs: str, write: bool = False) -> V:
     """`answer`, if it is a JSON object with all of `needs` in it (form `dict`), or a list of such objects (form `list`).
 
-    A response that is not what the vendor documents (a log-in page, a proxy's error page, a truncated document) must never be
-    taken for an empty one, or for "not found". Raises RetryLater, or OutcomeUnknown for a write.
+    A response that is not what the vendor documents (a log-in page, a proxy's error page, a truncated document) must
+    never be taken for an empty one, or for "not found". Raises RetryLater, or OutcomeUnknown for a write.
     """
     items = answer if isinstance(answer, list) else [answer]
     whole = all(isinstance(item, dict) and all(item.get(name) is not None for name in needs) for item in items)
@@ -222,15 +222,16 @@ MOST_PAGES = 1_000
 
 
 def pages() -> Iterator[int]:
-    """Counts the pages of one listing. Raises RetryLater after `MOST_PAGES`: a vendor that always names a next page must not
-    occupy a worker for ever."""
+    """Counts the pages of one listing. Raises RetryLater after `MOST_PAGES`: a vendor that always names a next page
+    must not occupy a worker for ever."""
     yield from range(MOST_PAGES)
     raise RetryLater(f"the vendor's listing does not end after {MOST_PAGES} pages")
 
 
 @contextmanager
 def parsing(what: str, *, write: bool = False) -> Iterator[None]:
-    """Wraps pure parsing: a response without what the vendor documents raises RetryLater, or OutcomeUnknown for a write."""
+    """Wraps pure parsing: a response without what the vendor documents raises RetryLater, or OutcomeUnknown for a
+    write."""
     try:
         yield
     except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError) as exc:

@@ -1,11 +1,14 @@
 """Finds adapters by vendor name: the ones in this package, and third parties' through the entry-point group
-`lockstep.adapters`. An entry is a module (or object) with `PROTOCOL`, `NAME` and `build(spec: Spec) -> Adapter`. Optional:
+`lockstep.adapters`. An entry is a module (or object) with `PROTOCOL`, `NAME` and `build(spec: Spec) -> Adapter`.
+Optional:
 
-* `PLACE`: the settings that together locate a connection's objects, for vendors where two connections must not share them; the
-  last one is required. `ANY_CASE`: those that the vendor compares without regard to case.
-* `SETTINGS`: every setting that it knows. `config check` then refuses any other, and any vocabulary for an unknown field.
-* `needs(settings)`: the modules that a connection with these settings requires: module → the requirement that installs it
-  (`{"jira": "lockstep-hub[jira]"}`). Where one is not installed, the connection is left out. So `build` must not import it.
+* `PLACE`: the settings that together locate a connection's objects, for vendors where two connections must not share
+  them; the last one is required. `ANY_CASE`: those that the vendor compares without regard to case.
+* `SETTINGS`: every setting that it knows. `config check` then refuses any other, and any vocabulary for an unknown
+  field.
+* `needs(settings)`: the modules that a connection with these settings requires: module → the requirement that installs
+  it (`{"jira": "lockstep-hub[jira]"}`). Where one is not installed, the connection is left out. So `build` must not
+  import it.
 """
 
 from __future__ import annotations
@@ -72,8 +75,8 @@ def vendors() -> dict[str, Callable[[], Any]]:
 
 
 def _module(vendor: str) -> Any:
-    """The vendor's adapter module. Entry points are read only for a vendor that is not built in: reading them takes as long as
-    the rest of `config check`. Raises UnknownVendor, CannotImport."""
+    """The vendor's adapter module. Entry points are read only for a vendor that is not built in: reading them takes as
+    long as the rest of `config check`. Raises UnknownVendor, CannotImport."""
     if vendor in BUILT_IN:
         return import_module(f"adapters.{vendor}.adapter")
     loaders = vendors()
@@ -90,7 +93,9 @@ def lacks(vendor: str, settings: Mapping[str, Any]) -> LeftOut | None:
     try:
         needs = getattr(_module(vendor), "needs", None)
     except CannotImport as e:
-        return LeftOut(f"the adapter {vendor!r} cannot be imported: {e}", "install what it imports, then restart the hub")
+        return LeftOut(
+            f"the adapter {vendor!r} cannot be imported: {e}", "install what it imports, then restart the hub"
+        )
     absent = {name: what for name, what in needs(settings).items() if not _installed(name)} if needs else {}
     if not absent:
         return None
@@ -127,8 +132,8 @@ def build(vendor: str, spec: Spec) -> Adapter:
 
 
 def place(vendor: str, settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Where a connection's objects are: setting → normalised value. None where the settings alone do not determine it (the
-    account's token does)."""
+    """Where a connection's objects are: setting → normalised value. None where the settings alone do not determine it
+    (the account's token does)."""
     module = _module(vendor)
     keys, any_case = getattr(module, "PLACE", ()), getattr(module, "ANY_CASE", ())
     if not keys or settings.get(keys[-1]) is None:
@@ -138,8 +143,8 @@ def place(vendor: str, settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def unknown(vendor: str, given: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The given settings that neither the hub nor this vendor's adapter knows, each with ", did you mean ...?". None where the
-    adapter has no `SETTINGS`, or is not installed."""
+    """The given settings that neither the hub nor this vendor's adapter knows, each with ", did you mean ...?". None
+    where the adapter has no `SETTINGS`, or is not installed."""
     known = _declared(vendor) or frozenset(given)
     yield from _not_among(given, known | ConnectionTable.model_fields.keys())
 

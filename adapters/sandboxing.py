@@ -2,8 +2,8 @@
 
 A stand-in is a stateful Flask application that behaves as the vendor's documents say, awkward parts included. It runs in
 three ways: served on loopback (the demo, the engine tests), called in process through a `requests` or httpx transport (the
-simulation, the contract suite), and read directly by a test. It does not know the hub: it sends webhooks by putting them
-into `outgoing`; the sender follows the vendor's own retry rules.
+simulation, the contract suite), and read directly by a test. It does not know the hub: it sends webhooks by putting
+them into `outgoing`; the sender follows the vendor's own retry rules.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Outgoing:
 class Fault:
     """A planted fault, used up by the next `times` requests that `match` (method, path) is true for.
 
-    kind: "status" (respond with `status` and `headers`, nothing happens), "lost" (nothing arrives: the client sees a time-out),
-    "late" (the vendor acts, the client sees a time-out), "later" (the client sees a time-out, and the vendor acts only when
-    `Sandbox.settle()` is called: a create that lands late).
+    kind: "status" (respond with `status` and `headers`, nothing happens), "lost" (nothing arrives: the client sees a
+    time-out), "late" (the vendor acts, the client sees a time-out), "later" (the client sees a time-out, and the vendor
+    acts only when `Sandbox.settle()` is called: a create that lands late).
     """
 
     kind: str
@@ -62,7 +62,8 @@ class TimedOut(requests.ReadTimeout):
 @dataclass
 class Sandbox:
     """Base of a stand-in. A vendor's subclass makes `app`'s routes in `__post_init__` (after `super().__post_init__()`),
-    keeps its state in plain attributes, and has methods for what *people* do in the vendor's pages (`people_set_status(...)`).
+    keeps its state in plain attributes, and has methods for what *people* do in the vendor's pages
+    (`people_set_status(...)`).
 
     calls: every API request that arrived (method, path with query), for tests that count.
     """

@@ -1,7 +1,7 @@
 """What all public status pages share: the names of our fields on them, the relations to a page's words, and small pure rules.
 
-A page vendor brings its word tables (`mappings/vocabularies/<vendor>.toml`) and its wire format; what a page's fields *mean*
-to the hub is defined here, so that a further vendor is one folder:
+A page vendor brings its word tables (`mappings/vocabularies/<vendor>.toml`) and its wire format; what a page's fields
+*mean* to the hub is defined here, so that a further vendor is one folder:
 
 | our field | on the page |
 |---|---|
@@ -40,7 +40,8 @@ def relations(
     severities: Iterable[Json] = (),
     text_limit: int | None = None,
 ) -> dict[str, dict[str, Relation]]:
-    """Kind → field → relation, from the connection's vocabulary; statuses, impacts, severities: all values of the vendor.
+    """Kind → field → relation, from the connection's vocabulary; statuses, impacts, severities: all values of the
+    vendor.
 
     Raises `hub.domain.vocabulary.VocabularyGap` that names the connection, the field and the missing words.
     A service without a component is not a gap: it is not shown on the page.
@@ -65,7 +66,8 @@ def relations(
 
 
 def entries_after(update: Update, field: str) -> dict[str, Json]:
-    """The whole map after an update whose `changes` hold only the changed entries; an entry missing from it is removed."""
+    """The whole map after an update whose `changes` hold only the changed entries; an entry missing from it is
+    removed."""
     return {**(update.desired.get(field) or {}), **(update.changes[field] or {})}
 
 
@@ -77,8 +79,8 @@ def fingerprint(*parts: Json) -> str:
 def listed(observed: Sequence[Observation], before: Json) -> tuple[tuple[Changed, ...], dict[str, str]]:
     """(one poll item for each incident that a list showed whole, the digests of their texts for the cursor).
 
-    The hub compares an observation's own fields only. Where a child text is new, changed or gone since `before` (the digests
-    of the last poll), the item has no observation, so that the hub reads the incident.
+    The hub compares an observation's own fields only. Where a child text is new, changed or gone since `before` (the
+    digests of the last poll), the item has no observation, so that the hub reads the incident.
     """
     known = as_map(before)
     texts = {o.ref.id: fingerprint([[c.ref.id, c.version] for c in o.children]) for o in observed if o.children}

@@ -10,7 +10,8 @@ YEARS = range(1970, 9000)
 
 
 def utc(text: Any, *, without_zone: bool = True) -> datetime | None:
-    """ISO 8601 as UTC; None if it cannot be parsed. without_zone: read a time without an offset as UTC instead of None."""
+    """ISO 8601 as UTC; None if it cannot be parsed. without_zone: read a time without an offset as UTC instead of
+    None."""
     if not isinstance(text, str):
         return None
     try:

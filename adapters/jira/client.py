@@ -1,5 +1,5 @@
-"""The calls to one Jira site, and the VendorError that each failure means. The `jira` package makes them (`session.py`); it is
-imported with the first call, so that settings can be checked and webhooks verified without it."""
+"""The calls to one Jira site, and the VendorError that each failure means. The `jira` package makes them
+(`session.py`); it is imported with the first call, so that settings can be checked and webhooks verified without it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _ON_MISSING = "grant it, or end the link with `lockstep link unlink`"
 class Client:
     """Calls to one Jira site. Raises only VendorErrors; `absent_ok` turns a 404 into None.
 
-    credential: returns ("basic", mail, token) or ("bearer", token); called before every request, so that a rotated secret is
-    used at once. names: Jira's field id → ours, for the `field` of a Refused.
+    credential: returns ("basic", mail, token) or ("bearer", token); called before every request, so that a rotated
+    secret is used at once. names: Jira's field id → ours, for the `field` of a Refused.
     """
 
     def __init__(

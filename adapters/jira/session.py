@@ -1,9 +1,9 @@
 """The `jira` package under our limits: the only file that imports it, itself imported with the first call.
 
 We use its session (authentication, JSON error texts, base URL and API version). We switch off what it does by itself:
-retries (it repeats POSTs and sleeps in the worker), the call in the constructor, redirects, requests without a time-out, and
-the logging of responses at DEBUG. Its resource objects are not used: they read again after a write, cannot send entity
-properties or label verbs, and turn ADF into attribute bags.
+retries (it repeats POSTs and sleeps in the worker), the call in the constructor, redirects, requests without a
+time-out, and the logging of responses at DEBUG. Its resource objects are not used: they read again after a write,
+cannot send entity properties or label verbs, and turn ADF into attribute bags.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class Site:
         return str(self._jira._get_url(path))
 
     def ask(self, method: str, url: str, params: Any, data: str | None) -> tuple[requests.Response | None, bool]:
-        """(the response, whether the library treats it as a failure). None where the library could not read the response.
+        """(the response, whether the library treats it as a failure). None where the library could not read the
+        response.
 
         Raises `requests.RequestException`, and whatever the library raises for a malformed response.
         """
