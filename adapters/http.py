@@ -1,10 +1,10 @@
-"""The one transport: every vendor call of the hub goes through here, whichever client library makes it.
+"""The HTTP transport of every vendor call, whichever client library makes it.
 
 `Wire.session()` gives a `requests.Session` for pypd, jira and our own calls; the Teams adapter wraps httpx the same way.
-Neither retries, follows redirects or waits without a limit. `watch` is called around every exchange: in the simulation it
-is a crash point, in production it counts and times.
+Neither retries or follows redirects, and both have time-outs. `watch` is called around every exchange: in the
+simulation it is a crash point, in production it counts and times.
 
-What a failure means for the hub is decided by `raise_for`: the one table of the four vendor errors.
+`error_for` and `error_from` map every failure to one of the four vendor errors.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ V = TypeVar("V")
 
 
 class Watch(Protocol):
-    """Told before a request leaves ("send") and after its answer is here ("answered"). May raise (a simulated crash)."""
+    """Called before a request is sent ("send") and after its response arrived ("answered"). May raise (a simulated
+    crash)."""
 
     def __call__(self, moment: str, method: str, url: str) -> None: ...
 
@@ -45,7 +46,7 @@ def _unwatched(moment: str, method: str, url: str) -> None:
 class Wire:
     """How this process reaches the vendors.
 
-    mounts: URL prefix → requests adapter (the simulation and the tests mount a stand-in in process here).
+    mounts: URL prefix → requests adapter (the simulation and the tests mount an in-process stand-in here).
     connect, read: seconds. verify: TLS verification, a CA file, or False (only ever in tests).
     """
 
@@ -61,7 +62,7 @@ class Wire:
         return session
 
     def equip(self, session: S) -> S:
-        """Gives a client library's own session our limits (no retries, our mounts)."""
+        """Apply our limits (no retries, no redirects) and mounts to a client library's own session."""
         for prefix in ("https://", "http://"):
             session.mount(prefix, HTTPAdapter(max_retries=0, pool_maxsize=16))
         for prefix, make in self.mounts.items():
@@ -91,8 +92,8 @@ class _Session(requests.Session):
         return response
 
 
-UNCARRIED = "a secret of this connection (or its e-mail address) has a character that no header can carry; set it again"
-NO_ADDRESS = "what this connection is set to call is no address; mend its setting"
+UNCARRIED = "a secret or e-mail address contains a character that an HTTP header cannot carry; set it again"
+NO_ADDRESS = "a URL setting of this connection is not a valid web address; correct it in lockstep.toml"
 NOT_ADDRESSED = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
@@ -102,7 +103,7 @@ NOT_ADDRESSED = (
 
 
 def carried(headers: Mapping[str, str | bytes]) -> None:
-    """Raises Unauthorised if a header cannot be sent: a credential is what people paste into one."""
+    """Raises Unauthorised if a header cannot be encoded: the value that people paste into headers is a credential."""
     try:
         for value in headers.values():
             if isinstance(value, str):
@@ -113,7 +114,8 @@ def carried(headers: Mapping[str, str | bytes]) -> None:
 
 @contextmanager
 def sendable(url: str) -> Iterator[None]:
-    """Around a call of a client library: what could not be sent becomes a vendor error that says what to mend."""
+    """Wraps a call of a client library: a request that cannot be sent becomes a VendorError that names what to
+    correct."""
     if not is_address(url):
         raise RetryLater(NO_ADDRESS)
     try:
@@ -124,7 +126,7 @@ def sendable(url: str) -> Iterator[None]:
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Seconds the vendor asks us to wait: `Retry-After` as seconds or as an HTTP date, else `ratelimit-reset` (seconds,
-    PagerDuty), else `X-RateLimit-Reset` as ISO time (Jira). None when it does not say, or says what is no time."""
+    PagerDuty), else `X-RateLimit-Reset` as ISO time (Jira). None when no header is present or readable."""
     for name, readings in (
         ("Retry-After", (_seconds, lambda value: (email.utils.parsedate_to_datetime(value) - now).total_seconds())),
         ("ratelimit-reset", (_seconds,)),
@@ -157,11 +159,11 @@ THROTTLED = frozenset({420, 429})
 def error_for(
     status: int, words: str, *, write: bool, headers: Mapping[str, str], now: datetime, field: str | None = None
 ) -> VendorError:
-    """The vendor error that an HTTP status means. `words`: the vendor's own, short and free of secrets.
+    """The vendor error that an HTTP status means. `words`: the vendor's own error message, short and free of secrets.
 
     | status | read | write |
     |---|---|---|
-    | 420, 429 | retry later | retry later (refused before anything happened) |
+    | 420, 429 | retry later | retry later (rejected before it took effect) |
     | 401, 403 | unauthorised | unauthorised |
     | 408 | retry later | outcome unknown |
     | other 4xx | refused | refused |
@@ -179,9 +181,9 @@ def error_for(
 
 
 def error_from(exc: Exception, *, write: bool) -> VendorError:
-    """The vendor error that a failed exchange means (requests and httpx alike, told apart by class name so that httpx
-    is not imported where Teams is not used). A connection that was never made has sent nothing; nor has a request that could
-    not be made."""
+    """The vendor error that a failed exchange means, for requests and httpx (matched by class name, so that httpx is
+    not imported where Teams is not used). A request that was never built, or whose connection was never made, has sent
+    nothing: its outcome is known."""
     name = type(exc).__name__
     uncarried = isinstance(exc, UnicodeEncodeError) and exc.encoding in ("latin-1", "ascii")
     if uncarried or isinstance(exc, requests.exceptions.InvalidHeader):
@@ -195,7 +197,7 @@ def error_from(exc: Exception, *, write: bool) -> VendorError:
         unsent = True
     if isinstance(exc, requests.ConnectionError) and not unsent:
         unsent = "NewConnectionError" in repr(exc) or "NameResolutionError" in repr(exc) or "MaxRetryError" in repr(exc)
-    words = f"{name} while talking to the vendor"
+    words = f"{name} during the request to the vendor"
     if write and not unsent:
         return OutcomeUnknown(words)
     return RetryLater(words)
@@ -204,16 +206,15 @@ def error_from(exc: Exception, *, write: bool) -> VendorError:
 def understood(answer: Any, form: type[V], *needs: str, write: bool = False) -> V:
     """`answer`, if it is a JSON object with all of `needs` in it (form `dict`), or a list of such objects (form `list`).
 
-    A vendor's answer that is not what its documents say (a log-in page, a proxy's words, half a document) must never be
-    taken for an empty one, or for "not there". Raises RetryLater, or OutcomeUnknown for a write.
+    A response that is not what the vendor documents (a log-in page, a proxy's error page, a truncated document) must
+    never be taken for an empty one, or for "not found". Raises RetryLater, or OutcomeUnknown for a write.
     """
     items = answer if isinstance(answer, list) else [answer]
     whole = all(isinstance(item, dict) and all(item.get(name) is not None for name in needs) for item in items)
     if isinstance(answer, form) and whole:
         return answer
-    words = (
-        f"the vendor's answer makes no sense: a {form.__name__} {'with ' + ', '.join(needs) if needs else ''} was due"
-    )
+    expected = f"{form.__name__} with {', '.join(needs)}" if needs else form.__name__
+    words = f"unexpected response from the vendor: expected a JSON {expected}"
     raise OutcomeUnknown(words) if write else RetryLater(words)
 
 
@@ -221,22 +222,23 @@ MOST_PAGES = 1_000
 
 
 def pages() -> Iterator[int]:
-    """Counts the pages of one listing. Raises RetryLater where there are more than any has: a vendor that names a next page for
-    ever must not keep a worker for ever."""
+    """Counts the pages of one listing. Raises RetryLater after `MOST_PAGES`: a vendor that always names a next page
+    must not occupy a worker for ever."""
     yield from range(MOST_PAGES)
     raise RetryLater(f"the vendor's listing does not end after {MOST_PAGES} pages")
 
 
 @contextmanager
 def parsing(what: str, *, write: bool = False) -> Iterator[None]:
-    """Around pure parsing: what is not where the vendor's documents put it makes the answer one without sense."""
+    """Wraps pure parsing: a response without what the vendor documents raises RetryLater, or OutcomeUnknown for a
+    write."""
     try:
         yield
     except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError) as exc:
-        words = f"{what} in the vendor's answer makes no sense ({type(exc).__name__})"
+        words = f"unexpected response from the vendor: {what} cannot be parsed ({type(exc).__name__})"
         raise (OutcomeUnknown(words) if write else RetryLater(words)) from None
 
 
 def clean(text: object, limit: int = 300) -> str:
-    """A vendor's words, one line, short enough for a log and a page."""
+    """A vendor's error message on one line, short enough for a log and a page."""
     return " ".join(str(text).split())[:limit]

@@ -1,7 +1,7 @@
-"""The mark inside a text, for vendors whose comments have no place for data: one short last line.
+"""The mark inside a text, for vendors whose comments have no metadata field: one short last line.
 
-``sign`` adds it, ``unsign`` takes it off again, so that what people wrote is compared without it. A person may delete the
-line: the comment is then known by its remote id alone.
+``sign`` adds it, ``unsign`` removes it, so that texts are compared without it. A person may delete the line: the
+comment is then known by its remote id alone.
 """
 
 from __future__ import annotations

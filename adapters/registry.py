@@ -1,11 +1,14 @@
 """Finds adapters by vendor name: the ones in this package, and third parties' through the entry-point group
-`lockstep.adapters`. An entry is a module (or object) with `PROTOCOL`, `NAME` and `build(spec: Spec) -> Adapter`; and, if it likes:
+`lockstep.adapters`. An entry is a module (or object) with `PROTOCOL`, `NAME` and `build(spec: Spec) -> Adapter`.
+Optional:
 
-* `PLACE`, if two connections must not share one: the settings that together say where its objects are, the last of which is
-  always there; `ANY_CASE`: those of them in which the vendor takes capitals and small letters for the same.
-* `SETTINGS`: every setting that it knows. Any other is then refused, as is a word table for a field that it has no words for.
-* `needs(settings)`: what a connection with these settings cannot do without: module → the requirement that installs it
-  (`{"jira": "lockstep-hub[jira]"}`). Where one is not installed, the connection is left out. So `build` must not import it.
+* `PLACE`: the settings that together locate a connection's objects, for vendors where two connections must not share
+  them; the last one is required. `ANY_CASE`: those that the vendor compares without regard to case.
+* `SETTINGS`: every setting that it knows. `config check` then refuses any other, and any vocabulary for an unknown
+  field.
+* `needs(settings)`: the modules that a connection with these settings requires: module → the requirement that installs
+  it (`{"jira": "lockstep-hub[jira]"}`). Where one is not installed, the connection is left out. So `build` must not
+  import it.
 """
 
 from __future__ import annotations
@@ -30,13 +33,13 @@ BUILT_IN = ("pagerduty", "jira", "statuspage", "cachet", "teams")
 
 @dataclass(frozen=True)
 class Spec:
-    """All that an adapter is made from; plain values and ports, so that a third party needs nothing else.
+    """Everything an adapter is built from: plain values and ports, so that a third party needs nothing else of the hub.
 
     name: the connection's ("jira-payments"). settings: its table in `lockstep.toml`, without secrets.
     vocabulary: field → list of [our word, their word], from the packaged tables overlaid by the connection's own;
     `people` and `services` are such tables too (our id, their id).
     service_names: our service id → the name that customers know.
-    base_url: where the hub's own pages are, for links in texts; may be "".
+    base_url: the address of the hub's own pages, for links in texts; may be "".
     """
 
     name: str
@@ -52,11 +55,11 @@ class Spec:
 
 
 class UnknownVendor(LookupError):
-    """No adapter of that name; the text lists those there are."""
+    """There is no adapter of that name; the message lists the known ones."""
 
 
 class CannotImport(ImportError):
-    """An adapter of a third party lacks something that it imports; the text names it."""
+    """A third party's adapter imports something that is not installed; the message names it."""
 
 
 def vendors() -> dict[str, Callable[[], Any]]:
@@ -72,13 +75,13 @@ def vendors() -> dict[str, Callable[[], Any]]:
 
 
 def _module(vendor: str) -> Any:
-    """The vendor's adapter module. Third parties are looked for only where the vendor is none of ours: it takes as long as all
-    else that `config check` does. Raises UnknownVendor, CannotImport."""
+    """The vendor's adapter module. Entry points are read only for a vendor that is not built in: reading them takes as
+    long as the rest of `config check`. Raises UnknownVendor, CannotImport."""
     if vendor in BUILT_IN:
         return import_module(f"adapters.{vendor}.adapter")
     loaders = vendors()
     if vendor not in loaders:
-        raise UnknownVendor(f"no adapter {vendor!r}; there are {', '.join(sorted(loaders))}")
+        raise UnknownVendor(f"no adapter {vendor!r}; known adapters: {', '.join(sorted(loaders))}")
     try:
         return loaders[vendor]()
     except ImportError as e:
@@ -86,11 +89,13 @@ def _module(vendor: str) -> Any:
 
 
 def lacks(vendor: str, settings: Mapping[str, Any]) -> LeftOut | None:
-    """What a connection with these settings needs and is not installed; None = nothing. Raises UnknownVendor."""
+    """Which packages this connection requires that are not installed; None if all are. Raises UnknownVendor."""
     try:
         needs = getattr(_module(vendor), "needs", None)
     except CannotImport as e:
-        return LeftOut(f"the adapter {vendor!r} cannot be imported: {e}", "install what it needs, then restart the hub")
+        return LeftOut(
+            f"the adapter {vendor!r} cannot be imported: {e}", "install what it imports, then restart the hub"
+        )
     absent = {name: what for name, what in needs(settings).items() if not _installed(name)} if needs else {}
     if not absent:
         return None
@@ -109,26 +114,26 @@ def _installed(module: str) -> bool:
 
 
 def build(vendor: str, spec: Spec) -> Adapter:
-    """Raises UnknownVendor, CannotImport, or ValueError with the place of what is wrong in the settings."""
+    """Raises UnknownVendor, CannotImport, or ValueError that names the wrong setting."""
     try:
         module = _module(vendor)
     except UnknownVendor as e:
         raise UnknownVendor(f"connection {spec.name}: {e}") from None
     if module.PROTOCOL != PROTOCOL:
-        raise UnknownVendor(f"adapter {vendor!r} speaks protocol {module.PROTOCOL}, the hub speaks {PROTOCOL}")
+        raise UnknownVendor(f"adapter {vendor!r} implements protocol {module.PROTOCOL}; the hub requires {PROTOCOL}")
     try:
         adapter: Adapter = module.build(spec)
     except (AttributeError, KeyError, IndexError, TypeError) as e:
         kinds = ", ".join(f"{key} is {_kind(value)}" for key, value in spec.settings.items() if key != "vendor")
-        words = f"a setting is of a kind that the adapter does not take ({kinds}); compare them with its README"
+        words = f"a setting has a type that the adapter does not accept ({kinds}); compare them with its README"
         raise ValueError(f"{words} [{type(e).__name__}]") from None
     _own_limits(adapter, spec.settings)
     return adapter
 
 
 def place(vendor: str, settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Where a connection's objects are: setting → value, in one spelling. None where the settings alone do not tell (an
-    account's token does)."""
+    """Where a connection's objects are: setting → normalised value. None where the settings alone do not determine it
+    (the account's token does)."""
     module = _module(vendor)
     keys, any_case = getattr(module, "PLACE", ()), getattr(module, "ANY_CASE", ())
     if not keys or settings.get(keys[-1]) is None:
@@ -138,8 +143,8 @@ def place(vendor: str, settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def unknown(vendor: str, given: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Which of the given settings neither the hub nor this vendor's adapter knows, and ", did you mean ...?" for each. None
-    where the adapter does not say what it knows, or is not there."""
+    """The given settings that neither the hub nor this vendor's adapter knows, each with ", did you mean ...?". None
+    where the adapter has no `SETTINGS`, or is not installed."""
     known = _declared(vendor) or frozenset(given)
     yield from _not_among(given, known | ConnectionTable.model_fields.keys())
 
@@ -151,7 +156,7 @@ def unknown_tables(vendor: str, given: Iterable[str], packaged: Iterable[str]) -
 
 
 def wrong_addresses(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each setting that begins as a web address does and leads nowhere, and why."""
+    """Each setting that looks like a web address and is not a valid one, with the reason."""
     for key, value in settings.items():
         if isinstance(value, str) and value.startswith(("https://", "http://")) and (why := web_problem(value)):
             yield key, why
@@ -172,7 +177,7 @@ def _not_among(given: Iterable[str], known: AbstractSet[str]) -> Iterator[tuple[
 
 
 def _own_limits(adapter: Adapter, settings: Mapping[str, Any]) -> None:
-    """What an account is allowed may be more, or less, than the vendor's documents say: the connection's own word counts."""
+    """Apply the connection's own rate settings: an account may be allowed more or less than the vendor documents."""
     if (calls := settings.get("calls_per_minute")) is not None:
         adapter.capabilities = replace(adapter.capabilities, rates=(Rate(calls, 60.0),))
     if (at_once := settings.get("calls_at_once")) is not None:
@@ -180,6 +185,6 @@ def _own_limits(adapter: Adapter, settings: Mapping[str, Any]) -> None:
 
 
 def _kind(value: Any) -> str:
-    """In the words of the file."""
+    """The type of a setting, as people call it in a TOML file."""
     kinds = {bool: "true or false", str: "a text", int: "a number", float: "a number", list: "a list", dict: "a table"}
     return kinds.get(type(value), "something else")

@@ -1,9 +1,9 @@
-"""What every vendor's stand-in (`adapters/<vendor>/sandbox/`) is built on.
+"""Base of every vendor's stand-in (`adapters/<vendor>/sandbox/`).
 
 A stand-in is a stateful Flask application that behaves as the vendor's documents say, awkward parts included. It runs in
 three ways: served on loopback (the demo, the engine tests), called in process through a `requests` or httpx transport (the
-simulation, the contract suite), and asked directly by a test for what it holds. It never knows the hub: it sends webhooks
-by putting them into `outgoing`, with the vendor's own retry rules in the sender.
+simulation, the contract suite), and read directly by a test. It does not know the hub: it sends webhooks by putting
+them into `outgoing`; the sender follows the vendor's own retry rules.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Outgoing:
 class Fault:
     """A planted fault, used up by the next `times` requests that `match` (method, path) is true for.
 
-    kind: "status" (answer `status` with `headers`, nothing happens), "lost" (nothing arrives: the client sees a time-out),
-    "late" (the vendor acts, the client sees a time-out), "later" (the client sees a time-out, and the vendor acts only when
-    `Sandbox.settle()` is called: a create that lands late).
+    kind: "status" (respond with `status` and `headers`, nothing happens), "lost" (nothing arrives: the client sees a
+    time-out), "late" (the vendor acts, the client sees a time-out), "later" (the client sees a time-out, and the vendor
+    acts only when `Sandbox.settle()` is called: a create that lands late).
     """
 
     kind: str
@@ -56,13 +56,14 @@ class Fault:
 
 
 class TimedOut(requests.ReadTimeout):
-    """The client waited in vain."""
+    """The client's read timed out."""
 
 
 @dataclass
 class Sandbox:
     """Base of a stand-in. A vendor's subclass makes `app`'s routes in `__post_init__` (after `super().__post_init__()`),
-    keeps its state in plain attributes, and has methods for what *people* do there (`people_set_status(...)`).
+    keeps its state in plain attributes, and has methods for what *people* do in the vendor's pages
+    (`people_set_status(...)`).
 
     calls: every API request that arrived (method, path with query), for tests that count.
     """
@@ -95,7 +96,7 @@ class Sandbox:
         return None
 
     def settle(self) -> None:
-        """Carries out what was accepted but not yet done ("later" faults, asynchronous work)."""
+        """Runs what was accepted but not yet done ("later" faults, asynchronous work)."""
         while self.landing:
             self.landing.pop(0)()
 
@@ -112,7 +113,7 @@ class Sandbox:
     def exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
-        """One HTTP exchange in process, faults included. Raises TimedOut."""
+        """One in-process HTTP exchange, faults included. Raises TimedOut."""
         parts = urlsplit(url)
         fault = self._fault(method, parts.path)
         if fault and fault.kind == "lost":
@@ -180,7 +181,7 @@ def call_wsgi(
 
 
 class InProcess(BaseAdapter):
-    """A `requests` transport adapter that hands every request to a stand-in."""
+    """A `requests` transport adapter that passes every request to a stand-in."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__()

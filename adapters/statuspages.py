@@ -1,15 +1,15 @@
 """What all public status pages share: the names of our fields on them, the relations to a page's words, and small pure rules.
 
-A page vendor brings its word tables (`mappings/vocabularies/<vendor>.toml`) and its wire format; what a page *means* to the
-hub stands here once, so that a further vendor is one folder:
+A page vendor brings its word tables (`mappings/vocabularies/<vendor>.toml`) and its wire format; what a page's fields
+*mean* to the hub is defined here, so that a further vendor is one folder:
 
 | our field | on the page |
 |---|---|
 | status | the incident's status word |
-| severity | how grave the page says it is (vendors that have such a word) |
+| severity | the page's impact level (vendors that have one) |
 | public_title | the incident's name |
 | public_text | the first published text |
-| impacts | affected components and how each looks to customers |
+| impacts | affected components and the status of each that customers see |
 | services | the affected components alone; read for adoption, never written, never an edit of ours |
 | an `update` | one further published text |
 """
@@ -40,10 +40,11 @@ def relations(
     severities: Iterable[Json] = (),
     text_limit: int | None = None,
 ) -> dict[str, dict[str, Relation]]:
-    """Kind → field → relation, from the connection's vocabulary; statuses, impacts, severities: all words of the vendor.
+    """Kind → field → relation, from the connection's vocabulary; statuses, impacts, severities: all values of the
+    vendor.
 
     Raises `hub.domain.vocabulary.VocabularyGap` that names the connection, the field and the missing words.
-    Services without a component are no gap: they are left alone.
+    A service without a component is not a gap: it is not shown on the page.
     """
 
     def table(field: str, ours: Iterable[Json], theirs: Iterable[Json]) -> Table:
@@ -65,8 +66,8 @@ def relations(
 
 
 def entries_after(update: Update, field: str) -> dict[str, Json]:
-    """The whole map as it must be after an update whose `changes` hold the changed entries only: an entry that is not in
-    it has gone."""
+    """The whole map after an update whose `changes` hold only the changed entries; an entry missing from it is
+    removed."""
     return {**(update.desired.get(field) or {}), **(update.changes[field] or {})}
 
 
@@ -76,10 +77,10 @@ def fingerprint(*parts: Json) -> str:
 
 
 def listed(observed: Sequence[Observation], before: Json) -> tuple[tuple[Changed, ...], dict[str, str]]:
-    """(one line of a poll for each incident that a list showed whole, what to remember in the cursor of their texts).
+    """(one poll item for each incident that a list showed whole, the digests of their texts for the cursor).
 
-    The hub compares a picture's own fields. Where a text beside them is new, changed or gone since `before` (what the last
-    poll remembered), the incident is named without a picture, so that it is read.
+    The hub compares an observation's own fields only. Where a child text is new, changed or gone since `before` (the
+    digests of the last poll), the item has no observation, so that the hub reads the incident.
     """
     known = as_map(before)
     texts = {o.ref.id: fingerprint([[c.ref.id, c.version] for c in o.children]) for o in observed if o.children}
@@ -88,7 +89,7 @@ def listed(observed: Sequence[Observation], before: Json) -> tuple[tuple[Changed
 
 
 def as_map(value: Any) -> dict[str, Any]:
-    """`value` if it is a JSON object, else an empty one: vendors leave things out, or send null."""
+    """`value` if it is a JSON object, else an empty one: vendors omit fields, or send null."""
     return value if isinstance(value, dict) else {}
 
 

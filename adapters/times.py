@@ -1,4 +1,4 @@
-"""A vendor's words for a moment, as UTC."""
+"""Parses vendors' timestamps as UTC."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 YEARS = range(1970, 9000)
-"""A moment outside of them is none: hours could not be added to it, or taken from it."""
+"""A time outside of these limits is not accepted: adding or subtracting hours would overflow."""
 
 
 def utc(text: Any, *, without_zone: bool = True) -> datetime | None:
-    """ISO 8601 as UTC; None for what is no time. without_zone: a time that does not say where it is meant is UTC, not none."""
+    """ISO 8601 as UTC; None if it cannot be parsed. without_zone: read a time without an offset as UTC instead of
+    None."""
     if not isinstance(text, str):
         return None
     try:
@@ -23,7 +24,7 @@ def utc(text: Any, *, without_zone: bool = True) -> datetime | None:
 
 
 def ending(begun: datetime, seconds: Any) -> datetime | None:
-    """When what a vendor grants for so many seconds is over; None for what is no such number."""
+    """When a lifetime of so many seconds ends; None if that is not a usable number."""
     try:
         found = begun + timedelta(seconds=float(seconds))
     except (TypeError, ValueError, OverflowError):

@@ -1,7 +1,7 @@
 """A connection's vocabulary: the vendor's packaged tables (`vocabularies/<vendor>.toml`), overlaid by its own.
 
 A file has one key a field: `status = [["triggered", "To Do"], ...]`, our word first. A connection's own table for a field
-(`[vocabulary.<connection>]` in `lockstep.toml`) takes the place of the packaged one as a whole, so that what is in force
+(`[vocabulary.<connection>]` in `lockstep.toml`) replaces the packaged one as a whole, so that what is in force
 can be read in one place. Whether a table has gaps is judged by the adapter, which knows the vendor's words.
 """
 

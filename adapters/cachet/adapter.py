@@ -87,7 +87,7 @@ class CachetAdapter:
 
     def no_id(self, id: str) -> str | None:
         return (
-            None if id.isascii() and id.isdecimal() else f"{id[:40]!r} is no id of a Cachet incident: that is a number"
+            None if id.isascii() and id.isdecimal() else f"{id[:40]!r} is no id of a Cachet incident: give its number"
         )
 
     def find(self, mark: Mark) -> Sequence[Observation]:
@@ -128,7 +128,8 @@ class CachetAdapter:
         raise Refused(f"Cachet cannot change {', '.join(sorted(update.changes))} of an {ref.kind}")
 
     def changed_since(self, cursor: Json | None) -> Changes:
-        """Every open incident in one request, shown whole, and those that were open the last time and are no longer."""
+        """Every open incident in one request, shown whole, and those that were open at the last poll and are no
+        longer."""
         before = as_map(cursor)
         seen: dict[str, Observation | None] = {}
         for document in self._client.walk("/incidents", include=wire.INCLUDE, **{"filter[status]": wire.OPEN}):
@@ -141,7 +142,7 @@ class CachetAdapter:
 
     def probe(self) -> None:
         if self._client.get("/incidents", {"per_page": 1}) is None:
-            raise Refused("HTTP 404: there is no Cachet v3 API at this address")
+            raise Refused("HTTP 404: there is no Cachet v3 API at this address; check url and api_url")
 
     def examine(self) -> Sequence[Finding]:
         return examine(self._client, self._mapped)
@@ -165,7 +166,7 @@ class CachetAdapter:
     def _written(self, document: Mapping[str, Any]) -> Written:
         found = self._read(document)
         if not found or not found[0][0].id.isdecimal():
-            raise OutcomeUnknown("Cachet's answer does not name the incident")
+            raise OutcomeUnknown("Cachet's response has no incident id")
         ref, seen = found[0]
         return Written(ref, seen.url if seen else None, seen.version if seen else None, seen)
 
@@ -184,7 +185,7 @@ class CachetAdapter:
         try:
             shown = made.observation or self._present(ref)
             after = entries_after(update, PAGE_IMPACTS)
-            # There is no way to take a component off an incident: it is well again instead.
+            # A component cannot be removed from an incident: it is set operational instead.
             left = (
                 dict.fromkeys(set(shown.fields[PAGE_IMPACTS]) - set(after), 1) if PAGE_IMPACTS in update.desired else {}
             )
@@ -203,7 +204,7 @@ class CachetAdapter:
     def _present(self, ref: Ref) -> Observation:
         seen = self._incident(ref.id)
         if seen is None:
-            raise Refused("HTTP 404: the incident is not on the page")
+            raise Refused("HTTP 404: the incident was deleted from the page; check it, or run `lockstep link unlink`")
         return seen
 
     def _publish(self, desired: Desired, parent: Ref, mark: Mark) -> Written:
@@ -217,7 +218,7 @@ class CachetAdapter:
         answer = self._client.write("POST", f"{self._path(parent)}/updates", body)
         row = answer.get("data")
         if not isinstance(row, dict) or not row.get("id"):
-            raise OutcomeUnknown("Cachet's answer does not name the update")
+            raise OutcomeUnknown("Cachet's response has no update id")
         seen = wire.update_observation(parent.id, str(row["id"]), understood(row.get("attributes"), dict, write=True))
         return Written(seen.ref, version=seen.version, observation=seen)
 

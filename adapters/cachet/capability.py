@@ -1,4 +1,4 @@
-"""What a Cachet v3 page can do, for the hub."""
+"""The capabilities of a Cachet v3 page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls to Cachet v3's API over the one transport, and what its answers mean."""
+"""Calls to Cachet v3's API, and the VendorError that each failure means."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Client:
         for page in range(1, MOST_PAGES + 1):
             document = self.get(path, {**params, "per_page": PAGE_SIZE, "page": page})
             if document is None:
-                raise Refused("HTTP 404: there is no Cachet v3 API at this address")
+                raise Refused("HTTP 404: there is no Cachet v3 API at this address; check url and api_url")
             understood(document["data"], list)
             yield document
             if len(document["data"]) < PAGE_SIZE:
@@ -68,7 +68,7 @@ class Client:
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
-            words = "Cachet's answer is no JSON document"
+            words = "Cachet's response is not JSON"
             raise OutcomeUnknown(words) if write else RetryLater(words)
         return document
 

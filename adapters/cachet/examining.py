@@ -1,4 +1,4 @@
-"""What `doctor` looks at on a Cachet installation."""
+"""The checks of `lockstep doctor` for a Cachet installation."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ def examine(client: Client, mapped: Sequence[str]) -> list[Finding]:
     except Unauthorised as error:
         return [Finding("error", error.words, "make a token in Cachet (Settings, API keys) and set it as api_token")]
     except VendorError as error:
-        return [Finding("error", error.words, "try again; if it stays, look at the installation's log")]
+        return [Finding("error", error.words, "try again; if it persists, check the installation's log")]
 
 
 def _version(version: str) -> Finding:
     if version.lstrip("v").startswith("3"):
         return Finding("ok", f"Cachet {version}")
-    return Finding("error", f"Cachet {version or 'of unknown version'}", "this adapter speaks to version 3")
+    return Finding(
+        "error", f"Cachet {version or 'of unknown version'}", "this adapter supports version 3 only; upgrade Cachet"
+    )
 
 
 def _token(client: Client) -> Finding:
@@ -41,7 +43,7 @@ def _token(client: Client) -> Finding:
         if "403" not in error.words:
             raise
     except Refused:
-        return Finding("warn", "whether the token is valid cannot be told", "try a write in a test installation")
+        return Finding("warn", "cannot check whether the token is valid", "try a write in a test installation")
     return Finding("ok", "the token is accepted")
 
 

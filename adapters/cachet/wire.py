@@ -97,7 +97,7 @@ def observations(document: Mapping[str, Any], page: str, silent: str) -> list[tu
     """Every incident of a document, with its observation where the document shows all of it.
 
     page: the page's own address, for links. silent: the operator's sentence under which the hub changes components: an
-    update with just this text is not a published text of anybody.
+    update with exactly this text is not reported as a published text.
     A component that two incidents of a list have in common is included once, with the status of one of them: of those two
     the components are not known.
     """
@@ -172,7 +172,7 @@ def creation(desired: Desired, mark: Mark, notify: bool) -> dict[str, Any]:
         "name": fields[TITLE],
         "message": to_markdown(fields[TEXT]),
         "status": fields.get(STATUS, 1),
-        "visible": VISIBLE_TO_ALL,  # without it nobody but the team would see the incident
+        "visible": VISIBLE_TO_ALL,  # without it only the team would see the incident
         "notifications": notify,
         "components": components(fields.get(PAGE_IMPACTS) or {}),
         "meta": {META_KEY: mark.key},

@@ -54,7 +54,7 @@ _ID = re.compile(r"[0-9]{1,19}\Z", re.A)
 _PAGE = 100
 _READ = ",".join(wire.READ)
 _RECONCILED = 50
-"""How many of our latest writes a search is told to look at afresh: as many as Jira takes."""
+"""How many of the issues that we wrote last a search is asked to reconcile: Jira's maximum."""
 
 
 def needs(settings: Mapping[str, Any]) -> Mapping[str, str]:
@@ -63,7 +63,7 @@ def needs(settings: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def build(spec: Spec) -> Adapter:
-    """Raises ValueError (VocabularyGap among them) with the place of what is wrong. Calls nobody."""
+    """Raises ValueError (or VocabularyGap) that names the setting or table. Makes no request."""
     chosen = settings.read(spec.name, spec.settings)
     return OAuthJira(spec, chosen) if chosen.oauth else Jira(spec, chosen)
 
@@ -101,7 +101,7 @@ class Jira:
         return self._comment(ref) if ref.kind == COMMENT else self._issue(ref, children=True)
 
     def no_id(self, id: str) -> str | None:
-        return None if _ID.match(id) else f"{id[:40]!r} is no id of a Jira issue: that is a number (PAY-77 is a key)"
+        return None if _ID.match(id) else f"{id[:40]!r} is no id of a Jira issue: give its numeric id (PAY-77 is a key)"
 
     def read_fields(self, ref: Ref) -> Observation:
         return self._issue(ref, children=False)
@@ -159,8 +159,8 @@ class Jira:
             return wire.comment(found, ref.parent or "", self._dialect)
 
     def find(self, mark: Mark) -> Sequence[Observation]:
-        """The label finds candidates in the search index; the property of the issue itself decides: a person who clones an
-        issue copies its labels, but not its properties."""
+        """The label finds candidates in the search index; the issue's own property decides: cloning an issue copies its
+        labels, but not its properties."""
         if mark.kind == COMMENT:
             listed = self._comments(mark.parent.id) if mark.parent else None
             return [c for c in listed or () if c.mark == mark.key]
@@ -206,8 +206,8 @@ class Jira:
             return issues, after if issues and after < page["total"] else None
 
     def changed_since(self, cursor: Json | None) -> Changes:
-        """The listing names issues, it does not show them: the search index may be older than our own last write, and it
-        shows no comments. An issue that was listed before with the same `updated` is left out."""
+        """The listing returns ids without observations: the search index may be older than our own last write, and has
+        no comments. An issue that was listed before with the same `updated` is omitted."""
         now = self._spec.clock.now()
         if not isinstance(cursor, dict) or not isinstance(cursor.get("seen"), dict):
             cursor = {"query": jql.open_now(self._settings.scope), "began": now.isoformat(), "seen": {}}
@@ -244,13 +244,13 @@ class Jira:
         try:
             ref = Ref(INCIDENT, wire.id_of(made))
         except (KeyError, TypeError, ValueError):
-            raise OutcomeUnknown("Jira's answer to the create names no issue") from None
+            raise OutcomeUnknown("Jira's response to the create has no issue id") from None
         self._wrote(ref.id)
         return Written(ref, url=f"{self._settings.url}/browse/{made.get('key', '')}")
 
     def _create_comment(self, desired: Desired, mark: Mark) -> Written:
         if desired.parent is None:
-            raise Refused("a comment needs the issue that it belongs to")
+            raise Refused("cannot create a comment without its issue")
         body = wire.comment_body(
             desired.fields["text"], mark.key, desired.context.get("author"), self._dialect,
             self._settings.comment_mark, self._settings.service_desk,
@@ -275,21 +275,21 @@ class Jira:
             except VendorError as exc:
                 if not body:
                     raise
-                raise OutcomeUnknown(f"the fields were written, the status was not: {exc.words}") from None
+                raise OutcomeUnknown(f"Jira took the fields, but not the status: {exc.words}") from None
         return Written(ref)
 
     def _move(self, ref: Ref, target: str) -> None:
-        """One transition into `target`; nothing when the issue is there already."""
+        """Make one transition into `target`; none when the issue already has that status."""
         now, offered = self._standing(ref)
         if now == target:
             return
         with parsing("a transition"):
             chosen = pick(offered, target)
             if chosen is None:
-                raise Refused(f"there is no transition from {now!r} to {target!r} for us", field="status")
+                raise Refused(f"there is no transition from {now!r} to {target!r} for our account", field="status")
             filled, missing = screen(chosen, self._settings.resolution_for(target), self._settings.screen_fields)
         if missing:
-            words = f"the transition to {target!r} asks for {', '.join(missing)}; give values in `screen_fields`"
+            words = f"the transition to {target!r} requires {', '.join(missing)}; set values in `screen_fields`"
             raise Refused(words, field="status")
         body: dict[str, Json] = {"transition": {"id": str(chosen["id"])}}
         if filled:
@@ -301,7 +301,7 @@ class Jira:
         self._wrote(ref.id)
 
     def _standing(self, ref: Ref) -> tuple[str, Sequence[Transition]]:
-        """(the issue's status, the transitions it offers us now, with their screens)."""
+        """(the issue's status, the transitions that it now offers to our account, with their screens)."""
         found = self._client.get(f"issue/{_safe(ref.id)}", "fields", fields="status")
         page = self._client.get(f"issue/{_safe(ref.id)}/transitions", "transitions", expand="transitions.fields")
         with parsing("the status"):
@@ -311,7 +311,7 @@ class Jira:
         return now, offered
 
     def walk(self, ref: Ref, field: str, now: Json, target: Json) -> Sequence[Json]:
-        """The statuses on the way; [] when there is none that we know of."""
+        """The statuses on the way to `target`; [] when no way is known."""
         standing, _ = self._standing(ref)
         return self._workflow.way(standing, str(target)) if field == "status" else [target]
 
@@ -322,7 +322,7 @@ class Jira:
             return Written(ref)
         raw = self._raw_comment(ref)
         if raw is None:
-            raise Refused("HTTP 404: the comment is not there, or not for us")
+            raise Refused(f"HTTP 404: comment {ref.id} was deleted, or our account may not see it: grant it access")
         with parsing("the comment"):
             before = wire.comment(raw, ref.parent or "", self._dialect)
             author = wire.author_of(raw, self._dialect) or update.context.get("author")
@@ -333,14 +333,14 @@ class Jira:
         return Written(ref, version=after.version, observation=after)
 
     def _edited(self, text: str, author: str | None, mark: str | None, marked: bool) -> Fields:
-        """A comment of ours keeps its mark and its author's line; one that a person wrote gets neither."""
+        """A comment that the hub created keeps its mark and its author's line; one that a person wrote gets neither."""
         if mark is None:
             return {"body": self._dialect.rich(text)}
         by = "property" if marked and self._settings.comment_mark == "property" else "text"
         return wire.comment_body(text, mark, author, self._dialect, by, self._settings.service_desk)
 
     def link_back(self, ref: Ref, context: Fields) -> None:
-        """Shows on the issue where else the incident is: see remote_links.py."""
+        """Write remote links to the same incident in the other systems (remote_links.py)."""
         wanted = list(remote_links.wanted(context))
         if not wanted:
             return
@@ -357,18 +357,18 @@ class Jira:
                 self._recent.remove(issue)
             self._recent.append(issue)
 
-    # ------------------------------------------------------------------ is it well
+    # ------------------------------------------------------------------ doctor
 
     def probe(self) -> None:
         self._client.get("myself")
 
     def examine(self) -> Sequence[Finding]:
-        with parsing("something that doctor asked for"):
+        with parsing("the response to a check of doctor"):
             return examine.all_findings(self._client, self._settings, self._spec.clock, self._spec.base_url)
 
 
 class OAuthJira(Jira):
-    """A connection that is an OAuth 2.0 app on Cloud: the only kind that may make and keep its own (dynamic) webhook."""
+    """A connection that is an OAuth 2.0 app on Cloud: the only kind that may register its own (dynamic) webhook."""
 
     def __init__(self, spec: Spec, chosen: settings.Settings) -> None:
         self._tokens = Tokens(spec, chosen)
@@ -386,7 +386,7 @@ class OAuthJira(Jira):
 
 
 def _safe(id: str) -> str:
-    """An id that may stand in a path. Raises Refused."""
+    """The id, checked for use in a URL path. Raises Refused."""
     if not _ID.match(id):
         raise Refused(f"{id[:40]!r} is no id of a Jira issue or comment")
     return id
@@ -395,6 +395,6 @@ def _safe(id: str) -> str:
 def _narrowed(
     seen: Observation, without: frozenset[str], children: tuple[Observation, ...], complete: bool
 ) -> Observation:
-    """The observation of this connection: without the fields that it leaves out, with the comments that were read."""
+    """The observation without the fields in `without`, and with the comments that were read."""
     fields = {name: value for name, value in seen.fields.items() if name not in without}
     return replace(seen, fields=fields, children=children, children_complete=complete)

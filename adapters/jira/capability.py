@@ -1,4 +1,4 @@
-"""What Jira can do, as frozen data, and the relations between our words and a connection's."""
+"""Jira's capabilities, as frozen data, and the relations between our values and a connection's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXT_LIMIT = {True: 30_000, False: 15_000}
 """Characters. Jira's own limit is 32,767 of *its* form of the text; wiki escapes may double one."""
 
 RATES = (Rate(50, 1.0),)
-"""Jira publishes no number for API tokens: what a small site was seen to bear. Its 429 is obeyed in any case."""
+"""Jira publishes no limit for API tokens: what a small site sustained. Its 429 is obeyed in any case."""
 
 NEEDED = {
     "severity": "priority",
@@ -45,7 +45,7 @@ FIELDS: Mapping[str, FieldCapability] = {
 
 
 def capabilities(settings: Settings) -> Capabilities:
-    """What this connection offers."""
+    """What this connection declares."""
     fields = {name: c for name, c in FIELDS.items() if name not in settings.without}
     return Capabilities(
         vendor="jira",

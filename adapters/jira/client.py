@@ -1,9 +1,10 @@
-"""The calls of one Jira, and what their answers mean for the hub. The `jira` package makes them (`session.py`); it is imported
-with the first call, so that settings can be checked, and a webhook be verified, without it."""
+"""The calls to one Jira site, and the VendorError that each failure means. The `jira` package makes them
+(`session.py`); it is imported with the first call, so that settings can be checked and webhooks verified without it."""
 
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -20,16 +21,18 @@ if TYPE_CHECKING:
     from adapters.jira.session import Site
 
 MISSING = 404
-"""Jira answers it for "not there" and for "not allowed" alike."""
+"""Jira returns 404 both for "does not exist" and for "not allowed to see"."""
 
 _ABSENT = object()
+_OF_ISSUE = re.compile(r"issue/([0-9]+)")
+_ON_MISSING = "grant it, or end the link with `lockstep link unlink`"
 
 
 class Client:
-    """Calls of one Jira. Raises only VendorErrors; `absent_ok` turns a 404 into None.
+    """Calls to one Jira site. Raises only VendorErrors; `absent_ok` turns a 404 into None.
 
-    credential: returns what to authenticate with, ("basic", mail, token) or ("bearer", token); asked before every call, so
-    that a rotated secret is used at once. names: Jira's field id → ours, for the `field` of a refusal.
+    credential: returns ("basic", mail, token) or ("bearer", token); called before every request, so that a rotated
+    secret is used at once. names: Jira's field id → ours, for the `field` of a Refused.
     """
 
     def __init__(
@@ -95,34 +98,36 @@ class Client:
         try:
             answer, failed = site.ask(method, url, params, data)
         except requests.TooManyRedirects:
-            raise Refused("Jira redirects to another address; check `url`") from None
+            raise Refused("Jira redirects to another address; correct the setting `url`") from None
         except requests.RequestException as exc:
             raise error_from(exc, write=write) from None
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as exc:
-            raise _unknown(f"{type(exc).__name__} while reading the vendor's answer", write) from None
+            raise _unknown(f"{type(exc).__name__} while reading Jira's response", write) from None
         if answer is None:
-            raise _unknown("the client library could not read the answer", write) from None
+            raise _unknown("the `jira` package could not read Jira's response", write) from None
         if failed:
             if absent_ok and answer.status_code == MISSING:
                 return _ABSENT
-            raise self._refusal(answer, write) from None
+            raise self._refusal(answer, write, path) from None
         if not answer.content:
             return None
         try:
             return answer.json()
         except (ValueError, RecursionError):
-            raise _unknown("Jira answered with something that is not JSON (a log-in page?)", write) from None
+            raise _unknown("Jira's response is not JSON (a log-in page?); check the setting `url`", write) from None
 
-    def _refusal(self, response: requests.Response, write: bool) -> VendorError:
+    def _refusal(self, response: requests.Response, write: bool, path: str) -> VendorError:
         words, field = self._words(response)
         if response.status_code == 409:
             return RetryLater(f"HTTP 409: {words}")
+        if response.status_code == MISSING and (of_issue := _OF_ISSUE.match(path)):
+            words = f"{words} (issue {of_issue[1]}: the hub's account may lack Browse permission; {_ON_MISSING})"
         return error_for(
             response.status_code, words, write=write, headers=response.headers, now=self._clock.now(), field=field
         )
 
     def _words(self, response: requests.Response) -> tuple[str, str | None]:
-        """(Jira's own words, our name of the field that it blames)."""
+        """(Jira's own error message, our name of the field that it refuses)."""
         try:
             body = response.json()
         except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What `doctor` asks of a Jira connection, each answer in words and with what to do."""
+"""The checks of `lockstep doctor` for a Jira connection; each finding has a remedy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RIVAL = "pagerduty"
 
 
 def all_findings(client: Client, settings: Settings, clock: Clock, hub: str) -> list[Finding]:
-    """Never raises: a question that fails is a finding."""
+    """Never raises: a check that fails is a finding."""
     found: list[Finding] = []
     asked: list[Callable[[], Iterator[Finding]]] = [
         lambda: _server(client, settings, clock),
@@ -50,10 +50,12 @@ def all_findings(client: Client, settings: Settings, clock: Clock, hub: str) -> 
         except Unauthorised as exc:
             return [
                 *found,
-                Finding("error", exc.words, "check the account and its token; nothing else can be examined"),
+                Finding("error", exc.words, "check the account and the secret `token`; the other checks need them"),
             ]
         except VendorError as exc:
-            found.append(Finding("error", exc.words, "see the connection's README"))
+            found.append(
+                Finding("error", exc.words, "correct what the message names, then run `lockstep doctor` again")
+            )
     return found
 
 
@@ -111,10 +113,10 @@ def _create_screen(client: Client, settings: Settings) -> Iterator[Finding]:
         if unmet and name not in settings.create_fields:
             ok = False
             yield Finding(
-                "error", f"the create screen demands {about.get('name')} ({name})", "give it in `create_fields`"
+                "error", f"the create screen requires {about.get('name')} ({name})", "set it in `create_fields`"
             )
     if ok:
-        yield Finding("ok", f"the create screen of {settings.issue_type} has all that is needed")
+        yield Finding("ok", f"the create screen of {settings.issue_type} has every field that the hub writes")
 
 
 def _webhook(client: Client, settings: Settings, hub: str) -> Iterator[Finding]:
@@ -125,18 +127,22 @@ def _webhook(client: Client, settings: Settings, hub: str) -> Iterator[Finding]:
             hooks = client.get("/rest/webhooks/1.0/webhook", form=list)
         except (Refused, Unauthorised):
             yield Finding(
-                "warn", "webhooks can be seen by an administrator only", "check it in Jira: System → WebHooks"
+                "warn", "only an administrator can list webhooks", "check the webhook in Jira: System → WebHooks"
             )
             return
     ours = [h for h in hooks if hub and str(h.get("url", "")).startswith(hub)]
     if not ours:
-        yield Finding("error", "no webhook of Jira points to this hub", "set it up as the README says")
+        yield Finding(
+            "error",
+            "no webhook of Jira points to this hub",
+            "create it in Jira: System → WebHooks (steps: adapters/jira/README.md)",
+        )
         return
     lacking = [e for e in EVENTS if not any(e in (h.get("events") or ()) for h in ours)]
     if lacking:
         yield Finding("warn", f"the webhook does not send {', '.join(lacking)}", "tick these events in Jira")
     elif any(h.get("enabled") is False for h in ours):
-        yield Finding("error", "the webhook is switched off", "enable it in Jira: System → WebHooks")
+        yield Finding("error", "the webhook is disabled", "enable it in Jira: System → WebHooks")
     else:
         yield Finding("ok", "the webhook is registered")
 
@@ -152,7 +158,7 @@ def _rivals(client: Client, settings: Settings) -> Iterator[Finding]:
     if seen:
         yield Finding(
             "warn",
-            f"PagerDuty's own Jira app seems to be at work here ({', '.join(seen)})",
+            f"PagerDuty's own Jira app appears to be active in this project ({', '.join(seen)})",
             "switch its sync off for this project, or do not link this pair: two syncs echo each other",
         )
 

@@ -51,7 +51,9 @@ class Tokens:
             except requests.RequestException as exc:
                 raise error_from(exc, write=False) from None
         if answer.status_code == 400:
-            raise Unauthorised("Atlassian does not take the refresh token; authorise the app again")
+            raise Unauthorised(
+                "Atlassian rejected the refresh token; authorise the app again and set the secret refresh_token"
+            )
         if answer.status_code != 200:
             raise error_for(answer.status_code, clean(answer.reason), write=False, headers=answer.headers, now=now)
         try:
@@ -60,7 +62,7 @@ class Tokens:
         except (ValueError, KeyError, TypeError, RecursionError):
             access, until = "", None
         if until is None:
-            raise RetryLater("Atlassian's token answer cannot be read")
+            raise RetryLater("Atlassian's response has no access token")
         if isinstance(found.get("refresh_token"), str):
             secrets.put("refresh_token", found["refresh_token"])
         return access, until

@@ -1,4 +1,4 @@
-"""The way back from an issue to the same incident elsewhere: Jira's remote links. Pure.
+"""Links from an issue to the same incident in other systems: Jira's remote links. Pure.
 
 A remote link with the same `globalId` is replaced, else made: a true upsert. What is not sent becomes null, so the whole
 object goes every time. Vendor document: "Issue remote links", Jira REST API.
@@ -40,7 +40,7 @@ def _link(global_id: str, system: str, url: str, title: str) -> Json:
 
 
 def lacking(wanted: Sequence[Json], present: Sequence[Mapping[str, Json]]) -> list[Json]:
-    """Those that are not there yet, or that say something else."""
+    """The links that are missing or differ."""
     there = {p.get("globalId"): p for p in present}
     return [w for w in wanted if not _same(w, there.get(w["globalId"]))]
 

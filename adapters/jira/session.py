@@ -1,9 +1,9 @@
-"""The `jira` package, tamed: the only file that imports it, itself imported with the first call.
+"""The `jira` package under our limits: the only file that imports it, itself imported with the first call.
 
-What we keep of it is its session (authentication, JSON error texts, base URL and API version). What we switch off is all
-that would act on its own: retries (it repeats POSTs and sleeps in the worker), the call in the constructor, redirects,
-waiting without a limit, and the printing of answers at DEBUG. Its resource objects are not used: they read again after a
-write, cannot send entity properties or label verbs, and turn ADF into attribute bags.
+We use its session (authentication, JSON error texts, base URL and API version). We switch off what it does by itself:
+retries (it repeats POSTs and sleeps in the worker), the call in the constructor, redirects, requests without a
+time-out, and the logging of responses at DEBUG. Its resource objects are not used: they read again after a write,
+cannot send entity properties or label verbs, and turn ADF into attribute bags.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ logging.getLogger("jira").setLevel(logging.ERROR)  # below that it prints header
 
 
 class _Session(ResilientSession):  # type: ignore[misc]
-    """The library's session under the limits of `Wire`: one try, no redirects, watched."""
+    """The library's session under the limits of `Wire`: one attempt, no redirects, watched."""
 
     def __init__(self, wire: Wire) -> None:
         super().__init__(timeout=(wire.connect, wire.read), max_retries=0)
@@ -42,7 +42,7 @@ class _Session(ResilientSession):  # type: ignore[misc]
 
 
 class Site:
-    """One Jira under one credential. Calls nobody when it is made.
+    """One Jira site with one credential. The constructor makes no request.
 
     credential: ("basic", mail, token) or ("bearer", token).
     """
@@ -66,13 +66,14 @@ class Site:
         self._jira._session = tame
 
     def url(self, path: str) -> str:
-        """The address of a path below the API version."""
+        """The URL of a path below the API version."""
         return str(self._jira._get_url(path))
 
     def ask(self, method: str, url: str, params: Any, data: str | None) -> tuple[requests.Response | None, bool]:
-        """(the answer, whether the library takes it for a failure). None where it could not read the answer at all.
+        """(the response, whether the library treats it as a failure). None where the library could not read the
+        response.
 
-        Raises `requests.RequestException`, and whatever the library raises over an answer that makes no sense.
+        Raises `requests.RequestException`, and whatever the library raises for a malformed response.
         """
         try:
             return self._jira._session.request(method, url, params=params or None, data=data), False

@@ -1,4 +1,4 @@
-"""A connection's settings, read once and refused in words when something is missing or contradicts itself."""
+"""A connection's settings, read once; a missing or contradictory setting is refused with its name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SETTINGS = frozenset({
     "url", "deployment", "project", "issue_type", "email", "walks", "resolution", "screen_fields", "create_fields", "without",
     "service_desk", "comment_mark", "webhook_auth", "jql", "oauth_client_id", "cloud_id",
 })  # fmt: skip
-"""All keys of the table that `read` looks at."""
+"""All keys that `read` uses."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def read(name: str, table: Mapping[str, Any]) -> Settings:
 
     deployment = need("deployment")
     if deployment not in ("cloud", "dc"):
-        raise wrong("deployment", 'must be "cloud" or "dc"; it is never found out by trial')
+        raise wrong("deployment", 'must be "cloud" or "dc"; the hub does not detect it')
     cloud = deployment == "cloud"
     url = need("url").rstrip("/")
     if not url.startswith(("https://", "http://")):

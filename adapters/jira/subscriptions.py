@@ -1,4 +1,4 @@
-"""Dynamic webhooks of an OAuth app: made by us, and gone after 30 days unless they are refreshed.
+"""Dynamic webhooks of an OAuth app: created by the hub; they expire after 30 days unless extended.
 
 Vendor document: "Webhooks", Jira Cloud REST API v3. An app has one URL for all of them; a filter is a small JQL.
 """
@@ -33,7 +33,7 @@ class Subscriptions:
         self._client, self._filter = client, jql.project(settings.project)
 
     def subscribe(self, url: str) -> Json:
-        """Adopts ours when it is there with the same URL, filter and events, else makes it."""
+        """Keeps the existing webhook if it has the same URL, filter and events, else creates it."""
         ours = self._ours(url)
         if ours is not None:
             return self.renew({"id": str(ours["id"]), "url": url})
@@ -47,7 +47,7 @@ class Subscriptions:
         return self.renew({"id": str(made), "url": url})
 
     def renew(self, subscription: Json) -> Json:
-        """Extends it by 30 days; makes it again when Jira has forgotten it."""
+        """Extends it by 30 days; creates it again when Jira no longer has it."""
         if self._ours(subscription["url"], subscription["id"]) is None:
             return self.subscribe(subscription["url"])
         answer = self._client.put("webhook/refresh", {"webhookIds": [int(subscription["id"])]})

@@ -1,9 +1,9 @@
-"""Jira's webhooks: are they genuine, and what do they point at? Pure.
+"""Jira's webhooks: verifies them, and reads which issue to refresh. Pure.
 
-Three kinds come here: the administrator's (signed with a secret), an OAuth app's dynamic ones (a token signed with the
+There are three kinds: the administrator's (signed with a secret), an OAuth app's dynamic ones (a token signed with the
 app's secret), and those of old Data Centers, which cannot sign (an unguessable path). Bodies differ by age and edition: a
 comment event may come without its issue, an edited comment as an `issue_updated`; texts in them are wiki markup on Cloud
-too. None of that matters here, for a hint only names what to read.
+too. A hint needs none of that: it only names what to read.
 Vendor document: "Webhooks", developer.atlassian.com (Cloud); "Managing webhooks", Atlassian documentation (Data Center).
 """
 
@@ -22,7 +22,7 @@ from hub.ports import Secrets
 
 SIGNATURE, IDENTIFIER = "x-hub-signature", "x-atlassian-webhook-identifier"
 _METHODS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
-"""Jira reserves the right to change the method that stands before the `=`."""
+"""Jira reserves the right to change the method before the `=`."""
 
 _SELF = re.compile(r"/issue/([0-9]{1,19})/comment/([0-9]{1,19})/?(?:[?#].*)?\Z")
 _ID = re.compile(r"[0-9]{1,19}\Z", re.A)
@@ -42,7 +42,7 @@ IGNORED: Mapping[str, str] = {
     "issuetype_": "issue types are not kept in step",
     "component_": "the list of components is not kept in step",
 }
-"""Beginning of an event's name → why it is nobody's business."""
+"""Prefix of an event's name → why it is ignored."""
 
 
 def authenticate(request: Request, secrets: Secrets, how: str) -> str:
@@ -55,20 +55,20 @@ def authenticate(request: Request, secrets: Secrets, how: str) -> str:
 def _signed(request: Request, secrets: Secrets) -> None:
     given = request.headers.get(SIGNATURE, "")
     if not given:
-        raise InvalidSignature(f"no {SIGNATURE} header; was the webhook made without a secret?")
+        raise InvalidSignature(f"no {SIGNATURE} header; set the webhook's secret in Jira: System → WebHooks")
     method, _, digest = given.partition("=")
     make = _METHODS.get(method.strip().lower())
     if make is None:
-        raise InvalidSignature(f"{SIGNATURE} uses a method that is not known here")
+        raise InvalidSignature(f"{SIGNATURE} uses an unsupported method")
     claimed = digest.strip().lower().encode("utf-8", "replace")
     known = secrets.all("webhook_secret")
     if not known:
-        raise InvalidSignature("no webhook_secret is configured, so nothing can be verified")
+        raise InvalidSignature("the secret webhook_secret is not set; set it to the webhook's secret in Jira")
     matches = [
         hmac.compare_digest(hmac.new(s.encode(), request.body, make).hexdigest().encode(), claimed) for s in known
     ]
     if not any(matches):
-        raise InvalidSignature("the signature fits none of the configured secrets")
+        raise InvalidSignature("the signature matches none of the configured secrets")
 
 
 def _token(request: Request, secrets: Secrets) -> None:
@@ -97,7 +97,7 @@ def _token(request: Request, secrets: Secrets) -> None:
 def _path(request: Request, secrets: Secrets) -> None:
     given = request.path.rstrip("/").rpartition("/")[2].encode("utf-8", "replace")
     if not any([hmac.compare_digest(s.encode(), given) for s in secrets.all("webhook_path_token")]):  # noqa: C419 - no early end
-        raise InvalidSignature("the path is not the one that was agreed on")
+        raise InvalidSignature("the path does not end in the secret webhook_path_token")
 
 
 def hints(request: Request) -> Sequence[Hint]:
@@ -118,7 +118,7 @@ def hints(request: Request) -> Sequence[Hint]:
         return (_comment(event, body),)
     if event.startswith("jira:issue_"):
         return _issue(event, body)
-    return (Hint(event, ignored=f"the event {event!r} is not known here"),)
+    return (Hint(event, ignored=f"unknown event {event!r}"),)
 
 
 def _issue(event: str, body: Mapping[str, Json]) -> Sequence[Hint]:
@@ -134,7 +134,7 @@ def _issue(event: str, body: Mapping[str, Json]) -> Sequence[Hint]:
 
 
 def _of_fields(body: Mapping[str, Json]) -> bool:
-    """Whether a change of fields is all that is told: Jira notes a deleted comment as a change, too."""
+    """Whether the event reports changed fields only: Jira reports a deleted comment as a change, too."""
     changes = body.get("changelog")
     items = changes.get("items") if isinstance(changes, dict) else None
     if not isinstance(items, list) or not items:

@@ -63,7 +63,7 @@ READ = (
 
 @dataclass(frozen=True)
 class Dialect:
-    """What differs between Cloud and Data Center in a payload: how a text is written, and how a person is named."""
+    """What differs between Cloud and Data Center in a payload: the text format, and a person's id."""
 
     cloud: bool
 
@@ -72,7 +72,7 @@ class Dialect:
         return "accountId" if self.cloud else "name"
 
     def rich(self, text: str) -> Json:
-        """A text as Jira takes it; None for no text (an empty document is no description)."""
+        """A text in Jira's format; None for an empty one (Jira has no empty description)."""
         if not text.strip():
             return None
         return adf.from_plain(text) if self.cloud else wiki.from_plain(text)
@@ -85,7 +85,7 @@ class Dialect:
 
 
 def when(text: Json) -> datetime | None:
-    """`2019-03-13T06:14:40.000-0400` (no colon in the offset) as UTC; None for what is no time."""
+    """`2019-03-13T06:14:40.000-0400` (no colon in the offset) as UTC; None if it cannot be parsed."""
     return utc(text, without_zone=False)
 
 
@@ -99,7 +99,7 @@ def actor(user: Json) -> Actor | None:
 
 
 def _words(value: Json) -> str | None:
-    """A string without what no database takes."""
+    """A string without characters that a database refuses."""
     if not isinstance(value, str):
         return None
     return value.replace("\x00", "").encode("utf-8", "replace").decode() or None
@@ -119,7 +119,7 @@ def property_of(thing: Mapping[str, Json]) -> Mapping[str, Json]:
 
 
 def id_of(payload: Mapping[str, Json]) -> str:
-    """The id of an issue or comment. Raises ValueError: an answer that names none is one without sense."""
+    """The id of an issue or comment. Raises ValueError where the response has none."""
     id = str(payload["id"])
     if not (id.isascii() and id.isdigit()):
         raise ValueError("no id")
@@ -212,13 +212,13 @@ _VERBS: Mapping[str, tuple[str, Callable[[str], Json]]] = {
     "tags": ("labels", lambda word: word),
     "services": ("components", lambda word: {"name": word}),
 }
-"""ours → (Jira's field, how one element is written): added and removed one by one, so that nobody else's is lost."""
+"""ours → (Jira's field, how one element is written): added and removed one by one, so that other people's are kept."""
 
 
 def new_issue(
     fields: Fields, key: str, dialect: Dialect, project: str, issue_type: str, extra: Mapping[str, Any]
 ) -> Json:
-    """The body that creates an issue, our mark included twice: the label is what JQL finds, the property is what counts."""
+    """The body that creates an issue, with our mark twice: JQL finds the label, the property decides."""
     made: dict[str, Json] = {"project": {"key": project}, "issuetype": {"name": issue_type}, **extra}
     for ours, (theirs, write) in _SET.items():
         if fields.get(ours) not in (None, ""):

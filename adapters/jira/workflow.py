@@ -1,8 +1,9 @@
-"""Jira's status is not a field: it moves by transitions, whose ids depend on the workflow, on where the issue stands and on
-who asks. There may be no direct one, and a target is reached in several steps.
+"""Jira's status is not a field: it changes by transitions, whose ids depend on the workflow, the issue's status and the
+account. Where there is no direct transition, a target is reached in several steps.
 
-The way there is, in this order: what is configured (`walks`); a direct transition; the shortest way through what issues
-were seen to offer (kept in the connection's notebook); a way through one status that no issue has been seen in yet.
+The way is, in this order: the configured one (`walks`); a direct transition; the shortest way through transitions that
+issues have offered before (kept in the connection's notebook); a way through one status that no issue has been read in
+yet.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ Transition = Mapping[str, Json]
 
 
 def target_of(transition: Transition) -> str | None:
-    """The name of the status that a transition leads to. A transition's own name says nothing reliable."""
+    """The name of the status that a transition leads to. A transition's own name is not reliable."""
     to = transition.get("to")
     name = to.get("name") if isinstance(to, dict) else None
     return name if isinstance(name, str) else None
 
 
 def pick(transitions: Iterable[Transition], target: str) -> Transition | None:
-    """The transition into the status `target`; one without a screen first, it asks for nothing."""
+    """The transition into the status `target`; one without a screen first, since it requires no fields."""
     fitting = [t for t in transitions if target_of(t) == target and t.get("isAvailable", True) is not False]
     return min(fitting, key=lambda t: (bool(t.get("hasScreen")), str(t.get("id"))), default=None)
 

@@ -53,7 +53,7 @@ def needs(settings: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def build(spec: Spec) -> Adapter:
-    """Raises ValueError (or VocabularyGap) with the place of what is wrong in the settings or tables."""
+    """Raises ValueError (or VocabularyGap) that names the setting or table."""
     return LinkingPagerDuty(spec) if spec.settings.get("custom_field") else PagerDuty(spec)
 
 
@@ -75,10 +75,10 @@ class PagerDuty:
         self._alert_keys: dict[str, str | None] = {}
         self._by_escalation: dict[str, tuple[Json, bool]] = {}
 
-    # What comes in.
+    # Incoming.
 
     def authenticate(self, request: Request, secrets: Secrets) -> str:
-        """Raises InvalidSignature. The delivery id is the event's own (`webhooks.authenticate` says why)."""
+        """Raises InvalidSignature. The delivery id is the event's own (the reason is in `webhooks.authenticate`)."""
         return webhooks.authenticate(request, secrets.all("webhook_secret"))
 
     def hints(self, request: Request) -> Sequence[Hint]:
@@ -87,8 +87,8 @@ class PagerDuty:
     # Reading.
 
     def observe(self, ref: Ref) -> Observation:
-        """An incident with all its notes (2 reads; 3 when its escalation policy has just given it to somebody), a note by its
-        incident's list (there is no read of one), nothing for a status update. A 404 is "absent"."""
+        """An incident with all its notes (2 reads; 3 when its escalation policy has just assigned it), a note from its
+        incident's list (PagerDuty cannot read a single one), nothing for a status update. A 404 is "absent"."""
         try:
             if ref.kind == INCIDENT:
                 return self._incident(ref, self._client.notes)
@@ -103,7 +103,7 @@ class PagerDuty:
         return None if id.isascii() and id.isalnum() else f"{id[:40]!r} is no id of a PagerDuty incident"
 
     def read_fields(self, ref: Ref) -> Observation:
-        """An incident without its notes (1 read; 2 when its escalation policy has just given it to somebody)."""
+        """An incident without its notes (1 read; 2 when its escalation policy has just assigned it)."""
         try:
             return self._incident(ref, None)
         except Missing:
@@ -147,8 +147,8 @@ class PagerDuty:
         return wire.observation(incident, by_escalation=by_escalation, alert_key=self._alert_key(incident))
 
     def _escalated(self, incident: Payload) -> bool:
-        """Whether an escalation gave it to the people who have it. While the same people have it in the same way, that is what
-        was found when they got it: whatever else changes, its log need not be read again."""
+        """Whether an escalation assigned the present assignees. While they and the way of their assignment stay the
+        same, the first result holds: the log is not read again."""
         who: Json = [
             incident.get("assigned_via"),
             incident.get("status") == wire.RESOLVED,
@@ -172,7 +172,7 @@ class PagerDuty:
         return self._alert_keys[incident["id"]]
 
     def _answered(self, incident: Payload) -> Written:
-        """A write's answer. It does not show the log: whether an escalation assigned it is what the last read said."""
+        """The response to a write. It has no log: whether an escalation assigned it is taken from the last read."""
         _, told = self._by_escalation.get(incident["id"], (None, False))
         told = told and incident.get("assigned_via") == "escalation_policy"
         seen = self._listed(incident, told)
@@ -187,7 +187,7 @@ class PagerDuty:
         if desired.kind == INCIDENT:
             return self._create_incident(desired, mark)
         if desired.parent is None:
-            raise Refused(f"a {desired.kind} belongs to an incident")
+            raise Refused(f"cannot create a {desired.kind} without its incident")
         sender = self._requesters.sender(desired.actor)
         text = str(desired.fields.get("text") or "")
         if desired.kind == COMMENT:
@@ -215,10 +215,11 @@ class PagerDuty:
         service = desired.fields.get("services") or self._settings.default_service
         if not service:
             raise Refused(
-                "no PagerDuty service belongs to this incident's services (setting `default_service`)", "services"
+                "none of this incident's services is mapped to a PagerDuty service; map one, or set `default_service`",
+                "services",
             )
         data["service"] = wire.reference("service", service)
-        # A person who creates an incident for themselves acknowledges it by that: then it is made in our own name.
+        # PagerDuty acknowledges an incident whose creator is its assignee: then `from_email` is the sender.
         sender = self._requesters.sender(desired.actor, unlike=people)
         try:
             incident = self._client.create_incident(sender, data)
@@ -231,8 +232,8 @@ class PagerDuty:
         return self._answered(self._raised(incident, sender, desired.fields.get("status")))
 
     def _raised(self, incident: Payload, sender: str, status: Json) -> Payload:
-        """An incident is born triggered; one that is further already takes a second write. If that fails, the first has
-        still happened: outcome unknown, and `find` shows what there is."""
+        """PagerDuty creates incidents as triggered; any other status needs a second write. If that fails, the incident
+        exists all the same: outcome unknown, and `find` finds it."""
         if status == incident.get("status") or status not in (wire.ACKNOWLEDGED, wire.RESOLVED):
             return incident
         try:
@@ -241,8 +242,8 @@ class PagerDuty:
             raise OutcomeUnknown(f"created, but not yet {status}: {error.words}") from None
 
     def _trigger(self, desired: Desired, mark: Mark) -> Written:
-        """Through the Events API: accepted is not created. Not there yet = outcome unknown; `find` will show it, and a
-        second trigger with the same key folds into the first."""
+        """Through the Events API: accepted is not created. Not visible yet = outcome unknown; `find` will find it, and
+        a second trigger with the same key is merged into the first."""
         severity = desired.fields.get("severity") or [None, "high"]
         key = wire.key_of(mark.key)
         title, details = str(desired.fields.get("title") or ""), str(desired.fields.get("description") or "")
@@ -262,7 +263,7 @@ class PagerDuty:
         if ref.kind == COMMENT and ref.parent:
             return self._update_note(ref, update, sender)
         if ref.kind != INCIDENT:
-            raise Refused(f"PagerDuty lets nobody change a {ref.kind}")
+            raise Refused(f"PagerDuty's API cannot change a {ref.kind}")
         if self._settings.status_by == "events" and set(update.changes) == {"status"} and self._by_event(ref, update):
             return Written(ref)
         data = self._body(update.changes)
@@ -273,7 +274,7 @@ class PagerDuty:
         if "assignees" in update.changes and update.desired.get("status") != wire.RESOLVED:
             data["assignments"] = wire.assignments(self._assignees(ref, update))
         if not data:
-            # Only the assignees of a resolved incident, which has none: nothing to write, and this is what it shows.
+            # Only the assignees of a resolved incident, which has none: nothing to write.
             return self._answered(self._client.incident(ref.id))
         incident = self._client.update_incident(sender, ref.id, data)
         return self._answered(incident)
@@ -290,12 +291,14 @@ class PagerDuty:
     def _update_note(self, ref: Ref, update: Update, sender: str) -> Written:
         parent = str(ref.parent)
         if update.changes.get("deleted"):
-            with suppress(Missing):  # It is gone already, which is what was wanted.
+            with suppress(Missing):  # already deleted
                 self._client.delete_note(sender, parent, ref.id)
             return Written(ref)
         note = self._note(ref)
         if note is None:
-            raise Missing("the note is not there any more")
+            raise Missing(
+                f"note {ref.id} of incident {parent} was not found: it was deleted, or the API key may not see it"
+            )
         key = unsign(str(note.get("content") or ""))[1]
         text = str(update.changes.get("text") or "")
         content = sign(text, key, update.context.get("author")) if key else text
@@ -313,7 +316,7 @@ class PagerDuty:
         return data
 
     def _priority(self, name: str) -> str:
-        """A priority's id, by its name. A name that we do not know makes us read the list again."""
+        """A priority's id, by its name. The list is read again for an unknown name."""
         if name not in self._priorities:
             listed = self._client.pages("priorities", "priorities")
             self._priorities = {str(p.get("name") or p.get("summary")): str(p.get("id")) for p in listed}
@@ -331,10 +334,10 @@ class PagerDuty:
         else:
             wanted = (set(now) | set(change.get("add", ()))) - set(change.get("remove", ()))
         if not wanted:
-            raise Refused("an open PagerDuty incident is always assigned to somebody", "assignees")
+            raise Refused("PagerDuty does not allow an open incident without an assignee", "assignees")
         return wanted
 
-    # Its webhook, its health.
+    # Webhook subscription and doctor.
 
     def subscribe(self, url: str, secrets: Secrets) -> Json:
         return self._subscription.subscribe(url, secrets)
@@ -353,13 +356,13 @@ class LinkingPagerDuty(PagerDuty):
     """A connection whose settings name an incident custom field: also a LinksBack."""
 
     def link_back(self, ref: Ref, context: Fields) -> None:
-        """Puts the incident's address in the hub into the custom field. A field that is not defined is Refused."""
+        """Write the incident's address in the hub into the custom field. Raises Refused if the field is not defined."""
         if ref.kind == INCIDENT and context.get("url"):
             self._client.set_custom_field(ref.id, self._settings.custom_field, str(context["url"]))
 
 
 def _remember(memory: dict[str, V], id: str, value: V, most: int = 4096) -> None:
-    """A small memory that spares calls: it may forget its oldest, and is empty after a restart."""
+    """Store in a bounded cache; the oldest entries are dropped, and a restart empties it."""
     memory.pop(id, None)
     memory[id] = value
     while len(memory) > most:

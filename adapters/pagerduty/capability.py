@@ -20,11 +20,11 @@ Vocabulary = Mapping[str, list[list[Any]]]
 class Settings:
     """The connection's table in `lockstep.toml`.
 
-    from_email: a user of the account, in whose name is written when the person is not one. reopen: may a resolved incident
-    be reopened from here (it pages people again)? priorities: the account's priority names; [] = the feature is off.
-    assign: may we assign people (a directly assigned incident no longer escalates)? default_service, escalation_policy:
-    PagerDuty ids for incidents that name none. create_by, status_by: "rest" or "events" (Events API v2).
-    custom_field: name of an incident custom field that gets the incident's address in the hub.
+    from_email: a user of the account, the sender of writes for people who are not users of it. reopen: may a resolved
+    incident be reopened from here (it pages people again)? priorities: the account's priority names; [] = the feature
+    is off. assign: may we assign people (a directly assigned incident no longer escalates)? default_service,
+    escalation_policy: PagerDuty ids for incidents that name none. create_by, status_by: "rest" or "events" (Events API
+    v2). custom_field: name of an incident custom field that gets the incident's address in the hub.
     service_ids, team_ids: narrow what is polled and subscribed to. notes_per_poll: incidents whose notes one poll compares.
     """
 
@@ -69,7 +69,7 @@ def _checked(place: str, kind: str, value: Any) -> Any:
     if kind == "tuple[str, ...]":
         if isinstance(value, list) and all(isinstance(v, str) and v for v in value):
             return tuple(value)
-        raise ValueError(f"{place} must be a list of texts")
+        raise ValueError(f"{place} must be a list of strings")
     if kind == "bool":
         fits, words = isinstance(value, bool), "true or false"
     elif kind == "int":
@@ -129,7 +129,7 @@ in after its answer."""
 
 
 def capabilities(settings: Settings) -> Capabilities:
-    """What this connection declares; each line is proved against the stand-in."""
+    """What this connection declares; the contract suite proves each line against the stand-in."""
     degraded = [
         DEGRADED[name]
         for name, lacks in (

@@ -1,8 +1,10 @@
-"""The calls of one PagerDuty account, with our time-outs, our credential and our errors. `pypd` words the REST calls
-(`entities.py`); it is imported with the first of them, so that settings can be checked, and a webhook be verified, without it.
+"""The calls to one PagerDuty account, with our time-outs, credential and errors. `pypd` builds the REST calls
+(`entities.py`); it is imported with the first of them, so that settings can be checked and webhooks verified without
+it.
 
-Also here: the Events API v2, by plain requests (pypd's own posts to a wrong path and sends it the REST key).
-Retries, rate limits and breakers are the hub's. Nothing here logs; pypd's request log would show the credential.
+Also here: the Events API v2, by plain requests (pypd's own client posts to a wrong path and sends it the REST key).
+Retries, rate limits and circuit breakers are the hub's. Nothing here logs; pypd's request log would show the
+credential.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ Payload = dict[str, Any]
 
 
 class Missing(Refused):
-    """404: not there, or not shown to us. PagerDuty does not tell the two apart."""
+    """404: the object does not exist, or the key may not see it. PagerDuty does not distinguish the two."""
 
 
 class Used(Refused):
@@ -38,7 +40,8 @@ class Used(Refused):
 
 
 def words_of(response: requests.Response) -> str:
-    """PagerDuty's own words: `{"error": {"code", "message", "errors"}}`, or the Events API's `{"message", "errors"}`."""
+    """PagerDuty's own error message: `{"error": {"code", "message", "errors"}}`, or the Events API's `{"message",
+    "errors"}`."""
     try:
         body = response.json()
     except (ValueError, RecursionError):
@@ -54,7 +57,7 @@ def words_of(response: requests.Response) -> str:
 
 
 def unreadable(write: bool) -> VendorError:
-    words = "PagerDuty's answer could not be understood"
+    words = "PagerDuty's response is not the documented JSON"
     return OutcomeUnknown(words) if write else RetryLater(words)
 
 
@@ -98,7 +101,7 @@ class Transport:
     def _error(self, response: requests.Response, write: bool) -> VendorError:
         words = words_of(response)
         if 300 <= response.status_code < 400:
-            return Refused("PagerDuty's address leads elsewhere; check the settings `api_url` and `events_url`")
+            return Refused("PagerDuty redirects to another address; correct the settings `api_url` and `events_url`")
         if response.status_code == 404:
             return Missing(f"HTTP 404: {words or 'not found'}")
         if response.status_code == 400:
@@ -134,7 +137,7 @@ class Client:
 
     @contextmanager
     def _readable(self, write: bool) -> Iterator[None]:
-        """pypd takes an answer apart without looking: a part that is missing must not escape as a KeyError."""
+        """pypd does not check responses: a missing part must not escape as a KeyError."""
         try:
             yield
         except (KeyError, TypeError, AttributeError, IndexError, ValueError):
@@ -149,7 +152,7 @@ class Client:
         body: Any = None,
         sender: str | None = None,
     ) -> Payload:
-        """For everything that pypd has no method for. A list in `query` becomes `name[]`. sender: the `From` address."""
+        """For calls that pypd has no method for. A list in `query` becomes `name[]`. sender: the `From` address."""
         add = {"From": sender} if sender else None
         inst = self._incident()
         answer = inst.request(method, endpoint=path, query_params=dict(query or {}), data=body, add_headers=add)

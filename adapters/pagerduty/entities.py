@@ -1,5 +1,5 @@
-"""The one place that meets `pypd` (1.1.0, unmaintained): per-connection subclasses of its entities whose `_do_request` goes
-over our transport. Swapping the library touches this file alone. Imported with the first call.
+"""The only module that imports `pypd` (1.1.0, unmaintained): per-connection subclasses of its entities whose
+`_do_request` goes over our transport. Swapping the library touches this file alone. Imported with the first call.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""In whose name is written: the `From` header must be the e-mail address of a user of the account."""
+"""The sender of a write: the `From` header must be the e-mail address of a user of the account."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Known = tuple[str, str] | None
 
 
 class Requesters:
-    """Knows which actors are users of the account; asked once each, since people and their addresses rarely change."""
+    """Which actors are users of the account; each is looked up once, since people and their addresses rarely change."""
 
     def __init__(self, client: Client, ours: str) -> None:
         self._client = client

@@ -1,5 +1,5 @@
-"""The polling net: what webhooks do not say (a changed title or urgency, a snooze, a merge, an edited or deleted note), and
-what they would have said, had they come.
+"""Polling: finds what no webhook reports (a changed title or urgency, a snooze, a merge, an edited or deleted note),
+and what a lost webhook would have reported.
 
 The cursor is JSON of ours:
     open   incident id → its `updated_at` when last listed: who is missing now has left the list
@@ -27,7 +27,7 @@ OVERLAP = timedelta(seconds=60)
 """The log is read again this far back: entries may become visible late, and times have whole seconds."""
 
 LOG_MOST = 1_000
-"""Log entries that one poll reads. When there are more, every open incident is looked at instead."""
+"""Log entries that one poll reads. When there are more, every open incident is refreshed instead."""
 
 Payload = dict[str, Any]
 
@@ -59,7 +59,7 @@ class _State:
 
 
 class Poll:
-    """Lists the open incidents, asks after those that have left the list, and reads the account's log."""
+    """Lists the open incidents, reads those that left the list, and reads the account's log."""
 
     def __init__(
         self, client: Client, settings: Settings, clock: Clock, show: Callable[[Payload, bool], Observation]

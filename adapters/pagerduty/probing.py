@@ -1,4 +1,4 @@
-"""Are we set up right? What `lockstep doctor` says about a PagerDuty connection, each line with what to do about it."""
+"""The checks of `lockstep doctor` for a PagerDuty connection; each finding has a remedy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SKEW = 30.0
 
 
 class Probe:
-    """Only reads. A check that PagerDuty does not answer is a finding itself."""
+    """Only reads. A check that fails is a finding itself."""
 
     def __init__(self, client: Client, settings: Settings, spec: Spec) -> None:
         self._client = client
@@ -41,16 +41,16 @@ class Probe:
         try:
             yield from check()
         except VendorError as error:
-            level, remedy = "warn", "See the words above; then run it again."
+            level, remedy = "warn", "Correct what the message names; then run `lockstep doctor` again."
             if name == "credentials":
                 level = "error"
                 if isinstance(error, Unauthorised):
-                    remedy = "Set the secret `api_token` to a key of this account that is in force and may write."
+                    remedy = "Set the secret `api_token` to a valid key of this account that may write."
             yield Finding(level, f"{name}: could not be checked: {error.words}", remedy)
 
     def _credentials(self) -> Iterator[Finding]:
         self._client.request("GET", "abilities")
-        yield Finding("ok", "PagerDuty takes our API key.")
+        yield Finding("ok", "PagerDuty accepts the API key.")
         if self._settings.create_by == "events" and not self._spec.secrets.all("routing_key"):
             yield Finding(
                 "error", "create_by is \"events\", but the secret `routing_key` is not set.",
@@ -98,7 +98,7 @@ class Probe:
         if not self._spec.secrets.all("webhook_secret"):
             yield Finding(
                 "error", "There is no webhook secret: deliveries cannot be verified and are answered 401.",
-                "Let Lockstep make the subscription, or set the secret `webhook_secret`.",
+                "Run `lockstep connections subscribe`, or set the secret `webhook_secret`.",
             )  # fmt: skip
         noted, hub = self._spec.notebook.read(PAGE) or {}, f"{self._spec.base_url.rstrip('/')}/in/"
         here = [s for s in self._client.pages(PATH, PATH) if s.get("id") == noted.get("id") or self._leads(s, hub)]
@@ -112,14 +112,14 @@ class Probe:
         if not found:
             yield Finding(
                 "warn", "No webhook subscription of the account leads to this hub: changes are found by polling only.",
-                "Let Lockstep make the subscription, or add a V3 webhook subscription with this connection's address.",
+                "Run `lockstep connections subscribe`, or add a V3 webhook with this connection's address.",
             )  # fmt: skip
         for subscription in found:
             if disabled(subscription):
                 yield Finding(
                     "error", f"PagerDuty has disabled the webhook subscription {subscription.get('id')}: "
-                    "what happened meanwhile was thrown away (polling finds it).",
-                    "Enable it again (Lockstep does when it renews the subscription) and see why it was refused.",
+                    "deliveries since then were dropped (polling finds those changes).",
+                    "Enable it again (Lockstep does on renewal) and find out why deliveries failed.",
                 )  # fmt: skip
             else:
                 yield Finding("ok", f"The webhook subscription {subscription.get('id')} is enabled.")
@@ -131,7 +131,7 @@ class Probe:
         skew = self._client.transport.skew
         if skew is not None and abs(skew) > SKEW:
             yield Finding(
-                "warn", f"PagerDuty's clock is {skew:+.0f} seconds from ours.", "Let this machine's clock follow a time server."
+                "warn", f"PagerDuty's clock is {skew:+.0f} seconds from ours.", "Set the hub's clock by NTP."
             )  # fmt: skip
         elif skew is not None:
             yield Finding("ok", f"PagerDuty's clock and ours agree ({skew:+.0f} seconds).")

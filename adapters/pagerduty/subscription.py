@@ -1,4 +1,4 @@
-"""The webhook subscription of a connection: made, adopted, re-enabled.
+"""The webhook subscription of a connection: creates, adopts or re-enables it.
 
 Its signing secret is shown once, in the answer to its creation. A crash between that answer and our vault would leave a
 subscription that nobody can verify, so it is noted first that one is about to be made.

@@ -1,4 +1,4 @@
-"""What PagerDuty sends us: is it PagerDuty (signature), which delivery is it, and what does it say has happened. Pure.
+"""PagerDuty's webhooks: the signature, the delivery id, and which incident changed. Pure.
 
 Facts from "Webhooks" in PagerDuty's developer docs: one event per request; HMAC-SHA256 over the raw body in
 `X-PagerDuty-Signature: v1=<hex>[,v1=<hex>]`, several while a secret is rotated; no time stamp in it.
@@ -19,7 +19,7 @@ from hub.domain.values import COMMENT, INCIDENT, Actor, Hint, Json, Ref, Request
 
 SIGNATURE = "x-pagerduty-signature"
 MOST = 20
-"""Signatures or messages of one request that are looked at."""
+"""Most signatures or messages read from one request."""
 
 HERE, INSIDE, ROLES = "data", "data.incident", "data.incident_role_assignments[].incident"
 """Where an event names its incident."""
@@ -70,8 +70,8 @@ DATA_TYPES: Mapping[str, str] = {
 """The `type` of an event's `data` → where it names the incident: for data that comes without its envelope."""
 
 IGNORED: Mapping[str, str] = {
-    "pagey.ping": "a ping: PagerDuty asks whether we listen",
-    "ping": "a ping: PagerDuty asks whether we listen",
+    "pagey.ping": "a test ping of PagerDuty's",
+    "ping": "a test ping of PagerDuty's",
     "service.created": "about a service, not an incident",
     "service.updated": "about a service, not an incident",
     "service.deleted": "about a service, not an incident",
@@ -79,7 +79,7 @@ IGNORED: Mapping[str, str] = {
     "service": "about a service, not an incident",
     "service_field_values": "about a service, not an incident",
 }
-"""Events and data types that concern no incident, with the reason in words."""
+"""Events and data types that concern no incident → the reason for ignoring them."""
 
 V2 = (
     "a PagerDuty V2 webhook, which is out of support since October 2022 and cannot be verified; "
@@ -91,10 +91,10 @@ def authenticate(request: Request, secrets: Sequence[str]) -> str:
     """The delivery id. Raises InvalidSignature.
 
     The id is the event's own, which the signature covers. (`X-Webhook-Id` is the same on retries too, but unsigned: a
-    replayed body under the id of a delivery to come would make us take the real one for a repeat.)
+    replayed body under a future delivery's id would make us discard the real delivery as a repeat.)
     """
     if not secrets:
-        raise InvalidSignature("no webhook secret is configured for this connection")
+        raise InvalidSignature("the secret webhook_secret of this connection is not set")
     header = request.headers.get(SIGNATURE)
     if not header:
         raise InvalidSignature("the signature header is missing")
@@ -109,7 +109,7 @@ def authenticate(request: Request, secrets: Sequence[str]) -> str:
         for signature in given:
             valid |= hmac.compare_digest(expected, signature)
     if not valid:
-        raise InvalidSignature("no signature fits the body")
+        raise InvalidSignature("no signature matches the body")
     return _delivery(request.body)
 
 
@@ -123,7 +123,7 @@ def _delivery(body: bytes) -> str:
 
 
 def hints(body: bytes) -> tuple[Hint, ...]:
-    """What an authentic body says. Raises Unusable, and nothing else, whatever the bytes."""
+    """The hints of an authentic body. Raises only Unusable, whatever the bytes."""
     payload = _load(body)
     if isinstance(payload.get("messages"), list):
         return _v2(payload["messages"])
@@ -134,7 +134,7 @@ def hints(body: bytes) -> tuple[Hint, ...]:
         raise Unusable("there is no `event` object in the body")
     name = event.get("event_type")
     if not isinstance(name, str) or not name:
-        raise Unusable("`event.event_type` is not a word")
+        raise Unusable("`event.event_type` is not a string")
     data = event.get("data")
     return _meant(clean_word(name), EVENTS, data if isinstance(data, dict) else {}, _actor(event.get("agent")))
 
@@ -144,7 +144,7 @@ def _meant(name: str, table: Mapping[str, str], data: Mapping[str, Any], actor: 
         return (Hint(name, actor=actor, ignored=IGNORED[name]),)
     where = table.get(name)
     if where is None:
-        return (Hint(name, actor=actor, ignored=f"an event that we do not know: {name}"),)
+        return (Hint(name, actor=actor, ignored=f"unknown event {name}"),)
     incidents = _incidents(data, where)
     if not incidents:
         raise Unusable(f"`{where}` of {name} names no incident")
@@ -198,5 +198,5 @@ def _is_id(value: Json) -> bool:
 
 
 def clean_word(text: str) -> str:
-    """A vendor's word or name, fit to be stored and shown."""
+    """A vendor's value or name, cleaned for storing and showing."""
     return "".join(c if c.isprintable() else "?" for c in clean(text, 200))

@@ -18,13 +18,14 @@ STATUSES = (TRIGGERED, ACKNOWLEDGED, RESOLVED)
 URGENCIES = ("high", "low")
 
 MOVES = frozenset({(TRIGGERED, ACKNOWLEDGED), (TRIGGERED, RESOLVED), (ACKNOWLEDGED, RESOLVED)})
-"""What one PUT can do to an open incident. No document says that `acknowledged` can be put back to `triggered`."""
+"""The moves that one PUT can make on an open incident. PagerDuty documents no way back from `acknowledged` to
+`triggered`."""
 
 REOPENING = frozenset({(RESOLVED, TRIGGERED), (RESOLVED, ACKNOWLEDGED)})
-"""PUT of an open word on a resolved incident reopens it, and pages people again: only where the setting says so."""
+"""PUT of an open status on a resolved incident reopens it, and pages people again: only with the setting `reopen`."""
 
 KEY_PREFIX = "lockstep:"
-"""Before our mark in an `incident_key` or `dedup_key`: monitors make keys of the same look, which are no marks of ours."""
+"""Prefix of our mark in an `incident_key` or `dedup_key`: monitors' keys may have the same shape and are not marks."""
 
 TITLE_LIMIT = 1024
 """Characters."""
@@ -39,7 +40,7 @@ LOG_STATUS: Mapping[str, str] = {
 """Log entry → the status that the incident has after it. Entries of other types leave the status alone."""
 
 ASSIGNING = frozenset({"trigger_log_entry", "assign_log_entry", "delegate_log_entry", "escalate_log_entry"})
-"""Log entries that say who has the incident now, and why."""
+"""Log entries that record who was assigned, and why."""
 
 
 def mark_of(key: Json) -> str | None:
@@ -52,7 +53,7 @@ def key_of(mark_key: str) -> str:
 
 
 def moment(value: Json) -> datetime | None:
-    """PagerDuty's ISO 8601 time as UTC; None for what is none."""
+    """PagerDuty's ISO 8601 time as UTC; None if it cannot be parsed."""
     return utc(value)
 
 

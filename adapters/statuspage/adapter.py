@@ -136,8 +136,8 @@ class StatuspageAdapter:
         raise Refused(f"Statuspage cannot change {', '.join(sorted(update.changes))} of an {ref.kind}")
 
     def changed_since(self, cursor: Json | None) -> Changes:
-        """Everything unresolved, and (after the first time) whatever changed since. A component that changes alone does
-        not touch its incident's `updated_at`: that is why every unresolved incident is shown each time."""
+        """All unresolved incidents, and (after the first poll) those changed since. A component's change does not touch
+        its incident's `updated_at`: that is why every unresolved incident is listed each time."""
         seen = {str(i["id"]): i for i in self._client.walk("/incidents/unresolved")}
         since = wire.when(cursor.get("at")) if isinstance(cursor, dict) else None
         newest = max((t for i in seen.values() if (t := wire.when(i.get("updated_at")))), default=since)
@@ -173,7 +173,7 @@ class StatuspageAdapter:
         if page is not None:
             understood(page, dict, "id")
         else:
-            raise Refused("HTTP 404: the page does not exist, or the key may not see it")
+            raise Refused("HTTP 404: the page does not exist, or the key may not see it; check page_id and api_key")
 
     def examine(self) -> Sequence[Finding]:
         return subscribing.examine(self._client, self._components)
@@ -191,7 +191,9 @@ class StatuspageAdapter:
     def _publish(self, desired: Desired, parent: Ref, mark: Mark) -> Written:
         incident = self._incident(parent.id)
         if incident is None:
-            raise Refused("HTTP 404: the incident is not on the page")
+            raise Refused(
+                "HTTP 404: the incident was deleted, or is on another page; check it, or run `lockstep link unlink`"
+            )
         answer, existed = incident, wire.publishes(incident, mark.key)
         if not existed:
             body = wire.publication(incident, desired.fields, mark, self._notify)
@@ -200,5 +202,5 @@ class StatuspageAdapter:
             raise OutcomeUnknown("Statuspage's answer does not name the incident")
         born = [child for child in wire.children(answer, guess=mark.key) if child.mark == mark.key]
         if not born:
-            raise OutcomeUnknown("Statuspage's answer does not show the published text")
+            raise OutcomeUnknown("Statuspage's response does not contain the published text")
         return Written(born[0].ref, version=born[0].version, observation=born[0], existed=existed)

@@ -1,4 +1,4 @@
-"""What a Statuspage page can do, for the hub."""
+"""The capabilities of a Statuspage page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CAPABILITIES = Capabilities(
                 STATUS: FieldCapability(gap=Gap.HISTORY),
                 TITLE: FieldCapability(max_length=TITLE_LIMIT),
                 TEXT: FieldCapability(write="create", max_length=TEXT_LIMIT),
-                # Computed from the components until somebody overrides it.
+                # Computed from the components until a person overrides it.
                 SEVERITY: FieldCapability(consequence=True),
                 PAGE_IMPACTS: FieldCapability(many="map"),
                 SERVICES: FieldCapability(write="never", many="set", consequence=True),

@@ -1,4 +1,4 @@
-"""Calls to Statuspage's v1 API over the one transport, and what its answers mean."""
+"""Calls to Statuspage's v1 API, and the VendorError that each failure means."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Client:
         for number in range(1, MOST_PAGES + 1):
             rows = self.get(path, {**params, "page": number, size: PAGE_SIZE})
             if rows is None:
-                raise Refused("HTTP 404: the page does not exist, or the key may not see it")
+                raise Refused("HTTP 404: the page does not exist, or the key may not see it; check page_id and api_key")
             yield from understood(rows, list, "id")
             if len(rows) < PAGE_SIZE:
                 return
@@ -65,7 +65,7 @@ class Client:
         except (ValueError, RecursionError):
             answer = None
         if answer is None:
-            words = "Statuspage's answer is no JSON document"
+            words = "Statuspage's response is not JSON"
             raise OutcomeUnknown(words) if write else RetryLater(words)
         return answer
 

@@ -1,4 +1,4 @@
-"""Setting up: the webhook subscription of a page, and what `doctor` looks at."""
+"""The webhook subscription of a page, and the checks of `lockstep doctor`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hub.domain.values import Finding, Json
 from hub.ports import Ids, Secrets
 
 FOREIGN_CHECK = 30
-"""How many of the newest incidents are looked at for another integration's metadata."""
+"""How many of the newest incidents are checked for another integration's metadata."""
 
 
 def _subscribers(client: Client) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def _subscribers(client: Client) -> list[dict[str, Any]]:
 
 
 def _is_under(base: str, subscriber: Mapping[str, Any]) -> bool:
-    """Whether its notifications come to this door of ours, whatever token they bring."""
+    """Whether it notifies this connection's address, whatever its token."""
     door, _, token = str(subscriber.get("endpoint") or "").rpartition("/")
     return door == base and re.fullmatch(r"[^?#]+", token) is not None
 
@@ -72,13 +72,15 @@ def subscribe(client: Client, url: str, email: str, secrets: Secrets, ids: Ids) 
 def _make(client: Client, endpoint: str, email: str, instead_of: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """A new subscriber; there may be one only for each endpoint."""
     if not email:
-        raise Refused("Statuspage wants an owner's address for a webhook: set webhook_email", field="webhook_email")
+        raise Refused(
+            "Statuspage requires an owner's e-mail address for a webhook; set webhook_email", field="webhook_email"
+        )
     for known in instead_of:
         _remove(client, known)
     body = {"subscriber": {"endpoint": endpoint, "email": email, "skip_confirmation_notification": True}}
     made = as_map(client.write("POST", "/subscribers", body))
     if not made.get("id"):
-        raise OutcomeUnknown("Statuspage's answer does not name the subscriber")
+        raise OutcomeUnknown("Statuspage's response has no subscriber id")
     return made
 
 
@@ -102,7 +104,7 @@ def examine(client: Client, mapped: Sequence[str]) -> list[Finding]:
     except Unauthorised as error:
         return [Finding("error", error.words, "set a valid api_key (Statuspage: Manage account, API info)")]
     except VendorError as error:
-        return [Finding("error", error.words, "try again; if it stays, look at Statuspage's own status")]
+        return [Finding("error", error.words, "try again; if it persists, check Statuspage's own status page")]
 
 
 def _components(client: Client, mapped: Sequence[str]) -> list[Finding]:
@@ -132,6 +134,6 @@ def _others(client: Client) -> list[Finding]:
         Finding(
             "warn",
             f"another integration writes incidents here too: {', '.join(sorted(keys))}",
-            "let one of the two open incidents on this page",
+            "let only one of the two create incidents on this page",
         )
     ]

@@ -1,4 +1,4 @@
-"""Statuspage's webhook notifications: unsigned, so an unguessable path is all that vouches for them.
+"""Statuspage's webhook notifications: unsigned, so an unguessable path is their only authentication.
 
 They are taken as hints only; what is true is read by REST. `meta.unsubscribe` in them is a live link that ends our
 subscription: nothing of `meta` goes into a hint, an id or a message.
@@ -36,7 +36,7 @@ def authenticate(request: Request, secrets: Secrets) -> str:
     given = request.path.rstrip("/").rsplit("/", 1)[-1].encode("utf-8", "surrogatepass")
     tokens = [token.encode() for token in secrets.all(PATH_TOKEN) if token]
     if not tokens:
-        raise InvalidSignature(f"no {PATH_TOKEN} is set: notifications cannot be told from forgeries")
+        raise InvalidSignature(f"the secret {PATH_TOKEN} is not set: notifications cannot be verified")
     matches = [hmac.compare_digest(given, token) for token in tokens]
     if True not in matches:
         raise InvalidSignature("the path does not end in a valid token")

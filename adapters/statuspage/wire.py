@@ -48,7 +48,7 @@ ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
 def when(text: Any) -> datetime | None:
-    """UTC; Statuspage mixes offsets within one payload. None for what is no time."""
+    """UTC; Statuspage mixes offsets within one payload. None if it cannot be parsed."""
     return utc(text)
 
 
@@ -76,11 +76,11 @@ def mark_of(incident: Mapping[str, Any]) -> str | None:
 
 def update_marks(incident: Mapping[str, Any], guess: str | None = None) -> dict[str, str]:
     """update id → mark. Metadata cannot name an update that does not exist yet, so a mark names the update *before* it and
-    the text; the first later update with this text is meant, and its duplicates: the same text once more within `TWINS`, which
-    is what a request that lands late leaves behind.
+    the text; the first later update with this text is meant, and its duplicates: the same text within
+    `DUPLICATES_WITHIN`, which is what a request that lands late leaves behind.
 
     guess: a mark whose write is known to have happened (metadata and update are one request): if a person has edited the
-    text meanwhile, the first later update that nobody else claims is taken for it.
+    text since, it means the first later update that no other mark names.
     """
     updates = updates_of(incident)
     place = {str(u["id"]): n for n, u in enumerate(updates)}
@@ -209,7 +209,7 @@ def creation(desired: Desired, mark: Mark, notify: bool) -> dict[str, Any]:
     """The body of `POST …/incidents`. Raises Refused without a public title: nothing internal may stand in for it."""
     fields = desired.fields
     if not str(fields.get(TITLE) or "").strip():
-        raise Refused("a page incident needs a public title", field=TITLE)
+        raise Refused("an incident on the page requires a public title; set it", field=TITLE)
     incident: dict[str, Any] = {"name": fields[TITLE], "deliver_notifications": notify}
     if fields.get(STATUS):
         incident["status"] = fields[STATUS]
@@ -284,7 +284,7 @@ def _identifier(value: Any, what: str) -> str:
 def hints(payload: Any) -> Sequence[Hint]:
     """One of the two shapes that webhook subscribers get: about an incident, or about a component.
 
-    A component says nothing about which incident it belongs to: the whole connection is looked at.
+    A component notification does not name its incident: the whole connection is polled.
     """
     if not isinstance(payload, dict):
         raise Unusable("the body is no JSON object")

@@ -1,7 +1,7 @@
 """Microsoft Teams: an incident's card in a channel and the thread under it, over one of three routes.
 
-Route "graph" is a service account in the channel: it keeps the card in step and reads the thread. "workflow" and "activity"
-(`posts`) can only post. Whatever the route, `incoming` understands what Teams sends. See README.md for what each promises.
+Route "graph" is a service account in the channel: it edits the card and reads the thread. "workflow" and "activity"
+(`posts`) can only post. `incoming` handles what Teams sends, on every route. README.md lists what each route promises.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ PLACE = ("route", "team", "channel")
 SETTINGS = frozenset(Settings.__dataclass_fields__)
 
 SKEW = timedelta(minutes=10)
-"""How far Graph's clock may differ from ours when a mark is looked for."""
+"""How far Graph's clock may differ from ours when a mark is searched for."""
 
 REMEMBERED = 4_096
 
@@ -93,7 +93,7 @@ class GraphRoute(Incoming):
             return self._remember(wire.observed(message, self.settings.account, *talk))
 
     def no_id(self, id: str) -> str | None:
-        return None if wire.has_id({"id": id}) else f"{id[:40]!r} is no id of a message in Teams: that is a number"
+        return None if wire.has_id({"id": id}) else f"{id[:40]!r} is no id of a message in Teams: give its numeric id"
 
     def read_fields(self, ref: Ref) -> Observation:
         """The root message alone, without its thread."""
@@ -126,7 +126,7 @@ class GraphRoute(Incoming):
             with parsing("the message", write=True):
                 seen = wire.observed(message, self.settings.account)
         elif desired.parent is None:
-            raise Refused("a comment needs the message that it replies to")
+            raise Refused("cannot create a comment without the message that it replies to")
         else:
             root = desired.parent.id
             text, who = str(desired.fields.get("text") or ""), desired.context.get("author")
@@ -140,11 +140,11 @@ class GraphRoute(Incoming):
         """Raises OutcomeUnknown when Graph took the message but does not say which it is: it is found by its mark."""
         message = self.channel.post(payload, root)
         if not wire.has_id(message):
-            raise OutcomeUnknown("Graph took the message and gave no id")
+            raise OutcomeUnknown("Graph accepted the message but returned no id")
         return message
 
     def update(self, ref: Ref, update: Update) -> Written:
-        """A whole new card, or a whole new text: Teams knows no smaller edit. Its answer is empty (204)."""
+        """Replaces the whole card or text: Teams has no partial edit. The response is empty (204)."""
         try:
             if update.changes.get("deleted") is True:
                 self.channel.delete(ref)
@@ -163,14 +163,14 @@ class GraphRoute(Incoming):
             return refusal
         message = self.channel.message(ref)
         if message is not None and not wire.is_from(message, self.settings.account):
-            return Refused("Teams lets nobody edit or delete another person's message")
+            return Refused("Teams allows only the author to edit or delete a message")
         return refusal
 
     def _new_reply(self, ref: Ref, update: Update) -> Mapping[str, Json]:
         """A reply's mark never changes, so any earlier reading will do."""
         seen = self._known.get(ref) or self.observe(ref)
         if seen.mark is None:
-            raise Refused("Teams lets nobody edit another person's message")
+            raise Refused("Teams allows only the author to edit a message")
         text = update.changes.get("text", update.desired.get("text"))
         return wire.reply_payload(str(text or ""), seen.mark, update.context.get("author"))
 
@@ -182,7 +182,7 @@ class GraphRoute(Incoming):
             with parsing("the message"):
                 seen = wire.observed(message, self.settings.account) if message else None
         if seen is None or seen.mark is None:
-            raise Refused("this message is not a card of ours")
+            raise Refused("this message is not a card that the hub's service account posted")
         return wire.root_payload(_changed(seen.fields, update), seen.mark, update.context, self.names)
 
     def changed_since(self, cursor: Json | None) -> Changes:

@@ -1,7 +1,7 @@
 """The Adaptive Card of an incident: drawn from its fields, and read back from them.
 
-Nobody can edit a card but its author, so the card carries its own fields in a hidden block (compressed JSON): what was
-written is read back exactly, however the visible part had to be shortened. It is believed only in a message that our own
+Only its author can edit a card, so the card carries its own fields in a hidden block (compressed JSON): what was
+written is read back exactly, even where the visible part was shortened. It is trusted only in a message that our own
 account has sent, and only to compare (see `wire.observed`).
 
 A message may have about 28 KB, and one reading of the limit counts UTF-16: `LIMIT` holds under both. What people see is
@@ -37,7 +37,7 @@ COLOURS: Mapping[str, str] = {"SEV1": "Attention", "SEV2": "Attention", "SEV3": 
 
 @dataclass(frozen=True)
 class Names:
-    """How a card shows what the fields name by id."""
+    """How a card shows the ids in the fields."""
 
     person: Name
     service: Name
@@ -176,4 +176,4 @@ def draw(fields: Fields, mark: str | None, context: Fields, names: Names, room: 
             card["actions"] = actions
         if size(json.dumps(card, ensure_ascii=False)) <= room:
             return card
-    raise Refused("the incident is too large for a Teams card, even shortened: fewer tags, services or people fit")
+    raise Refused("the incident exceeds the size of a Teams card, even shortened: remove tags, services or people")

@@ -70,7 +70,7 @@ class Channel:
                 return None
             raise
         if found["id"] != ref.id:
-            raise RetryLater("Graph's answer is not about the message that it was asked for")
+            raise RetryLater("Graph's response is about another message than the requested one")
         return found
 
     def replies(self, root: str) -> tuple[list[dict[str, Json]], bool] | None:
@@ -124,5 +124,5 @@ class Channel:
         self.graph.call("PATCH", lambda c: self._message(c, ref), dict(payload), write=True)
 
     def delete(self, ref: Ref) -> None:
-        """A soft deletion: Teams shows that there was something."""
+        """A soft deletion: Teams shows that a message was deleted."""
         self.graph.call("POST", lambda c: self._message(c, ref).soft_delete, write=True)

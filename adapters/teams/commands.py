@@ -49,7 +49,7 @@ _GLUED = re.compile(r"^sev([1-5])$")
 
 
 def is_signed(request: Request) -> bool:
-    """Told apart from a change notification by its shape."""
+    """Distinguished from a change notification by its shape."""
     return request.headers.get("authorization", "").upper().startswith("HMAC ")
 
 
@@ -82,7 +82,7 @@ def authenticate(request: Request, secrets: Secrets) -> str:
         except (binascii.Error, ValueError):
             continue
     if not keys:
-        raise InvalidSignature("no security token of an outgoing webhook is set")
+        raise InvalidSignature("the secret outgoing_webhook_secret is not set")
     if not any(hmac.compare_digest(hmac.new(key, request.body, hashlib.sha256).digest(), given) for key in keys):
         raise InvalidSignature("wrong HMAC")
     try:
@@ -92,7 +92,7 @@ def authenticate(request: Request, secrets: Secrets) -> str:
         return "teams-" + hashlib.sha256(request.body + str(exc).encode()).hexdigest()[:40]
     sent_at = wire.when(activity.get("timestamp"))
     if sent_at is None or abs(request.received_at - sent_at) > SKEW:
-        raise InvalidSignature("the activity's time is missing, or too far from ours")
+        raise InvalidSignature("the activity's timestamp is missing, or too far from the hub's clock")
     conversation = str(_inner(activity, "conversation").get("id") or "")
     named = json.dumps([conversation, str(activity.get("id") or "")])
     if not activity.get("id"):
@@ -132,11 +132,11 @@ def hints(request: Request) -> Sequence[Hint]:
     command = command_of(activity)
     actor = _actor(activity)
     if command is None:
-        return (Hint(event="command", actor=actor, ignored="no verb that we know; answered with the help text"),)
+        return (Hint(event="command", actor=actor, ignored="unknown command; answered with the help text"),)
     if command.verb in _QUIET:
         return (Hint(event="command", actor=actor, ignored=f"{command.verb}: answered in place"),)
     if actor.account is None:
-        return (Hint(event="command", ignored="a command from nobody: the activity names no account"),)
+        return (Hint(event="command", ignored="the activity names no account"),)
     ref = thread_of(activity)
     if ref is None:
         return (Hint(event="command", actor=actor, ignored="a command outside any thread"),)
@@ -178,16 +178,16 @@ def reply(request: Request, ask: Ask) -> Reply | None:
         return None
     command = command_of(activity)
     if command is None or command.verb == "help":
-        return _say(HELP if command else f"I do not know that word.\n\n{HELP}")
+        return _say(HELP if command else f"Unknown command.\n\n{HELP}")
     thread = thread_of(activity)
     if command.verb == "who":
         incident = ask.incident(thread, command.argument)
-        return _say(_who(incident) if incident else "I know of no incident here. Name it: `who INC-12`.")
+        return _say(_who(incident) if incident else "No incident belongs to this thread. Name one: `who INC-12`.")
     incident = ask.incident(thread, "") if thread else None
     if incident is None:
-        return _say("I know of no incident here. Write it in the thread of the incident's card.")
+        return _say("No incident belongs to this thread. Write the command in the thread of the incident's card.")
     if command.actor is None or command.actor.account is None:
-        return _say("Teams did not say who you are, so I cannot do that.")
+        return _say("Teams sent no account for you, so the command was not run.")
     no = ask.may(command.actor, command)
     number = to_markdown(str(incident.get("number") or "This incident"))
     if no is not None:

@@ -1,4 +1,4 @@
-"""What `lockstep doctor` looks at in a Teams connection of route "graph", and the platform's public keys."""
+"""The checks of `lockstep doctor` for a Teams connection of route "graph", and the platform's public keys."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def note_keys(spec: Spec, settings: Settings) -> None:
     if response.status_code >= 400:
         raise error_for(response.status_code, "signing keys", write=False, headers=response.headers, now=now)
     if not isinstance(keys, list):
-        raise RetryLater("the identity platform gave no signing keys")
+        raise RetryLater("the identity platform returned no signing keys")
     spec.notebook.write(KEYS_PAGE, {"at": now.isoformat(), "keys": keys})
 
 
 def examine(spec: Spec, settings: Settings, channel: Channel, subscriptions: Subscriptions) -> Sequence[Finding]:
-    """In words, each with what to do. A failing step says so and the others go on."""
+    """Each finding has a remedy. A failing step is a finding itself; the others still run."""
     found = []
     try:
         name = str(channel.itself().get("displayName") or settings.channel)
@@ -54,9 +54,7 @@ def examine(spec: Spec, settings: Settings, channel: Channel, subscriptions: Sub
     except VendorError as exc:
         remedy = "check team, channel and account, and that the account is a member of the team and has signed in"
         if isinstance(exc, Unauthorised):
-            remedy = (
-                "set a client_secret that is in force; if that is so, sign the service account in again; then " + remedy
-            )
+            remedy = "set a valid client_secret; if it is valid, sign the service account in again; then " + remedy
         found.append(Finding("error", exc.words, remedy))
     try:
         live = subscriptions.ours()
@@ -65,10 +63,10 @@ def examine(spec: Spec, settings: Settings, channel: Channel, subscriptions: Sub
             found.append(Finding("ok", f"{len(live)} live subscription(s) on this channel, the first until {ends}"))
         else:
             found.append(Finding("warn", "no live subscription on this channel: changes are found by polling alone",
-                                 f"make one: lockstep connections subscribe {spec.name}"))  # fmt: skip
+                                 f"create one: lockstep connections subscribe {spec.name}"))  # fmt: skip
         if any(not s.get("lifecycleNotificationUrl") for s in live):
             found.append(Finding("warn", "a subscription has no lifecycle URL and ends within the hour",
-                                 "delete it; the hub makes one that has"))  # fmt: skip
+                                 "delete it; the hub creates one with a lifecycle URL"))  # fmt: skip
     except VendorError as exc:
         found.append(Finding("warn", f"subscriptions cannot be listed: {exc.words}", "grant ChannelMessage.Read.All"))
     if not spec.secrets.all("outgoing_webhook_secret"):

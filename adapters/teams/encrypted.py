@@ -66,7 +66,7 @@ def decrypt(content: Json, pem_of: Callable[[str], Sequence[str]]) -> dict[str, 
         except (ValueError, RecursionError):
             break
         return resource if isinstance(resource, dict) else {}
-    raise InvalidSignature("encrypted content: it cannot be opened with our key")
+    raise InvalidSignature("encrypted content: it cannot be decrypted with our key")
 
 
 def check_token(token: Json, keys: KeySource, audience: str, tenant: str, sender: str, now: datetime) -> None:
@@ -90,8 +90,8 @@ def check_token(token: Json, keys: KeySource, audience: str, tenant: str, sender
     except (TypeError, ValueError):
         lives = False
     if not lives:
-        raise InvalidSignature("validation token: not valid now")
+        raise InvalidSignature("validation token: expired or not yet valid")
     if tenant not in str(claims["iss"]).strip("/").split("/"):
-        raise InvalidSignature("validation token: another tenant's")
+        raise InvalidSignature("validation token: issued for another tenant")
     if sender not in (claims.get("azp"), claims.get("appid")):
         raise InvalidSignature("validation token: not from Graph's change tracking")

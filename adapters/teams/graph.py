@@ -1,5 +1,5 @@
-"""The calls of one connection to Microsoft Graph, and what their answers mean for the hub. msgraph-sdk makes them (`sdk.py`); it
-is imported with the first call. Every exchange is one request on the wire, watched as all the others are.
+"""The calls of one connection to Microsoft Graph, and the VendorError that each failure means. msgraph-sdk makes them
+(`sdk.py`); it is imported with the first call. Every call is exactly one HTTP request, watched like all others.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Answer:
         return value if isinstance(value, dict) else {}
 
     def read(self, name: str) -> dict[str, Json]:
-        """The JSON object of what was read, which must have `name` in it. Raises RetryLater: nonsense is not "nothing"."""
+        """The JSON object of what was read, which must have `name` in it. Raises RetryLater: a malformed response is
+        not an empty one."""
         return understood(self.json(), dict, name)
 
 
@@ -57,7 +58,7 @@ class Graph:
     def follow(self, build: Builder, url: str) -> Answer:
         """A next or delta link. It must lead back to the same Graph: our token goes nowhere else."""
         if not url.startswith(self.base_url + "/"):
-            raise Refused("Graph gave a link that leads elsewhere")
+            raise Refused("Graph returned a link to another host; the hub does not send its token there")
         return self.call("GET", lambda client: build(client).with_url(url))
 
     def call(
@@ -87,7 +88,7 @@ class Graph:
         return answer
 
     def _own_sdk(self) -> Sdk:
-        """Of this process: what was made before a fork is another's."""
+        """One SDK per process: one made before a fork is not reused."""
         from adapters.teams.sdk import Sdk
 
         pid = os.getpid()
@@ -99,7 +100,7 @@ class Graph:
         error = answer.json().get("error")
         found = error if isinstance(error, dict) else {}
         said = f"{found.get('code') or ''} {found.get('message') or ''}".replace(token, "…").strip()
-        words = clean(said or "no words")
+        words = clean(said or "no error message")
         if answer.status == 401:
             self.tokens.drop()
         raise error_for(answer.status, words, write=write, headers=answer.headers, now=self.clock.now())

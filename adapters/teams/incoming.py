@@ -60,5 +60,5 @@ class Incoming:
         return notifications.handshake(request)
 
     def reply(self, request: Request, ask: Ask) -> Reply | None:
-        """Commands are answered in place; everything else by a plain 202."""
+        """Commands get their response at once; everything else a plain 202."""
         return commands.reply(request, ask) if commands.is_signed(request) else None

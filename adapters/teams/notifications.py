@@ -1,4 +1,4 @@
-"""Graph's change notifications: the handshake, who sent them, and what they say has happened.
+"""Graph's change notifications: the validation handshake, their authenticity, and which message changed.
 
 There is no signature. Every item carries the `clientState` that we chose when we subscribed, which only Graph and we know;
 items with encrypted content are proved by their validation tokens too. Not ordered, at least once, several subscriptions in
@@ -96,7 +96,7 @@ def delivery_id(found: Sequence[Mapping[str, Json]], request: Request) -> str:
 
 @dataclass(frozen=True)
 class ChangeNotifications:
-    """One channel's notifications. team, channel: ids; what comes from elsewhere concerns nobody.
+    """One channel's notifications. team, channel: ids; notifications of others are ignored.
 
     certificates: certificate id → name of the secret that holds its private key. keys: see `KeySource`.
     """
@@ -120,7 +120,7 @@ class ChangeNotifications:
             raise InvalidSignature("neither a change notification nor a signed command")
         known = [s.encode() for s in secrets.all("client_state")]
         if not known:
-            raise InvalidSignature("no client state is set: nothing can be believed")
+            raise InvalidSignature("the secret client_state is not set: notifications cannot be verified")
         for item in found:
             given = _text(item, "clientState").encode("utf-8", "surrogatepass")
             if not any(hmac.compare_digest(given, state) for state in known):
@@ -150,7 +150,7 @@ class ChangeNotifications:
         lifecycle = item.get("lifecycleEvent")
         if lifecycle is not None:
             word = str(lifecycle)[:60]
-            return LIFECYCLE.get(word, Hint(event=word, ignored=f"lifecycle event {word!r} is not known"))
+            return LIFECYCLE.get(word, Hint(event=word, ignored=f"unknown lifecycle event {word!r}"))
         change = _text(item, "changeType")[:60]
         where = wire.place(_text(item, "resource")) or wire.place(_text(_resource_data(item), "@odata.id"))
         if where is None:

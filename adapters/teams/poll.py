@@ -1,4 +1,4 @@
-"""The polling net: Graph's delta of the channel, whole chains at a time (a root with its replies).
+"""Polling: Graph's delta of the channel, whole chains at a time (a root with its replies).
 
 The cursor is Graph's own link, with the time of the newest message seen, so that within a changed chain only the replies
 that are new are named. A lost or expired link, or another channel, starts again at `lookback_days`. (Microsoft Graph,
@@ -82,11 +82,11 @@ class Poll:
             return
         if first and not self._open(root):
             return
-        # A reaction is in no field that the hub compares: a root that has any is always looked at again.
+        # The hub compares no field that holds reactions: a root that has any is always refreshed.
         reacted = bool(root.fields.get(wire.REACTIONS)) and _recent(message, seen)
         yield Changed(root.ref, None if reacted else root)
         for child, reply in zip(root.children, wire.in_order(replies), strict=True):
-            ours = child.mark is not None and child.state == "present"  # nobody else can change it
+            ours = child.mark is not None and child.state == "present"  # only we can change it
             if not ours and _recent(reply, seen):
                 yield Changed(child.ref)
 

@@ -21,7 +21,7 @@ from hub.domain.values import Changes, Desired, Finding, Json, Mark, Observation
 
 
 class PostOnly(Incoming):
-    """What a route without reading and editing has to say to the rest of the protocol."""
+    """The read and edit calls of the protocol, for a route that has neither."""
 
     def __init__(self, spec: Spec, settings: Settings, names: Names) -> None:
         super().__init__(spec, settings)
@@ -29,17 +29,17 @@ class PostOnly(Incoming):
         self.relations = capability.relations(spec, wire.DESCRIPTION_LIMIT)
 
     def observe(self, ref: Ref) -> Observation:
-        raise Refused("this route of Teams cannot read")
+        raise Refused("this Teams route cannot read; use route graph")
 
     def find(self, mark: Mark) -> Sequence[Observation]:
         """Nothing that was posted here carries a mark."""
         return ()
 
     def update(self, ref: Ref, update: Update) -> Written:
-        raise Refused("this route of Teams cannot edit")
+        raise Refused("this Teams route cannot edit; use route graph")
 
     def changed_since(self, cursor: Json | None) -> Changes:
-        """Nothing is ever seen here."""
+        """Always empty: this route cannot read."""
         return Changes((), None)
 
 
@@ -65,7 +65,7 @@ class WorkflowRoute(PostOnly):
         return Written(ref=None)
 
     def probe(self) -> None:
-        """A flow cannot be asked anything without posting: only whether its URL is set. Raises Unauthorised."""
+        """Checks only whether the URL is set: any request to a flow posts. Raises Unauthorised."""
         self.spec.secrets.get("workflow_url")
 
     def examine(self) -> Sequence[Finding]:
@@ -101,7 +101,7 @@ class ActivityRoute(PostOnly):
 
     def create(self, desired: Desired, mark: Mark) -> Written:
         """One call for a channel or team; one for each person of a list. Raises OutcomeUnknown when a later one of them
-        fails: some have been told."""
+        fails: some were notified."""
         topic = str(desired.context.get("url") or self.spec.base_url or "https://teams.microsoft.com")
         for told, recipient in enumerate(self._recipients()):
             payload = wire.notification_payload(desired, self.settings.activity_type, recipient, topic)

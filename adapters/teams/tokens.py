@@ -81,7 +81,7 @@ class Tokens:
             self._refuse(response, str(answer.get("error") or ""), str(answer.get("error_description") or ""))
         token, lives = answer.get("access_token"), answer.get("expires_in")
         if not isinstance(token, str) or not isinstance(lives, int | float | str):
-            raise RetryLater("the token endpoint gave an answer without a token")
+            raise RetryLater("the token endpoint's response has no token")
         renewed = answer.get("refresh_token")
         if self.grant == DELEGATED and isinstance(renewed, str) and renewed != form["refresh_token"]:
             self.secrets.put("refresh_token", renewed)
@@ -93,5 +93,5 @@ class Tokens:
             delay = retry_after(response.headers, self.clock.now())
             raise RetryLater(f"token endpoint: {text}", delay=delay, throttled=status == 429)
         if code in _SIGN_IN and self.grant == DELEGATED:
-            raise Unauthorised(f"the service account must sign in again ({text})")
-        raise Unauthorised(f"the token endpoint refused the credential ({text})")
+            raise Unauthorised(f"the service account must sign in again; then set the secret refresh_token ({text})")
+        raise Unauthorised(f"the token endpoint refused the credential; check client_id and client_secret ({text})")

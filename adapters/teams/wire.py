@@ -85,7 +85,7 @@ def _part(message: Json, *path: str) -> Json:
 
 
 def author(message: Mapping[str, Any]) -> Actor | None:
-    """Who sent it; a system message has nobody."""
+    """Who sent it; None for a system message."""
     user = _part(message, "from", "user") or _part(message, "from", "application")
     if not isinstance(user, Mapping):
         return None
@@ -138,7 +138,7 @@ def observed_reply(message: Mapping[str, Any], root: str, account: str) -> Obser
 
 
 def _type(message: Mapping[str, Any]) -> str:
-    """A message that calls an app (our outgoing webhook) is a command, not something said to the others."""
+    """Whether a message mentions an app (our outgoing webhook): then it is a command, not a comment."""
     if message.get("messageType", "message") != "message":
         return "other"
     calls = any((m.get("mentioned") or {}).get("application") for m in message.get("mentions") or ())
@@ -162,7 +162,7 @@ def observed(
 ) -> Observation:
     """A root message as an incident: the fields are those of the hidden block, if our own account has sent it.
 
-    Any other root is "other" and has no fields: Teams lets nobody edit it, so it can never be kept in step.
+    Any other root is "other" and has no fields: the hub cannot edit it, so it is never synchronised.
     version: of the root and its replies together, so that a new reply is a new version.
     """
     known = cards.read(message.get("attachments")) if is_from(message, account) else None
@@ -215,12 +215,12 @@ def reply_payload(text: str, mark: str | None, who: str | None) -> dict[str, Jso
     signed = sign(text, mark, who, COMMENT_LIMIT + 200) if mark else text
     payload = {"body": {"contentType": "html", "content": to_html(signed)}}
     if cards.size(payload) > cards.LIMIT:
-        raise Refused("the text is too long for a Teams message", field="text")
+        raise Refused("the text exceeds the size of a Teams message; shorten it", field="text")
     return payload
 
 
 def workflow_payload(desired: Desired, names: cards.Names) -> dict[str, Json]:
-    """The body for a Workflows webhook: one card as an object, nothing hidden in it (nobody can ever read it back)."""
+    """The body for a Workflows webhook: one card as an object, without the hidden block (it cannot be read back)."""
     if desired.kind == INCIDENT:
         card = cards.draw(desired.fields, None, desired.context, names, room=cards.LIMIT - MESSAGE_ROOM)
     else:

@@ -39,7 +39,7 @@ from tests.engine.quartet import Quartet
 from tests.engine.test_bad_input_vendors import SECRET, said
 from tests.unit.test_logs import configured
 
-UNCARRIED = "has a character that no header can carry; set it again"
+UNCARRIED = "contains a character that an HTTP header cannot carry; set it again"
 
 
 class Bug(Exception):

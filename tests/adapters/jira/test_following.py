@@ -231,7 +231,7 @@ def test_doctor_sees_what_is_wrong(world: JiraWorld) -> None:
 
 def test_doctor_says_when_webhooks_cannot_be_seen_and_when_the_credential_is_refused(world: JiraWorld) -> None:
     world.sandbox.administrator = False
-    assert any("administrator only" in w for w in levels(world)["warn"])
+    assert any("only an administrator" in w for w in levels(world)["warn"])
     world.forbid()
     found = levels(world)
     assert found["ok"] == found["warn"] == []

@@ -33,7 +33,7 @@ def test_a_missing_setting_is_named(key: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"deployment": "server"}, "never found out by trial"),
+        ({"deployment": "server"}, "the hub does not detect it"),
         ({"url": "acme.atlassian.net"}, "https"),
         ({"walks": {"Done": ["In Progress"]}}, "ends with 'Done'"),
         ({"walks": {"Done": "Done"}}, "list"),

@@ -74,8 +74,8 @@ def test_a_command_is_a_verb_its_words_and_a_person(
     [
         ("command-who", "answered in place"),
         ("command-help", "answered in place"),
-        ("command-unknown", "no verb"),
-        ("command-ack.nobody", "from nobody"),
+        ("command-unknown", "unknown command"),
+        ("command-ack.nobody", "names no account"),
         ("conversationUpdate", "not a message"),
     ],
 )
@@ -97,8 +97,8 @@ def test_what_changes_nothing_is_kept_as_ignored_with_its_reason(
         ("command-note", "INC-12: your note goes to every tool"),
         ("command-who", "INC-12:\n\n- commander: ada\\_l\n- assigned: grace"),
         ("command-help", "I understand, in the thread of an incident"),
-        ("command-unknown", "I do not know that word.\n\nI understand"),
-        ("command-ack.nobody", "did not say who you are"),
+        ("command-unknown", "Unknown command.\n\nI understand"),
+        ("command-ack.nobody", "sent no account for you"),
     ],
 )
 def test_the_answer_comes_from_our_own_rows(
@@ -125,7 +125,7 @@ def test_outside_an_incidents_thread_nothing_is_promised(world: TeamsWorld, fixt
     elsewhere = fixture("command-ack")
     elsewhere["conversation"]["id"] = "19:4a95@thread.tacv2;messageid=999"
     reply = world.adapter.reply(signed(world, elsewhere), Rows())  # type: ignore[attr-defined]
-    assert "I know of no incident here" in json.loads(reply.body)["text"]
+    assert "No incident belongs to this thread" in json.loads(reply.body)["text"]
     elsewhere["text"] = "<at>Lockstep</at> who INC-12"
     reply = world.adapter.reply(signed(world, elsewhere), Rows())  # type: ignore[attr-defined]
     assert "commander" in json.loads(reply.body)["text"]
@@ -189,7 +189,7 @@ def test_a_security_token_is_rotated_without_a_gap(world: TeamsWorld, fixture: C
     with pytest.raises(InvalidSignature, match="wrong HMAC"):
         world.adapter.authenticate(signed(world, fixture("command-ack"), "YW5vdGhlcg=="), world.secrets)
     world.secrets.values["outgoing_webhook_secret"] = ["not base64!"]
-    with pytest.raises(InvalidSignature, match="no security token"):
+    with pytest.raises(InvalidSignature, match="outgoing_webhook_secret is not set"):
         world.adapter.authenticate(old, world.secrets)
 
 

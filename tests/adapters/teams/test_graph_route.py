@@ -110,10 +110,10 @@ def test_nobody_edits_what_another_has_written(world: TeamsWorld, card: Ref) -> 
     """Refused in words, and the connection's credential is not blamed."""
     theirs = Ref(COMMENT, world.sandbox.people_reply(card.id, "mine"), card.id)
     for changes in ({"text": "yours"}, {"deleted": True}):
-        with pytest.raises(Refused, match="another person's message"):
+        with pytest.raises(Refused, match="only the author"):
             world.adapter.update(theirs, Update(changes, changes))
     root = Ref(INCIDENT, world.sandbox.people_post("a chat"))
-    with pytest.raises(Refused, match="not a card of ours"):
+    with pytest.raises(Refused, match="not a card that the hub"):
         world.adapter.update(root, Update({"status": "resolved"}, dict(CARD)))
 
 
@@ -174,7 +174,7 @@ def test_a_message_without_an_id_is_not_taken_for_created(world: TeamsWorld, mon
 def test_an_answer_about_something_else_is_no_reading_and_no_refusal(
     world: TeamsWorld, card: Ref, monkeypatch: pytest.MonkeyPatch, id: object
 ) -> None:
-    """A proxy's nonsense with 200 must not end as "not a card of ours": that would be a failed write."""
+    """A proxy's nonsense with 200 must not end as "not a card that the hub": that would be a failed write."""
     monkeypatch.setattr("adapters.teams.sandbox.routes_messages.shown", lambda *a, **k: {"id": id, "etag": "1"})
     with pytest.raises(RetryLater):
         world.adapter.observe(card)
@@ -223,6 +223,6 @@ def test_doctor_says_what_it_sees(world: TeamsWorld) -> None:
     found = world.adapter.examine()  # type: ignore[attr-defined]
     assert [f.level for f in found] == ["ok", "warn", "warn"]
     assert all(f.remedy for f in found if f.level == "warn")
-    assert found[1].remedy == f"make one: lockstep connections subscribe {world.adapter.spec.name}"  # type: ignore[attr-defined]
+    assert found[1].remedy == f"create one: lockstep connections subscribe {world.adapter.spec.name}"  # type: ignore[attr-defined]
     world.forbid()
     assert world.adapter.examine()[0].level == "error"  # type: ignore[attr-defined]

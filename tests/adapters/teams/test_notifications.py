@@ -48,7 +48,7 @@ def post(world: TeamsWorld, data: Any, **headers: str) -> Request:
         ("lifecycle-missed", [Hint("missed", resync=True)]),
         ("lifecycle-reauthorizationRequired", [Hint("reauthorizationRequired", subscription="renew")]),
         ("lifecycle-subscriptionRemoved", [Hint("subscriptionRemoved", subscription="recreate", resync=True)]),
-        ("lifecycle-somethingNew", [Hint("somethingNew", ignored="lifecycle event 'somethingNew' is not known")]),
+        ("lifecycle-somethingNew", [Hint("somethingNew", ignored="unknown lifecycle event 'somethingNew'")]),
     ],
 )
 def test_each_event_means_this(world: TeamsWorld, fixture: Callable[[str], Any], name: str, hints: list[Hint]) -> None:
@@ -155,7 +155,7 @@ def test_without_a_client_state_nothing_is_believed(world: TeamsWorld) -> None:
     """Not even what carries none."""
     request = notified(world)
     del world.secrets.values["client_state"]
-    with pytest.raises(InvalidSignature, match="no client state"):
+    with pytest.raises(InvalidSignature, match="client_state is not set"):
         world.adapter.authenticate(request, world.secrets)
 
 
@@ -274,9 +274,9 @@ def spoil(request: Request, change: Callable[[dict[str, Any]], Any]) -> Request:
         ("validation token", lambda d: d.update(validationTokens=[])),
         ("validation token", lambda d: d.update(validationTokens=[5])),
         ("validation token", lambda d: d["validationTokens"].append("a.b.c")),
-        ("opened", lambda d: d["value"][0]["encryptedContent"].update(dataSignature="AAAA")),
-        ("opened", lambda d: d["value"][0]["encryptedContent"].update(data="AAAA")),
-        ("opened", lambda d: d["value"][0]["encryptedContent"].update(dataKey="AAAA")),
+        ("decrypted", lambda d: d["value"][0]["encryptedContent"].update(dataSignature="AAAA")),
+        ("decrypted", lambda d: d["value"][0]["encryptedContent"].update(data="AAAA")),
+        ("decrypted", lambda d: d["value"][0]["encryptedContent"].update(dataKey="AAAA")),
         ("base64", lambda d: d["value"][0]["encryptedContent"].update(dataKey="é")),
         ("private key", lambda d: d["value"][0]["encryptedContent"].update(encryptionCertificateId="cert-2")),
         ("object", lambda d: d["value"][0].update(encryptedContent=[])),
@@ -296,9 +296,9 @@ def test_what_cannot_be_proved_or_opened_has_an_invalid_signature(
         ("InvalidAudienceError", {"aud": "another-app"}),
         ("another tenant", {"iss": "https://sts.windows.net/another/"}),
         ("not from Graph", {"appid": "another-app"}),
-        ("not valid now", {"exp": 1}),
-        ("not valid now", {"nbf": 9_999_999_999}),
-        ("not valid now", {"exp": True, "nbf": "x"}),
+        ("expired or not yet valid", {"exp": 1}),
+        ("expired or not yet valid", {"nbf": 9_999_999_999}),
+        ("expired or not yet valid", {"exp": True, "nbf": "x"}),
     ],
 )
 def test_a_validation_token_for_another_has_an_invalid_signature(

@@ -142,7 +142,7 @@ def test_our_token_follows_no_link_to_another_place(
         world.sandbox.people_reply(card.id, str(n))
     monkeypatch.setattr(type(world.sandbox), "graph_url", "https://evil.example.com/v1.0")
     before = len(world.sandbox.calls)
-    with pytest.raises(Refused, match="elsewhere"):
+    with pytest.raises(Refused, match="another host"):
         world.adapter.observe(card)
     assert len(world.sandbox.calls) == before + 2
 
