@@ -9,7 +9,7 @@ person too, because breaking them ties one object twice or makes a second one:
 | is linked, or was | Conflict: `lockstep link relink` brings it back |
 | carries the mark of one of our links | Conflict: it belongs to that link |
 | may be one that the hub is creating there at this moment | Conflict: ask again when the create is settled |
-| is no incident for its vendor (maintenance, ...) | Conflict: incidents are not written to it |
+| is planned maintenance | Conflict: incidents are not written to it |
 | is not shown to the hub's account | Conflict |
 
 Each decision is made once: the second one is a Conflict that says what was decided.
@@ -137,8 +137,8 @@ def _observe(hub: Hub, row: Unmatched) -> Observation:
         raise Conflict(f"{where} could not be read: {e.words}; correct that, then run the command again") from e
     if seen.state != "present":
         raise Conflict(f"the vendor does not show {where}: it was deleted, or the hub's account may not see it")
-    if seen.type != "incident":
-        raise Conflict(f"{where} is no incident for its vendor but {seen.type}; only incidents are linked or opened")
+    if seen.type == "maintenance":
+        raise Conflict(f"{where} is planned maintenance; the hub links and opens incidents only")
     return seen
 
 

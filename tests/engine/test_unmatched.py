@@ -199,7 +199,7 @@ REFUSED: dict[str, tuple[Callable[[Hub, Showing], object], str]] = {
     "it is linked": (linked, r"belongs to a link of INC-1 \(live\)$"),
     "it was unlinked": (let_go, "lockstep link relink INC-1 signed primary R9"),
     "a create of ours is not settled": (sent, "R9 may be that one; run the command again in a minute"),
-    "it is maintenance": (lambda hub, vendor: vendor.seen.update(type="maintenance"), "is no incident .* maintenance"),
+    "it is maintenance": (lambda hub, vendor: vendor.seen.update(type="maintenance"), "is planned maintenance"),
     "it is not shown": (lambda hub, vendor: vendor.seen.update(state="absent"), "account may not see it"),
     "the vendor cannot be asked": (
         lambda hub, vendor: setattr(vendor, "error", Unauthorised("the token was revoked")), "the token was revoked"),

@@ -125,7 +125,7 @@ def test_a_duplicate_stays_a_duplicate_when_its_incident_is_merged_into_another(
     play.settle()
     mine = play.thing("jira", 2)
     second = play.server("jira").make(INCIDENT, dict(mine.fields), "hub:by a request that came late", mark=mine.mark)
-    play.fate(f"jira glance {second.ref.id}", "unavailable")
+    play.fate(f"jira read_fields {second.ref.id}", "unavailable")
     until(play, lambda: play.journal("duplicate"))
     play.ask(lambda hub: services.merge_incidents(hub, "2", "1", actor="ada"))
     play.settle()
@@ -252,7 +252,7 @@ def test_what_is_let_go_of_between_our_read_and_our_write_is_not_written() -> No
     play = begun("let go of in between")
     link, before = play.link("pd"), play.thing("pd").fields["title"]
     play.during(
-        "pd glance", lambda: play.ask(lambda hub: services.unlink(hub, link["id"], actor="ada")), moment="after"
+        "pd read_fields", lambda: play.ask(lambda hub: services.unlink(hub, link["id"], actor="ada")), moment="after"
     )
     play.edit(title="newer")
     play.settle()
@@ -320,7 +320,7 @@ def test_what_was_said_is_heard_although_a_refresh_at_the_fields_alone_was_to_co
     """PagerDuty throttles us, so that a look at an incident's fields waits; a note is made meanwhile, and its webhook is lost.
     Only a poll names it: the look that is still to come reads the notes too."""
     play = begun("said while a look was to come")
-    play.world.fates = [("pd glance", "throttled"), ("pd observe", "throttled")] * 99
+    play.world.fates = [("pd read_fields", "throttled"), ("pd observe", "throttled")] * 99
     play.at("pd", severity=["P4", "high"])
     until(play, lambda: "throttled" in play.world.counts)
     play.says("pd", "on it")

@@ -308,7 +308,7 @@ def test_a_webhook_about_fields_alone_is_followed_by_a_refresh_at_them_alone_and
     play.at("jira", title="theirs")
     play.work()
     looks = [line for line in play.world.trace[before:] if "→ jira " in line]
-    assert any("jira glance" in line for line in looks)
+    assert any("jira read_fields" in line for line in looks)
     assert not any("jira observe" in line for line in looks)
     play.at("jira", title="theirs again")
     play.says("jira", "and a word about it")
@@ -331,7 +331,7 @@ def test_what_a_vendor_says_of_an_object_that_we_have_just_made_is_no_reason_to_
     play.end()
     assert play.fields(2)["status"] == "acknowledged"
     looks = [line for line in play.world.trace[before:] if line.endswith(f" {made.ref.id}") and "history" not in line]
-    assert all("→ pd glance" in line for line in looks), "nothing was said under it that would have to be read"
+    assert all("→ pd read_fields" in line for line in looks), "nothing was said under it that would have to be read"
 
 
 def test_what_was_read_whole_when_it_was_adopted_is_not_read_whole_again_for_a_change_of_its_fields() -> None:
@@ -351,7 +351,7 @@ def test_what_was_read_whole_when_it_was_adopted_is_not_read_whole_again_for_a_c
     play.work()
     looks = [line for line in play.world.trace[before:] if line.endswith(f" {other.ref.id}")]
     assert looks
-    assert all("→ pd glance" in line for line in looks)
+    assert all("→ pd read_fields" in line for line in looks)
     play.world.ledger.said["heard"] = "pd"
     play.server("pd").make(COMMENT, {"text": "heard"}, "cy", other.ref)
     play.end()
@@ -376,7 +376,7 @@ def test_what_is_said_of_an_object_while_we_still_settle_its_create_is_no_reason
     assert [s["state"] for s in rows(play.world, "SELECT state FROM unmatched_objects WHERE remote_id = ?", made)] == [
         "linked"
     ]
-    assert not [line for line in play.world.trace if line.endswith((f"observe {made}", f"glance {made}"))]
+    assert not [line for line in play.world.trace if line.endswith((f"observe {made}", f"read_fields {made}"))]
     play.end()
 
 
