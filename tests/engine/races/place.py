@@ -321,5 +321,6 @@ class Place:
         """A webhook about the newest object there has been read."""
         from hub.store.links import hint
 
+        link = self.link(connection)
         with self.rest.store.unit() as tx:
-            hint(tx, self.link(connection), self.clock.now())
+            hint(tx, link, self.clock.now())
