@@ -6,8 +6,6 @@ import re
 import warnings
 from pathlib import Path
 
-import psycopg
-from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, SAWarning
 
@@ -46,6 +44,9 @@ def no_file(url: str) -> str | None:
 
 
 def _server_problem(url: URL) -> str | None:
+    import psycopg  # only for a server: it takes a fifth of the start of a command on SQLite
+    from psycopg.conninfo import make_conninfo
+
     if re.search(r"[@\s\[\]]", url.host or "") or "@" in (url.database or ""):
         return unreadable("its password cannot be told from its host")
     if url.port is not None and not 0 < url.port < 65536:
