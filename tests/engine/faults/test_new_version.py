@@ -22,6 +22,7 @@ from workers.supervisor import EmbeddedRedis, binary
 End = Callable[[Rig], None]
 
 COLUMN = 'Column("next_version", String(20)),\n    '
+FIELD = "next_version: str | None = None\n    "
 STEP = '''"""What the next version adds. Expand only: the version before goes on beside it."""
 
 import sqlalchemy as sa
@@ -45,11 +46,11 @@ def next_version(parts: Parts) -> Path:
     for name in ("hub", "adapters", "mappings", "workers"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "wsgi.py", folder)
-    tables = folder / "hub" / "store" / "tables.py"
-    before = tables.read_text()
-    mark = 'Column("head_seq"'
-    assert mark in before
-    tables.write_text(before.replace(mark, COLUMN + mark, 1))
+    for file, mark, line in (("tables.py", 'Column("head_seq"', COLUMN), ("records.py", "head_seq: int", FIELD)):
+        module = folder / "hub" / "store" / file
+        before = module.read_text()
+        assert mark in before
+        module.write_text(before.replace(mark, line + mark, 1))
     versions = folder / "hub" / "store" / "migrations" / "versions"
     old = sorted(f.name.split("_")[0] for f in versions.glob("[0-9]*.py"))[-1]
     new = f"{int(old) + 1:04d}"
