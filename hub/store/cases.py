@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from sqlalchemy import bindparam, select
 
 from hub.store import connections, incidents, outbox
-from hub.store.records import Connection, Incident, Item, Link, Outbox
+from hub.store.records import Connection, Incident, Item, Link, Outbox, loaded
+from hub.store.tables import connections as connection_table
+from hub.store.tables import incidents as incident_table
+from hub.store.tables import links
 from hub.store.unit import Tx
 
 
@@ -33,7 +37,32 @@ def gather(tx: Tx, incident_id: str) -> CaseRows | None:
     return CaseRows(incident, of_it, items, known, paused, outbox.open_of_incident(tx, incident_id))
 
 
-def facts(tx: Tx, incident_id: str) -> tuple[Incident | None, list[dict[str, Any]]]:
-    """(the incident, {"id", "connection", "url", "state", "shadow"} of each link that shows it)"""
-    incident = incidents.get(tx, incident_id)
-    return incident, incidents.homes_of(tx, incident_id) if incident else []
+@dataclass
+class LinkRows:
+    """A link with what decides whether something may be written to it. connection: None if it is unknown."""
+
+    link: Link
+    connection: Connection | None
+    incident: Incident
+    paused: bool
+
+
+_OF_LINK = (
+    select(links, connection_table, incident_table, connections.PAUSED)
+    .join(incident_table, incident_table.c.id == links.c.incident_id)
+    .outerjoin(connection_table, connection_table.c.name == links.c.connection)
+    .where(links.c.id == bindparam("id"))
+)
+
+
+def of_link(tx: Tx, link_id: str) -> LinkRows | None:
+    """Everything about one link in one statement; None if there is no such link."""
+    row = tx.execute(_OF_LINK, {"id": link_id}).first()
+    if row is None:
+        return None
+    values = iter(row)
+    link, connection, incident = (
+        {column.name: next(values) for column in table.columns} for table in (links, connection_table, incident_table)
+    )
+    known = loaded(Connection, connection) if connection["name"] is not None else None
+    return LinkRows(loaded(Link, link), known, loaded(Incident, incident), bool(next(values)))

@@ -17,8 +17,8 @@ from hub.store.unit import Store, Tx
 _NAME: BindParameter[str] = bindparam("name")
 GET = select(connections).where(connections.c.name == _NAME)
 EVERY = select(connections).order_by(connections.c.name)
-_PAUSED = select(switches.c.value).where(text("switches.name = 'paused'")).scalar_subquery().label("paused")
-GET_PAUSED, EVERY_PAUSED = GET.add_columns(_PAUSED), EVERY.add_columns(_PAUSED)
+PAUSED = select(switches.c.value).where(text("switches.name = 'paused'")).scalar_subquery().label("paused")
+EVERY_PAUSED = EVERY.add_columns(PAUSED)
 SWITCH = select(switches.c.value).where(switches.c.name == _NAME)
 CURSOR = select(cursors).where(cursors.c.connection == _NAME)
 MOVE_CURSOR = update(cursors).where(cursors.c.connection == _NAME)
@@ -46,16 +46,7 @@ def every(tx: Tx) -> dict[str, Connection]:
 
 def every_and_pause(tx: Tx) -> tuple[dict[str, Connection], bool]:
     """(every connection by its name, whether the global pause is on), in one statement."""
-    return _and_pause(records.rows(tx, EVERY_PAUSED))
-
-
-def get_and_pause(tx: Tx, name: str) -> tuple[Connection | None, bool]:
-    """(a connection, whether the global pause is on), in one statement."""
-    found, pause = _and_pause(records.rows(tx, GET_PAUSED, name=name))
-    return found.get(name), pause
-
-
-def _and_pause(rows: list[dict[str, Any]]) -> tuple[dict[str, Connection], bool]:
+    rows = records.rows(tx, EVERY_PAUSED)
     pauses = [bool(columns.pop("paused")) for columns in rows]
     return {columns["name"]: records.loaded(Connection, columns) for columns in rows}, any(pauses)
 

@@ -6,11 +6,24 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, literal_column, select, text, update
+from sqlalchemy import (
+    Select,
+    String,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    text,
+    union_all,
+    update,
+)
 
 from hub.domain.incident import Provenance
 from hub.domain.values import Json
-from hub.store.records import Comment, Incident, Item, Link, Outbox, UpdateItem, every, one, rows, save
+from hub.store.records import Comment, Incident, Item, Link, Outbox, UpdateItem, every, loaded, one, rows, save
 from hub.store.tables import comments, incidents, links, revisions, updates
 from hub.store.unit import Tx
 
@@ -20,12 +33,24 @@ LOCK = GET.with_for_update(key_share=True)
 # the links are locked so that a hint cannot be overwritten by who changes the link
 LINKS = select(links).where(links.c.incident_id == bindparam("id")).order_by(links.c.id)
 LOCK_LINKS = LINKS.with_for_update(key_share=True)
-_TABLES = ((Comment, comments), (UpdateItem, updates))
-ITEMS = {
-    cls: select(table).where(table.c.incident_id == bindparam("id")).order_by(table.c.created_at, table.c.id)
-    for cls, table in _TABLES
-}
-_ITEM = {cls: select(table).where(table.c.id == bindparam("id")) for cls, table in _TABLES}
+_ITEMS: dict[str, type[Comment] | type[UpdateItem]] = {cls.kind: cls for cls in (Comment, UpdateItem)}
+_COLUMNS = list({column.name: column for cls in _ITEMS.values() for column in cls.table.columns}.values())
+
+
+def _every_item(condition: str) -> Select[Any]:
+    """Comments and updates in one statement; a column that only the other kind has is NULL."""
+    parts = [
+        select(
+            literal_column(f"'{kind}'", String).label("kind"),
+            *(cls.table.c.get(c.name, cast(null(), c.type).label(c.name)) for c in _COLUMNS),
+        ).where(cls.table.c[condition] == bindparam("id"))
+        for kind, cls in _ITEMS.items()
+    ]
+    found = union_all(*parts).subquery()
+    return select(found).order_by(found.c.kind, found.c.created_at, found.c.id)
+
+
+ITEMS, _ITEM = _every_item("incident_id"), _every_item("id")
 BY_KEY = (
     select(incidents)
     .where(incidents.c.dedup_key == bindparam("key"))
@@ -98,15 +123,17 @@ def page(tx: Tx, *, open: bool | None, limit: int, before: str | None) -> list[I
 
 
 def items_of(tx: Tx, incident_id: str) -> dict[str, Item]:
-    """id → comment or update, oldest first."""
-    found: dict[str, Item] = {}
-    for cls, statement in ITEMS.items():
-        found.update({item.id: item for item in every(tx, cls, statement, id=incident_id)})
-    return found
+    """id → comment or update: comments first, each kind oldest first."""
+    return {columns["id"]: _item_of(columns) for columns in rows(tx, ITEMS, id=incident_id)}
+
+
+def _item_of(columns: dict[str, Any]) -> Item:
+    cls = _ITEMS[columns["kind"]]
+    return loaded(cls, {column.name: columns[column.name] for column in cls.table.columns})
 
 
 def item(tx: Tx, item_id: str) -> Item | None:
-    return next((found for cls, statement in _ITEM.items() if (found := one(tx, cls, statement, id=item_id))), None)
+    return next((_item_of(columns) for columns in rows(tx, _ITEM, id=item_id)), None)
 
 
 def links_of(tx: Tx, incident_id: str) -> dict[str, Link]:

@@ -84,7 +84,9 @@ def append(tx: Tx, incident: Incident, at: datetime, lines: Sequence[Line], ids:
             }
         )  # fmt: skip
     if rows:
-        tx.execute(APPEND, rows)
+        tx.execute(
+            APPEND, rows if len(rows) > 1 else rows[0]
+        )  # many rows go another way through the driver, a dearer one
 
 
 def entries(tx: Tx, incident_id: str) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from hub.store.unit import Tx
 
 _REMOTE = ("connection", "remote_kind", "remote_id", "remote_parent")
 GET = select(links).where(links.c.id == bindparam("id"))
+STATE = select(links.c.state).where(links.c.id == bindparam("id"))
 LOCK = GET.with_for_update(key_share=True)
 BY_REF = select(links).where(*(links.c[name] == bindparam(name) for name in _REMOTE))
 CHILDREN_REVS = select(links.c.id, links.c.rev).where(links.c.parent_id == bindparam("id"))
@@ -52,6 +53,10 @@ GET_UNMATCHED = select(unmatched_objects).where(unmatched_objects.c.id == bindpa
 
 def get(tx: Tx, link_id: str) -> Link | None:
     return one(tx, Link, GET, id=link_id)
+
+
+def state_of(tx: Tx, link_id: str) -> str | None:
+    return tx.scalar(STATE, {"id": link_id})
 
 
 def get_locked(tx: Tx, link_id: str) -> Link | None:

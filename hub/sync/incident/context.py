@@ -5,17 +5,16 @@ from __future__ import annotations
 from hub.domain.plan import birth
 from hub.domain.values import Fields, Json
 from hub.store import incidents as incident_rows
-from hub.store.cases import facts
-from hub.store.records import Link, Outbox
+from hub.store.records import Incident, Link, Outbox
 from hub.store.unit import Tx
 from hub.sync.hub import Hub
 
 
-def context_of(hub: Hub, tx: Tx, link: Link, row: Outbox | None) -> tuple[dict[str, Json], dict[str, Json]]:
+def context_of(
+    hub: Hub, tx: Tx, incident: Incident, link: Link, row: Outbox | None
+) -> tuple[dict[str, Json], dict[str, Json]]:
     """(what texts and cards may want to know, the whole desired object in their words). Also fills in on whose behalf."""
-    incident, homes = facts(tx, link.incident_id)
-    if incident is None:
-        return {}, {}
+    homes = incident_rows.homes_of(tx, incident.id)
     item = incident_rows.item(tx, link.item_id) if link.item_id else None
     fields = item.fields if item else incident.fields
     capabilities = hub.capabilities(link.connection)

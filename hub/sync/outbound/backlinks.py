@@ -8,8 +8,8 @@ from datetime import timedelta
 from hub.domain.errors import Refused, VendorError
 from hub.domain.values import INCIDENT
 from hub.ports import LinksBack, links_back
-from hub.store import links as link_rows
 from hub.store import timers
+from hub.store.cases import of_link
 from hub.store.records import TOMBSTONES
 from hub.sync.hub import LEFT_OUT_AGAIN, Hub
 from hub.sync.incident.case import Case
@@ -35,9 +35,12 @@ def link_back(hub: Hub, link_id: str) -> None:
     now = hub.clock.now()
     with hub.store.reading() as tx:
         waiting = timers.is_due(tx, BACKLINK, link_id, now)
-        link = link_rows.get(tx, link_id)
+        found = of_link(tx, link_id)
+        link = found.link if found else None
         left_out = link is not None and link.connection in hub.left_out
-        context, _ = context_of(hub, tx, link, None) if waiting and link and not left_out else ({}, {})
+        context, _ = (
+            context_of(hub, tx, found.incident, found.link, None) if waiting and found and not left_out else ({}, {})
+        )
     if not waiting:
         return
     adapter = hub.adapters.get(link.connection) if link else None

@@ -21,10 +21,10 @@ from hub.domain.values import INCIDENT, Actor, Change, Fields, Json, Mark, Obser
 from hub.domain.values import Desired as DesiredObject
 from hub.domain.values import Update as UpdateRequest
 from hub.ports import Historian, PartialReads, Walks
-from hub.store import connections as connection_rows
 from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
+from hub.store.cases import of_link
 from hub.store.records import TOMBSTONES, Connection, Link, Outbox, save
 from hub.store.unit import Tx
 from hub.sync.hub import LEASE, LEFT_OUT_AGAIN, Hub
@@ -76,17 +76,17 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
         row = outbox_rows.open_for(tx, link_id)
         if row is None or row.due_at is None or row.due_at > now:
             return None
-        link = link_rows.get(tx, link_id)
-        connection, paused = connection_rows.get_and_pause(tx, row.connection)
+        found = of_link(tx, link_id)
         if row.connection in hub.left_out:
             row.due_at = now + timedelta(seconds=LEFT_OUT_AGAIN)
             save(tx, row)
             return None
-        if link is None or connection is None or row.connection not in hub.adapters:
+        if found is None or found.connection is None or row.connection not in hub.adapters:
             row.due_at = now + timedelta(seconds=UNKNOWN)
             save(tx, row)
             return None
-        wait = _must_wait(hub, tx, row, connection, paused, now)
+        link = found.link
+        wait = _must_wait(hub, tx, row, found.connection, found.paused, now)
         if wait is not None:
             row.due_at = now + timedelta(seconds=wait)
             save(tx, row)
@@ -126,7 +126,7 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
         if row.op == "create" and row.first_sent_at is None:
             row.first_sent_at = now
         save(tx, row)
-        context, desired = context_of(hub, tx, link, row)
+        context, desired = context_of(hub, tx, found.incident, link, row)
     return Claim(row, link, parent.ref if parent else None, expired or before == "unknown", context, desired)
 
 
@@ -311,6 +311,6 @@ def _still_mine(hub: Hub, row: Outbox) -> None:
     if row.lease_until is None or (row.lease_until - hub.clock.now()).total_seconds() < LEASE / 3:
         raise RetryLater("the lease is nearly over", 0.0, True)
     with hub.store.reading() as tx:
-        link = link_rows.get(tx, row.link_id)
-    if link is None or link.state in TOMBSTONES:  # let go of by a person since the claim
+        state = link_rows.state_of(tx, row.link_id)
+    if state is None or state in TOMBSTONES:  # let go of by a person since the claim
         raise RetryLater("the link was let go of meanwhile", 0.0, True)
