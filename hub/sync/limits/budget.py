@@ -49,6 +49,17 @@ return wait
 when that was set: a key from the future was set before the clock stepped back, and lives too long. Milliseconds: the shortest
 wait, what one caller takes, the longest wait."""
 
+PLACES = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], ARGV[4], '+inf')
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[5]) then return 0 end
+redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[6])
+return 1
+"""
+"""Takes one of a connection's places, if fewer than the limit are taken. Arguments: the place, and in seconds since the epoch: now, when the
+place is free again, what was set before the clock stepped back; the limit; the key's life in seconds."""
+
 TIMEOUTS = {"socket_connect_timeout": 1.0, "socket_timeout": 1.0}
 
 
@@ -96,6 +107,10 @@ class Budget:
     @cached_property
     def _shared(self) -> Window | None:
         return Window(self._redis) if self._redis is not None else None
+
+    @cached_property
+    def _places(self) -> Any:
+        return self._redis.register_script(PLACES)
 
     def admit(self, connection: str, capabilities: Capabilities, calls: int = 1, *, share: float | None = None) -> None:
         """Takes `calls` calls out of the budget, all or none. Raises RetryLater (throttled, with the delay).
@@ -192,21 +207,13 @@ class Budget:
         if self._redis is None or self.ids is None or not self.enforce:
             return None
         key, place, now = f"{self.prefix}:places:{connection}", self.ids.new(), self.clock.now().timestamp()
+        args = place, now, now + PLACE, now + PLACE + STEPPED, limit, int(PLACE) + 1
         try:
-            with self._redis.pipeline(transaction=True) as pipe:
-                pipe.zremrangebyscore(key, "-inf", now)
-                pipe.zremrangebyscore(key, now + PLACE + STEPPED, "+inf")
-                pipe.zadd(key, {place: now + PLACE})
-                pipe.expire(key, int(PLACE) + 1)
-                pipe.zrank(key, place)
-                rank = pipe.execute()[-1]
-            if rank is not None and rank >= limit:
-                self._redis.zrem(key, place)
-                raise self._full(connection, limit)
-        except RetryLater:
-            raise
+            taken = self._places(keys=[key], args=args)
         except Exception:
             return None  # Redis is away: this process's own count stands
+        if not taken:
+            raise self._full(connection, limit)
         return place
 
     def _full(self, connection: str, limit: int) -> RetryLater:
