@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import bindparam, select
 
+from hub.domain.values import Json
 from hub.store import connections, incidents, outbox
 from hub.store.records import Connection, Incident, Item, Link, Outbox, loaded
 from hub.store.tables import connections as connection_table
@@ -39,20 +41,29 @@ def gather(tx: Tx, incident_id: str) -> CaseRows | None:
 
 @dataclass
 class LinkRows:
-    """A link with what decides whether something may be written to it. connection: None if it is unknown."""
+    """A link with what decides whether and how something is written to it.
+
+    name, fields, provenance: its incident's. state, open_until: its connection's; None if that is unknown. paused: the global pause.
+    """
 
     link: Link
-    connection: Connection | None
-    incident: Incident
+    name: str
+    fields: dict[str, Json]
+    provenance: dict[str, Json]
+    state: str | None
+    open_until: datetime | None
     paused: bool
 
 
 _OF_LINK = (
-    select(links, connection_table, incident_table, connections.PAUSED)
+    select(
+        links, incident_table.c.number, incident_table.c.fields, incident_table.c.provenance, connection_table.c.state,
+        connection_table.c.open_until, connections.PAUSED,
+    )
     .join(incident_table, incident_table.c.id == links.c.incident_id)
     .outerjoin(connection_table, connection_table.c.name == links.c.connection)
     .where(links.c.id == bindparam("id"))
-)
+)  # fmt: skip
 
 
 def of_link(tx: Tx, link_id: str) -> LinkRows | None:
@@ -61,8 +72,6 @@ def of_link(tx: Tx, link_id: str) -> LinkRows | None:
     if row is None:
         return None
     values = iter(row)
-    link, connection, incident = (
-        {column.name: next(values) for column in table.columns} for table in (links, connection_table, incident_table)
-    )
-    known = loaded(Connection, connection) if connection["name"] is not None else None
-    return LinkRows(loaded(Link, link), known, loaded(Incident, incident), bool(next(values)))
+    link = loaded(Link, {column.name: next(values) for column in links.columns})
+    number, fields, provenance, state, open_until, paused = values
+    return LinkRows(link, f"INC-{number}", fields, provenance, state, open_until, bool(paused))

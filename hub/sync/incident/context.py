@@ -5,24 +5,24 @@ from __future__ import annotations
 from hub.domain.plan import birth
 from hub.domain.values import Fields, Json
 from hub.store import incidents as incident_rows
-from hub.store.records import Incident, Link, Outbox
+from hub.store.cases import LinkRows
+from hub.store.records import Outbox
 from hub.store.unit import Tx
 from hub.sync.hub import Hub
 
 
-def context_of(
-    hub: Hub, tx: Tx, incident: Incident, link: Link, row: Outbox | None
-) -> tuple[dict[str, Json], dict[str, Json]]:
+def context_of(hub: Hub, tx: Tx, found: LinkRows, row: Outbox | None) -> tuple[dict[str, Json], dict[str, Json]]:
     """(what texts and cards may want to know, the whole desired object in their words). Also fills in on whose behalf."""
-    homes = incident_rows.homes_of(tx, incident.id)
+    link = found.link
+    homes = incident_rows.homes_of(tx, link.incident_id)
     item = incident_rows.item(tx, link.item_id) if link.item_id else None
-    fields = item.fields if item else incident.fields
+    fields = item.fields if item else found.fields
     capabilities = hub.capabilities(link.connection)
     desired, _ = birth(fields, capabilities.kinds[link.kind], hub.relations(link.connection, link.kind))
     base, connections = hub.config.base_url.rstrip("/"), hub.config.connections
     context: dict[str, Json] = {
-        "number": incident.name,
-        "url": f"{base}/incidents/{incident.name}" if base else "",
+        "number": found.name,
+        "url": f"{base}/incidents/{found.name}" if base else "",
         "links": [
             {"title": k["connection"], "url": k["url"], "system": connections[k["connection"]].vendor}
             for k in homes
@@ -34,7 +34,7 @@ def context_of(
     if item is not None and item.kind != link.kind:
         context["author"] = f"{item.author or item.origin} (published update)"
     if row is not None:
-        name = item.author if item else _last_actor(incident.provenance, row.changes)
+        name = item.author if item else _last_actor(found.provenance, row.changes)
         email = hub.actor_email(name)
         row.actor = {"name": name, "email": email} if name else None
     return context, desired

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from hub.domain.errors import RetryLater, VendorError
 from hub.store import connections as connection_rows
+from hub.store.cases import LinkRows
 from hub.store.records import Connection, save
 from hub.store.unit import Tx
 from hub.sync.hub import Hub
@@ -51,7 +52,7 @@ def succeeded(tx: Tx, connection: Connection, now: datetime) -> None:
         connection_rows.poll_at(tx, connection.name, now)
 
 
-def open_until(connection: Connection, now: datetime) -> datetime | None:
+def open_until(connection: Connection | LinkRows, now: datetime) -> datetime | None:
     """When the breaker lets a call through again; None if it does now."""
     return connection.open_until if connection.open_until is not None and connection.open_until > now else None
 

@@ -38,9 +38,7 @@ def link_back(hub: Hub, link_id: str) -> None:
         found = of_link(tx, link_id)
         link = found.link if found else None
         left_out = link is not None and link.connection in hub.left_out
-        context, _ = (
-            context_of(hub, tx, found.incident, found.link, None) if waiting and found and not left_out else ({}, {})
-        )
+        context, _ = context_of(hub, tx, found, None) if waiting and found and not left_out else ({}, {})
     if not waiting:
         return
     adapter = hub.adapters.get(link.connection) if link else None

@@ -24,8 +24,8 @@ from hub.ports import Historian, PartialReads, Walks
 from hub.store import incidents as incident_rows
 from hub.store import links as link_rows
 from hub.store import outbox as outbox_rows
-from hub.store.cases import of_link
-from hub.store.records import TOMBSTONES, Connection, Link, Outbox, save
+from hub.store.cases import LinkRows, of_link
+from hub.store.records import TOMBSTONES, Link, Outbox, save
 from hub.store.unit import Tx
 from hub.sync.hub import LEASE, LEFT_OUT_AGAIN, Hub
 from hub.sync.incident.context import context_of
@@ -81,12 +81,12 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
             row.due_at = now + timedelta(seconds=LEFT_OUT_AGAIN)
             save(tx, row)
             return None
-        if found is None or found.connection is None or row.connection not in hub.adapters:
+        if found is None or found.state is None or row.connection not in hub.adapters:
             row.due_at = now + timedelta(seconds=UNKNOWN)
             save(tx, row)
             return None
         link = found.link
-        wait = _must_wait(hub, tx, row, found.connection, found.paused, now)
+        wait = _must_wait(hub, tx, row, found, now)
         if wait is not None:
             row.due_at = now + timedelta(seconds=wait)
             save(tx, row)
@@ -126,19 +126,19 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
         if row.op == "create" and row.first_sent_at is None:
             row.first_sent_at = now
         save(tx, row)
-        context, desired = context_of(hub, tx, found.incident, link, row)
+        context, desired = context_of(hub, tx, found, row)
     return Claim(row, link, parent.ref if parent else None, expired or before == "unknown", context, desired)
 
 
 def _must_wait(
-    hub: Hub, tx: Tx, row: Outbox, connection: Connection, paused: bool, now: datetime
+    hub: Hub, tx: Tx, row: Outbox, found: LinkRows, now: datetime
 ) -> float | None:  # fmt: skip
     """Seconds until this may be tried; None = now."""
-    if paused:
+    if found.paused:
         return 30.0
-    if connection.state != "enabled":
+    if found.state != "enabled":
         return 60.0
-    until = breaker.open_until(connection, now)
+    until = breaker.open_until(found, now)
     if until is not None:
         return (until - now).total_seconds() + hub.ids.chance()
     if row.op == "create" and row.first_sent_at is None:

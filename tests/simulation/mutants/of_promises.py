@@ -197,6 +197,6 @@ OF_PROMISES = (
         "let go of, and written all the same", "promise 2", DELIVER,
         "if link.state in TOMBSTONES:  # let go of meanwhile", "if False:  # let go of meanwhile",
         (), test="tests/simulation/test_found.py::test_what_is_let_go_of_between_our_read_and_our_write_is_not_written",
-        also=(Edit(DELIVER, "if link is None or link.state in TOMBSTONES:  # let go of by", "if link is None:  # let go of by"),),
+        also=(Edit(DELIVER, "if state is None or state in TOMBSTONES:  # let go of by", "if state is None:  # let go of by"),),
     ),
 )  # fmt: skip
