@@ -14,7 +14,7 @@ _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 
 
 def _base32(number: int, width: int) -> str:
-    """The lowest `width` digits, two at a time."""
+    """The lowest `width` base-32 digits of a number, computed two at a time."""
     digits = [_PAIRS[number >> shift & 1023] for shift in range(10 * ((width - 1) // 2), -1, -10)]
     return "".join(digits)[-width:]
 
@@ -30,7 +30,7 @@ class SystemClock:
 
 
 def nap(seconds: float) -> None:
-    """Sleeps in this thread."""
+    """Sleeps `seconds` in this thread."""
     time.sleep(seconds)
 
 

@@ -48,7 +48,7 @@ def _key(key: Any) -> Any:
 def clean(value: Any) -> Any:
     """`value` with known and likely secrets redacted, at any depth. Other objects become their `str`."""
     if isinstance(value, str):
-        return _VALUE.sub(_without, known.without(value))  # in this order: a pattern may match only a part of a value
+        return _VALUE.sub(_without, known.without(value))  # known values first: a pattern may match only a part of one
     if isinstance(value, Mapping):
         return {_key(k): GONE if isinstance(k, str) and _KEY.search(k) and v else clean(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -65,7 +65,7 @@ def redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mutable
 
 
 def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    if kind is not SystemExit:  # a thread that ended itself
+    if kind is not SystemExit:  # a thread that ended by SystemExit is not an error
         sys.stderr.write(clean("".join(traceback.format_exception(kind, error, trace))))
 
 

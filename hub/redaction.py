@@ -42,7 +42,7 @@ class Known:
             return
         with self._lock:
             kept = list(dict.fromkeys((*self._values, *new)))[-MOST:]
-            # longest first: else, of a value that begins with another, the end would stay
+            # longest first: else the end of a value that begins with another would stay visible
             self._shapes = tuple(sorted({s for v in kept for s in _shapes(v)}, key=len, reverse=True))
             self._values = dict.fromkeys(kept)
 

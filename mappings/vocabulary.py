@@ -1,8 +1,8 @@
 """A connection's vocabulary: the vendor's packaged tables (`vocabularies/<vendor>.toml`), overlaid by its own.
 
-A file has one key a field: `status = [["triggered", "To Do"], ...]`, our word first. A connection's own table for a field
-(`[vocabulary.<connection>]` in `lockstep.toml`) replaces the packaged one as a whole, so that what is in force
-can be read in one place. Whether a table has gaps is judged by the adapter, which knows the vendor's words.
+A file has one key for each field: `status = [["triggered", "To Do"], ...]`, our word first. A connection's own table
+for a field (`[vocabulary.<connection>]` in `lockstep.toml`) replaces the packaged one as a whole, so that the table in
+force can be read in one place. The adapter, which knows the vendor's words, checks the tables for gaps.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Tables = dict[str, list[list[Any]]]
 
 
 class BadTable(ValueError):
-    """A packaged table is not a list of pairs; the text has the place."""
+    """A packaged table is not a list of pairs. The text names the file and the field."""
 
 
 @cache
@@ -37,7 +37,7 @@ def _packaged(vendor: str, folder: Path) -> Tables:
 
 
 def packaged(vendor: str, folder: Path = FOLDER) -> Tables:
-    """The tables that come with the product; none for a vendor without a file (a third party brings its own).
+    """The packaged tables of a vendor; none for a vendor without a file (a third-party adapter has its own).
 
     Raises BadTable.
     """
@@ -45,5 +45,5 @@ def packaged(vendor: str, folder: Path = FOLDER) -> Tables:
 
 
 def overlay(vendor: str, own: Mapping[str, list[list[Any]]], folder: Path = FOLDER) -> Tables:
-    """The tables in force for one connection: the packaged ones, with `own` in place of those it names."""
+    """The tables in force for one connection: the packaged ones, those named in `own` replaced. Raises BadTable."""
     return {**packaged(vendor, folder), **{name: [list(pair) for pair in pairs] for name, pairs in own.items()}}

@@ -1,6 +1,7 @@
-"""Who may change what, and who wins: one table, `authority.toml` beside this file, readable without being an engineer.
+"""Which system may change which field, and which wins a conflict: one table, `authority.toml` beside this file, written
+so that people who are not engineers can read it.
 
-Every question has an answer (`Authority` is total): a field or vendor that is in no row falls to the `*` rows.
+`Authority` is total: the `*` rows apply to a field or vendor without a row of its own.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from hub.domain.values import Json
 
 
 class Verdict(StrEnum):
-    """What is done with a change that was made at a vendor."""
+    """What the hub does with a change that was made at a vendor."""
 
-    TAKE = "take"  # theirs becomes ours
-    KEEP = "keep"  # ours stays, and is written back
-    REVIEW = "review"  # a person decides; the field is held on that link meanwhile
+    TAKE = "take"  # the vendor's value becomes ours
+    KEEP = "keep"  # our value stays and is written back
+    REVIEW = "review"  # a person decides; until then the field is held on that link
 
 
 RULES = ("latest", "rank", "review")
@@ -28,9 +29,10 @@ MOVES = ("forward", "unacknowledge", "backward", "reopen", "close", "any")
 
 
 def move(field_name: str, before: Json, after: Json) -> str:
-    """The kind of move a change is. Only a status has directions; anything else is "any".
+    """The kind of move that a change is. Only a status has kinds of moves; for any other field it is "any".
 
-    close: to an end. reopen: from an end. unacknowledge: acknowledged → triggered. backward: to any earlier word.
+    close: to resolved or cancelled. reopen: from one of these. unacknowledge: acknowledged → triggered. backward: to
+    any other earlier status.
     """
     if field_name != "status" or before not in STATUSES or after not in STATUSES:
         return "any"
@@ -45,8 +47,8 @@ def move(field_name: str, before: Json, after: Json) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `take`, `review`: moves; a move in neither is kept (ours is written back).
-    rule: how a conflict is settled. rank: who goes first where the rule does not decide; smaller wins."""
+    """One row of the table. take, review: moves; for a move in neither, our value stays and is written back.
+    rule: how a conflict is settled. rank: decides where the rule does not; the smaller one wins."""
 
     field: str
     vendor: str
@@ -58,14 +60,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Authority:
-    """The table. `row` finds the first line, most particular first: (field, vendor), (field, *), (*, vendor), (*, *)."""
+    """The table. `row` finds the first matching row, the most specific first: (field, vendor), (field, *), (*, vendor),
+    (*, *)."""
 
     rows: tuple[Row, ...]
     _found: dict[tuple[str, str], Row] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def parse(cls, lines: Sequence[Mapping[str, Json]], place: str) -> Authority:
-        """Raises ValueError with the place of a line that cannot be right."""
+        """Raises ValueError with the place of an invalid row."""
         rows = []
         for number, line in enumerate(lines, 1):
             where = f"{place}: authority line {number}"
@@ -82,9 +85,9 @@ class Authority:
             )
             for word in row.take | row.review:
                 if word not in MOVES:
-                    raise ValueError(f"{where}: {word!r} is no move; moves are {', '.join(MOVES)}")
+                    raise ValueError(f"{where}: {word!r} is not a move; moves are {', '.join(MOVES)}")
             if row.rule not in RULES:
-                raise ValueError(f"{where}: {row.rule!r} is no rule; rules are {', '.join(RULES)}")
+                raise ValueError(f"{where}: {row.rule!r} is not a rule; rules are {', '.join(RULES)}")
             rows.append(row)
         table = cls(tuple(rows))
         if not any(r.field == "*" and r.vendor == "*" for r in rows):
@@ -92,7 +95,7 @@ class Authority:
         return table
 
     def over(self, other: Authority) -> Authority:
-        """This table's lines before the other's."""
+        """This table's rows, then the other's: of rows for the same field and vendor, this table's apply."""
         return Authority(self.rows + other.rows)
 
     def row(self, field_name: str, vendor: str) -> Row:
@@ -107,7 +110,7 @@ class Authority:
         return self._found[key]
 
     def judge(self, field_name: str, vendor: str, before: Json, after: Json) -> Verdict:
-        """Whether this vendor may make this change of ours."""
+        """Whether this vendor may change our value from `before` to `after`."""
         row, kind = self.row(field_name, vendor), move(field_name, before, after)
         if kind in row.review:
             return Verdict.REVIEW
@@ -121,7 +124,7 @@ class Authority:
 
 
 def load(text: str, place: str) -> Authority:
-    """A table from TOML text."""
+    """A table from TOML text. place: named in errors. Raises ValueError."""
     return Authority.parse(tomllib.loads(text).get("authority", []), place)
 
 

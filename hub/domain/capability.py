@@ -1,5 +1,5 @@
-"""What a vendor can do, as frozen data. The hub never calls what is not declared here, and the contract suite proves every
-line of it against the vendor's stand-in. The matrix in `adapters/README.md` is generated from these."""
+"""A vendor's capabilities, as frozen data. The hub never makes a call that is not declared here, and the contract suite
+checks every declaration against the vendor's stand-in. The matrix in `adapters/README.md` is generated from these."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from enum import StrEnum
 
 
 class CreateSafety(StrEnum):
-    """What protects a create against being done twice."""
+    """What prevents a create from being carried out twice."""
 
     IDEMPOTENT = "idempotent"  # the vendor refuses, or folds, a second create with our key
     FINDABLE = "findable"  # our mark is part of the create, and `find(mark)` shows it
-    NEITHER = "neither"  # nothing does: the kind of object decides
+    NEITHER = "neither"  # nothing does: of unknown outcome, public content is not sent again, other content is
 
 
 class Gap(StrEnum):
-    """What becomes of somebody else's edit between our last read and our write of the same field."""
+    """What happens to another author's edit between our last read and our write of the same field."""
 
     CONDITIONAL = "conditional"  # the vendor refuses our write: it raises `Refused(field="version")`; we read again
     HISTORY = "history"  # the vendor's change history shows it afterwards (`Historian`)
-    BLIND = "blind"  # nobody ever sees it: a declared weakness
+    BLIND = "blind"  # it is overwritten unnoticed: a declared weakness
 
 
 @dataclass(frozen=True, slots=True)
 class FieldCapability:
     """One field of one kind.
 
-    write: "always", "create" (only at birth) or "never". read: shown when observed.
+    write: "always", "create" (only at creation) or "never". read: part of an observation.
     many: "" (a scalar), "set" (list of words) or "map" (object word → word); merged per element.
-    max_length: characters. moves: for a status word, the (from, to) pairs, theirs, that one update can make; None = any.
-    walks: a change may need several steps (the adapter is a `Walks`), and a create cannot set it: the object is born where
-    the vendor's workflow begins, whatever `Desired.fields` says. consequence: the vendor may change it by itself.
+    max_length: characters. moves: for a status word, the (from, to) pairs, theirs, that one update can make; None =
+    any. walks: a change may need several steps (the adapter is a `Walks`), and a create cannot set it: the object
+    starts where the vendor's workflow begins, whatever `Desired.fields` says. consequence: the vendor may change it by
+    itself.
     """
 
     read: bool = True
@@ -47,7 +48,7 @@ class FieldCapability:
 
 @dataclass(frozen=True, slots=True)
 class KindCapability:
-    """One kind of object. create None = the vendor cannot create it for us. edits, deletes: of existing objects
+    """One kind of object. create: None = the hub cannot create it at the vendor. edits, deletes: of existing objects
     (a kind that cannot be edited gets a correction posted instead). reads: can be observed at all.
     adoptable: an object that a person made may become, or join, an incident."""
 
@@ -71,16 +72,15 @@ class Rate:
 class Capabilities:
     """A vendor, as one connection's adapter offers it (routes and settings may narrow it).
 
-    public: what is written there is seen by customers.
+    public: customers see what is written there.
     read_lag: seconds until a read of one object is sure to show our own write. find_lag: the same for `find` and
     `changed_since`, where an index lags behind.
-    request_limit: seconds after sending during which the vendor may still carry out a request whose answer we never got.
+    request_limit: seconds after sending during which the vendor may still carry out a request whose answer never came.
     answer_within: seconds the vendor waits for the answer to its webhook. webhooks: "signed", "secret-path" or "none".
     ordering: "object" (webhooks of one object keep their order) or "none".
     rates: what the vendor allows, in requests. read_calls: requests that one `observe` takes.
     concurrency: calls at once, per connection. poll: (seconds while incidents are open, seconds while quiet).
-    poll_covers: fields and kinds whose change the poll alone would reveal (all, unless narrowed).
-    degraded: what this connection cannot do, in words for a person; empty = nothing.
+    degraded: what this connection cannot do, as text for people; empty = nothing.
     """
 
     vendor: str

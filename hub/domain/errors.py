@@ -1,11 +1,11 @@
-"""The errors of the adapter protocol. A call to a vendor ends well, or in one of the four `VendorError`s; an incoming
-request is `InvalidSignature` or `Unusable`. Nothing else may leave an adapter."""
+"""The errors of the adapter protocol. A call to a vendor succeeds or raises one of the four `VendorError`s; reading an
+incoming request may raise `InvalidSignature` or `Unusable`. An adapter raises nothing else."""
 
 from __future__ import annotations
 
 
 class VendorError(Exception):
-    """Base of the four. `words` is what to show to a person: the vendor's own words, cleaned of secrets."""
+    """Base of the four. words: text for people, the vendor's own message without secrets."""
 
     def __init__(self, words: str) -> None:
         super().__init__(words)
@@ -13,8 +13,8 @@ class VendorError(Exception):
 
 
 class RetryLater(VendorError):
-    """Nothing happened at the vendor; try again. delay: seconds the vendor asked for, or None. throttled: the vendor is
-    well but we are too fast (does not count against its health)."""
+    """Nothing was changed at the vendor; try again. delay: seconds that the vendor asked for, or None. throttled: the
+    vendor is healthy but we call too often (does not count against the connection's health)."""
 
     def __init__(self, words: str, delay: float | None = None, throttled: bool = False) -> None:
         super().__init__(words)
@@ -27,7 +27,8 @@ class OutcomeUnknown(VendorError):
 
 
 class Refused(VendorError):
-    """The vendor says no and will say no again. field: the field at fault, where the vendor names one."""
+    """The vendor refuses the request and will refuse it again. field: the field at fault, where the vendor names
+    one."""
 
     def __init__(self, words: str, field: str | None = None) -> None:
         super().__init__(words)
@@ -39,8 +40,8 @@ class Unauthorised(VendorError):
 
 
 class InvalidSignature(Exception):
-    """The request is not from whom it claims to be. The text says why (for the log; never the expected value)."""
+    """The request is not authentic. The text states why, for the log; never the expected value."""
 
 
 class Unusable(Exception):
-    """The request is authentic, but no sense can be made of it. The text says what was wrong, and where."""
+    """The request is authentic but cannot be understood. The text states what is wrong, and where."""

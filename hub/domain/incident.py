@@ -1,4 +1,4 @@
-"""The canonical incident, in the finest vocabulary of all the systems, and what is kept with each of its fields."""
+"""The canonical incident: its fields, their vocabularies (the finest of all the systems'), and their provenance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hub.domain.values import COMMENT, INCIDENT, UPDATE, Json
 
 
 class Status(StrEnum):
-    """In the order in which an incident runs; `cancelled` is an end too."""
+    """In the order of an incident's life; `cancelled` closes it, like `resolved`."""
 
     TRIGGERED = "triggered"
     ACKNOWLEDGED = "acknowledged"
@@ -24,20 +24,20 @@ class Status(StrEnum):
 STATUSES = tuple(s.value for s in Status)
 CLOSED = frozenset({Status.RESOLVED.value, Status.CANCELLED.value})
 SEVERITIES = ("SEV1", "SEV2", "SEV3", "SEV4", "SEV5")
-"""SEV1 is the gravest."""
+"""SEV1 is the most severe."""
 
 IMPACTS = ("operational", "degraded", "partial_outage", "major_outage", "maintenance")
-"""How a service looks to its customers."""
+"""A service's state as its customers see it."""
 
 PUBLIC = "public"
 AUDIENCES = (PUBLIC, "internal")
-"""Whom an update is written for. Customers read what is public; nothing else may reach them."""
+"""The readers of an update. Customers read public updates; no other content may be published to them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """many: "" scalar, "set", "map". public: customers read it; never derived from an internal field. words: the closed
-    vocabulary, if it has one. limit: characters. needed: never blank."""
+    """One field of the canonical object. many: "" (a scalar), "set" or "map". public: customers read it; never derived
+    from an internal field. words: the closed vocabulary, if it has one. limit: characters. needed: never blank."""
 
     many: str = ""
     public: bool = False
@@ -73,15 +73,15 @@ FIELDS: Mapping[str, Mapping[str, FieldSpec]] = {
         "deleted": FieldSpec(default=False),
     },
 }
-"""kind → field → what it is. People and services are named by our own ids ("ada", "checkout")."""
+"""kind → field → its specification. People and services are named by our own ids ("ada", "checkout")."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a value came from: `source` is a connection's name, or "hub" (a person or rule here).
 
-    after, until: the interval in which it changed, on the hub's clock (last seen unchanged, first seen changed), so that
-    the vendors' clocks need not agree. For a change made here, both are the same moment.
+    after, until: the interval in which it changed, on the hub's clock (last seen unchanged, first seen changed), so
+    that the vendors' clocks need not agree. For a change made here, both are the same moment.
     """
 
     source: str
@@ -91,5 +91,5 @@ class Provenance:
     actor: str | None = None
 
     def before(self, other: Provenance) -> bool:
-        """Certainly earlier: the intervals do not touch."""
+        """Whether this change is certainly earlier: its interval ends before the other's begins."""
         return self.until <= other.after and self.after < other.until

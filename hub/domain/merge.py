@@ -1,18 +1,19 @@
-"""The merge: what vendors show, against what they showed last time, against what we hold. Pure.
+"""The three-way merge: what the vendors show now, each link's shadow, and our values. Pure.
 
-A *field path* is the unit of merging: a scalar field ("status"), or one element of a set or map ("tags/db", "impacts/checkout").
+A *field path* is the unit of merging: a scalar field ("status"), or one element of a set or map ("tags/db",
+"impacts/checkout").
 
 For each field path of each observation:
 
 | remote against shadow | ours against shadow | then |
 |---|---|---|
-| the same | any | no news |
-| changed, and fits ours | any | no news; the shadow moves on |
-| changed | fits (in step) | *theirs only*: taken, if authority lets this system make this move; else overruled |
+| the same | any | no change |
+| changed, and fits ours | any | no change; the shadow takes the remote value |
+| changed | fits (in step) | *only theirs changed*: taken if authority allows this system this move; else overruled |
 | changed | differs, or changed later than theirs | *conflict*: the authority table's rule decides |
 
 The result depends on the set of observations only, never on their order: candidates are collected first and settled
-together. It is idempotent: with the shadows it returns, the same observations are no news.
+together. It is idempotent: with the shadows that it returns, the same observations change nothing.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ MISSING = "\x00missing"
 class Seen:
     """One link's observation, ready to be merged.
 
-    shadow, remote: field → theirs. after, until: when the remote changes happened, on the hub's clock. own: field → values
-    that we ourselves sent and whose outcome we did not learn, or steps of our own walk: they are no news.
+    shadow, remote: field → theirs. after, until: the interval in which the remote changes happened, on the hub's clock.
+    own: field → values of our own writes of unknown outcome, or steps of our own walk: they are not changes.
     """
 
     link: str
@@ -55,7 +56,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line for the journal: kind `changed | overruled | review | unknown_word`, and why."""
+    """A journal line: kind `changed | overruled | review | unknown_word`; rule: what decided."""
 
     kind: str
     field_path: str
@@ -69,7 +70,7 @@ class Entry:
 
 @dataclass
 class LinkAfter:
-    """What merging makes of one link."""
+    """One link's state after the merge."""
 
     shadow: dict[str, Json]
     held: dict[str, Json]
@@ -78,7 +79,8 @@ class LinkAfter:
 
 @dataclass
 class Merged:
-    """fields, provenance: the canonical object afterwards (field paths of sets and maps have provenance of their own)."""
+    """fields, provenance: the canonical object after the merge (each field path of a set or map has its own
+    provenance)."""
 
     fields: dict[str, Json]
     provenance: dict[str, Provenance]
@@ -100,7 +102,7 @@ class _Candidate:
 
 
 def value_at(fields: Fields, field_path: str) -> Json:
-    """The value of a field path: None when an element is not there."""
+    """The value of a field path; None for an element that is missing."""
     name, _, key = field_path.partition("/")
     value = fields.get(name)
     if not key:
@@ -131,8 +133,8 @@ def merge(
     specs: Mapping[str, FieldSpec],
     orders: Mapping[str, int] | None = None,
 ) -> Merged:
-    """Merges what several links showed into the canonical object. See the module's table. orders: source → its place among
-    the connections, the last tie-break (a source that is not in it goes first)."""
+    """Merges the observations of several links into the canonical object; see the module's table. orders: source → its
+    place among the connections, the last tie-break (a source that is not in it comes first)."""
     result = Merged(dict(fields), dict(provenance), {}, [], set())
     candidates: dict[str, list[_Candidate]] = {}
     for s in sorted(seen, key=lambda s: (s.order, s.link)):
@@ -154,7 +156,7 @@ def _news(
     specs: Mapping[str, FieldSpec],
     entries: list[Entry],
 ) -> list[_Candidate]:
-    """What is new in one field of one observation; moves the link's shadow on."""
+    """The changes in one field of one observation. Also moves the link's shadow to the remote value."""
     relation, theirs, before = s.relations.get(name), s.remote[name], s.shadow.get(name, MISSING)
     if relation is None or name not in specs:
         return []
@@ -202,7 +204,7 @@ def _elements(name: str, s: Seen, fields: Fields, relation: ManyRelation, before
     for key in sorted(set(was) | set(now)):
         if was.get(key) == now.get(key) or any(sent.get(key) == now.get(key) for sent in own):
             continue
-        if fits and key in now:  # several of our words share theirs, and it stands for one that we have
+        if fits and key in now:  # one of our words that the incident has already fits theirs
             continue
         field_path = f"{name}/{key}"
         ours = value_at(fields, field_path)
@@ -220,7 +222,7 @@ def _settle(
     specs: Mapping[str, FieldSpec],
     orders: Mapping[str, int],
 ) -> None:
-    """Decides one field path: who may, who wins; writes down what was overruled."""
+    """Settles one field path: which changes authority allows, and which of them wins. Records the overruled ones."""
     ours, base = value_at(fields, field_path), result.provenance.get(field_path)
     contenders: list[tuple[_Candidate, Provenance, str]] = []
     for c in candidates:
@@ -260,7 +262,7 @@ def _settle(
 
 
 def _conflict(base: Provenance, proof: Provenance, rule: str, orders: Mapping[str, int]) -> tuple[Verdict, str]:
-    """Ours against theirs, both changed. (verdict, the rule that decided)"""
+    """Settles a conflict: our value and theirs both changed. Returns (verdict, the rule that decided)."""
     if rule == "review":
         return Verdict.REVIEW, "review"
     if rule == "latest":
@@ -285,7 +287,7 @@ def edit(
     proof: Provenance,
     specs: Mapping[str, FieldSpec],
 ) -> Merged:
-    """A change made here, or by a command: taken as it is. changes: field → our whole new value."""
+    """Applies a change made here or by a command, without a conflict rule. changes: field → our whole new value."""
     result = Merged(dict(fields), dict(provenance), {}, [], set())
     for name in sorted(changes):
         spec, new = specs[name], changes[name]

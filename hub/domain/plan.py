@@ -1,7 +1,7 @@
-"""The plan: what must be written at a vendor so that it shows what we hold. Pure.
+"""The plan: what must be written at a vendor so that it shows our values. Pure.
 
-Never written: what the vendor cannot take, what is held for a person, frozen on an unknown word, a consequence of the
-vendor's own making, or was refused with this very value. What cannot be expressed is said in words.
+Never written: a field that the vendor does not accept, is held for a person, frozen on an unknown word, set by the
+vendor as a consequence, or was refused with this same value. A note states, for people, why a field cannot be shown.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from hub.domain.vocabulary import Elements, OneOf, Relation, Table, Text, Unknow
 
 @dataclass(frozen=True)
 class Shown:
-    """What is known of one link. refused: field → the value that the vendor refused; only: the fields that this link follows
-    (None = all)."""
+    """The state of one link. refused: field → the value that the vendor refused; only: the fields that this link
+    follows (None = all)."""
 
     shadow: Fields
     held: Fields = field(default_factory=dict)
@@ -31,8 +31,8 @@ class Shown:
 
 @dataclass(frozen=True)
 class Planned:
-    """changes: field → the whole value that theirs should have; waiting: the same, but needing an approval; notes: field →
-    why nothing can be done about it."""
+    """changes: field → the whole value to write, in the vendor's words; waiting: the same, for fields that need an
+    approval; notes: field → why it is not shown, or not in full."""
 
     changes: dict[str, Json]
     waiting: dict[str, Json]
@@ -40,7 +40,7 @@ class Planned:
 
 
 def plan(fields: Fields, shown: Shown, kind: KindCapability, relations: Mapping[str, Relation]) -> Planned:
-    """What to write to an existing object."""
+    """Plans the writes to an existing object."""
     changes: dict[str, Json] = {}
     waiting: dict[str, Json] = {}
     notes: dict[str, str] = {}
@@ -51,24 +51,24 @@ def plan(fields: Fields, shown: Shown, kind: KindCapability, relations: Mapping[
         if shown.only is not None and name not in shown.only:
             continue
         if name in shown.frozen:
-            notes[name] = f"frozen: their word {shown.frozen[name]!r} is in no table; map it"
+            notes[name] = f"frozen: the vocabulary has no pair for the vendor's word {shown.frozen[name]!r}; add one"
             continue
         if name in shown.held or name in shown.consequences or fields[name] is None:
             continue
         now = shown.shadow.get(name)
         if isinstance(relation, (Elements, OneOf)) and (unknown := relation.unmapped(fields[name])):
-            notes[name] = f"not shown there, for want of a counterpart: {', '.join(unknown)}; map what should be"
+            notes[name] = f"not shown, as the vocabulary has no pair: {', '.join(unknown)}; add pairs for those to show"
         if isinstance(relation, Text) and relation.cuts(fields[name]):
-            notes[name] = f"shown there as far as {relation.limit} characters go"
+            notes[name] = f"cut to {relation.limit} characters at the vendor"
         try:
             if relation.fits(fields[name], now):
                 continue
             target = _target(fields[name], now, relation, capability)
         except UnknownWord as e:
-            notes[name] = f"no word there for our {e.word!r}; map it"
+            notes[name] = f"the vocabulary has no pair for our word {e.word!r}; add one"
             continue
         if target is None and capability.moves is not None:
-            notes[name] = f"cannot go from {now!r} to what {fields[name]!r} means there"
+            notes[name] = f"the vendor allows no move from {now!r} to a word for {fields[name]!r}"
         elif name in shown.refused and shown.refused[name] == target:
             notes[name] = "refused by the vendor; correct the cause, then run `lockstep failed-writes retry ID`"
         elif shown.approved is not None and name not in shown.approved:
@@ -79,7 +79,7 @@ def plan(fields: Fields, shown: Shown, kind: KindCapability, relations: Mapping[
 
 
 def _target(ours: Json, now: Json, relation: Relation, capability: FieldCapability) -> Json:
-    """The word to write; None when no fitting word can be reached in one legal move."""
+    """The value to write; None when one move that the vendor allows leads to no fitting word."""
     target = relation.forward(ours, now)
     if capability.moves is None or (now, target) in capability.moves:
         return target
@@ -93,7 +93,7 @@ def _target(ours: Json, now: Json, relation: Relation, capability: FieldCapabili
 def birth(
     fields: Fields, kind: KindCapability, relations: Mapping[str, Relation]
 ) -> tuple[dict[str, Json], dict[str, str]]:
-    """(all that a new object is made with, theirs; notes on what cannot be expressed)."""
+    """(the fields of a new object, in the vendor's words; field → why it cannot be shown)."""
     out: dict[str, Json] = {}
     notes: dict[str, str] = {}
     for name, capability in kind.fields.items():
@@ -103,12 +103,13 @@ def birth(
         try:
             out[name] = relation.forward(fields[name], None)
         except UnknownWord as e:
-            notes[name] = f"no word there for our {e.word!r}; map it"
+            notes[name] = f"the vocabulary has no pair for our word {e.word!r}; add one"
     return out, notes
 
 
 def request(changes: Fields, shadow: Fields, kind: KindCapability) -> dict[str, Json]:
-    """The changes in the form that an adapter takes: a set as what to add and remove, a map as its changed entries."""
+    """The changes in the form that an adapter takes: a set as elements to add and remove, a map as its changed
+    entries."""
     out: dict[str, Json] = {}
     for name, target in changes.items():
         many = kind.fields[name].many if name in kind.fields else ""

@@ -1,6 +1,6 @@
-"""The house rules that a company sets: which incident gets which link, who may open one, what the public sees, and when.
+"""A company's policy: which incidents get which links, which connections open incidents, what is published, and when.
 
-Plain values, built and checked by `hub.settings.load` from `lockstep.toml`. The rules here are pure functions of them.
+Plain values, built and checked by `hub.settings.load` from `lockstep.toml`. The rules are pure functions of them.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from hub.domain.incident import CLOSED, SEVERITIES
 from hub.domain.values import Fields, Json
 
 POLICY = "policy"
-"""The source of what house rules decide; anybody's word is stronger."""
+"""The source of values that policy sets; any other source outranks it."""
 
 INTERNAL = frozenset({"hub", POLICY})
-"""Sources that are no connection, whose names no connection may have: a person or a command here, and the house rules."""
+"""Sources that are not connections, so that no connection may have these names: a person or command here, and
+policy."""
 
 WEAKEST = 99
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionConfig:
-    """One connection. state: what it starts in ("observe", "enabled"); order: the last tie-break between connections;
+    """One connection. state: its first state ("observe" or "enabled"); order: the last tie-break between connections;
     settings: its whole table in the configuration, without secrets."""
 
     name: str
@@ -38,8 +39,8 @@ class ConnectionConfig:
 
 @dataclass(frozen=True, slots=True)
 class LinkRule:
-    """This connection gets a link for every incident that fits: at least as grave as `severity_at_least`, touching one of
-    `services` (None = any), at one of `impacts_at_least`... A `hold` link waits for a person's approval before it is created.
+    """This connection gets a link for every incident at least as severe as `severity_at_least` (None = any) that
+    affects one of `services` (None = any). hold: the object is created only after a person approved it.
     """
 
     connection: str
@@ -51,9 +52,9 @@ class LinkRule:
 
 @dataclass(frozen=True, slots=True)
 class Public:
-    """What is public. title, text: templates for a draft ({services} = their public names); never from internal fields.
-    free: fields that, once the page's incident is approved, flow without a further approval; all others are held.
-    withdraw_when_closed: a draft still unapproved when the incident closes is withdrawn."""
+    """What is published. title, text: templates for a draft ({services} = their public names); never from internal
+    fields. free: fields that need no further approval once the page's incident is approved; all others are held.
+    withdraw_when_closed: whether a draft that is not approved when the incident closes is withdrawn."""
 
     title: str = "We are investigating a problem with {services}"
     text: str = "We are investigating a problem with {services} and will report here."
@@ -63,9 +64,9 @@ class Public:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """links: in order; opens: connections whose incidents, made by people there, open an incident here.
-    creates_per_minute: cap over all connections. comments: whether internal comments are copied between internal tools.
-    impact_of: severity → how an affected service looks to customers until somebody says otherwise."""
+    """links: in order; opens: connections where an incident that a person made opens an incident here.
+    creates_per_minute: limit over all connections. comments: whether internal comments are copied between internal
+    tools. impact_of: severity → the impact on an affected service until a person or a system sets another."""
 
     links: tuple[LinkRule, ...] = ()
     opens: frozenset[str] = frozenset()
@@ -81,7 +82,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All that the engine needs to know about this company. services: id → public name; people: id → {"name", "email",
+    """The company's configuration, as the engine uses it. services: id → public name; people: id → {"name", "email",
     "accounts": {connection: account}}; base_url: of the hub's own pages, may be ""."""
 
     connections: Mapping[str, ConnectionConfig]
@@ -93,7 +94,7 @@ class Config:
 
     @property
     def orders(self) -> Mapping[str, int]:
-        """connection → its place, the last tie-break between two changes at the same time."""
+        """connection → its order, the last tie-break between two changes at the same time."""
         return {name: connection.order for name, connection in self.connections.items()}
 
     def rank(self, source: str, field_name: str) -> tuple[int, int]:
@@ -106,15 +107,15 @@ class Config:
 
 
 def grave_enough(severity: Json, at_least: str | None) -> bool:
-    """Whether `severity` is at least as grave as `at_least` (None = always). An unknown severity is grave."""
+    """Whether `severity` is at least as severe as `at_least` (None = always). An unknown severity counts as severe."""
     if at_least is None or severity not in SEVERITIES:
         return True
     return SEVERITIES.index(severity) <= SEVERITIES.index(at_least)
 
 
 def wanted_links(fields: Fields, rules: Sequence[LinkRule]) -> list[LinkRule]:
-    """The links that policy wants for an incident with these fields; none for one that is closed. In rule order, the
-    first rule for a (connection, slot) wins."""
+    """The links that policy wants for an incident with these fields; none for a closed one. In rule order; the first
+    rule for a (connection, slot) wins."""
     if fields.get("status") in CLOSED:
         return []
     wanted: dict[tuple[str, str], LinkRule] = {}
@@ -128,5 +129,5 @@ def wanted_links(fields: Fields, rules: Sequence[LinkRule]) -> list[LinkRule]:
 
 
 def content_hash(content: Fields) -> str:
-    """What an approval is bound to: the exact public content."""
+    """The hash that an approval is bound to: SHA-256 of the exact public content."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""The plain values that cross the border between the hub and an adapter.
+"""The plain values that pass between the hub and an adapter.
 
-Nothing here talks, knows the time or keeps state. Everything is frozen and made of JSON-like values, so that a value can
-be stored, compared, hashed and replayed. "Theirs" is always the vendor's own vocabulary, "ours" the hub's.
+Nothing here does I/O, reads a clock or keeps state. Everything is frozen and made of JSON-like values, so that a value
+can be stored, compared, hashed and replayed. "Theirs" always means the vendor's own vocabulary, "ours" the hub's.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ Json = Any
 Fields = Mapping[str, Json]
 
 INCIDENT, COMMENT, UPDATE = "incident", "comment", "update"
-"""The kinds of objects that are kept in step. A vendor's copy of each is a *link* of that kind."""
+"""The kinds of objects that are synchronised. Each has a *link* of that kind to its copy at a vendor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """Names one object at one vendor: what it is, its stable id, and the id of the object that it belongs to (if any)."""
+    """Identifies one object at one vendor: its kind, its stable id, and the id of the object that it belongs to, if
+    any."""
 
     kind: str
     id: str
@@ -31,10 +32,10 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The correlation mark of one create: `key` is written *into* the created object, so that it can be found again.
+    """The correlation mark of one create: `key` is written *into* the created object, so that the object can be found.
 
     kind: kind of the object; parent: the object it was created under; since: UTC, when the create was first intended
-    (a vendor that can only list recent objects need not look further back).
+    (an adapter whose vendor only lists objects need not list older ones).
     """
 
     kind: str
@@ -45,7 +46,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The person (or machine) behind a change, as far as known. `account` is the vendor's own id of them."""
+    """The person or machine that made a change, as far as known. account: the vendor's id of the account."""
 
     name: str | None = None
     email: str | None = None
@@ -56,21 +57,21 @@ class Actor:
 class Observation:
     """What a vendor showed of one object at one moment.
 
-    state: "present"; "absent" (the vendor does not show it: deleted *or* not allowed, never to be read as deleted);
-    "deleted" (the vendor says in so many words that it is gone).
+    state: "present"; "absent" (the vendor does not show it: deleted *or* not allowed, so never treated as deleted);
+    "deleted" (the vendor reports explicitly that it was deleted).
     fields: theirs, one value for each field that the adapter declares readable for this kind.
-    version: the vendor's own version of the object (etag, `updated`), used for conditional writes and to tell repeats.
-    mark: the key of our mark, if the object carries one.
+    version: the vendor's own version of the object (etag, `updated`), used for conditional writes and to recognise
+    repeats. mark: the key of our mark, if the object carries one.
     type: "incident", "maintenance", "command" or "other"; only "incident" is ever adopted, and a comment that is a
     "command" (addressed to us) is not copied.
     created_at: vendor's clock, UTC; compared only with the connection's activation, for adoption.
     consequences: fields whose present value the vendor set by itself, as a consequence of something else (a resolved
-    incident has no assignees). Such a value is no edit.
-    children: comments and updates that came along; `children_complete` says that there are no others, so that a known
-    child that is missing has been deleted.
+    incident has no assignees). Such a value is not an edit.
+    children: comments and updates in the same answer. children_complete: there are no others, so a known child that is
+    missing has been deleted.
     merged_into: the object into which the vendor merged this one.
     terminal: the vendor accepts no further change to this object.
-    restricted: visible to a part of the audience only (a comment for one role): never copied elsewhere.
+    restricted: visible to a part of the audience only (a comment for one role), so never copied elsewhere.
     """
 
     ref: Ref
@@ -93,7 +94,8 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry of a vendor's own change history: `field` went from `before` to `after` (theirs). `id` is the vendor's."""
+    """One entry of a vendor's own change history: `field` went from `before` to `after` (theirs). `id` is the
+    vendor's."""
 
     id: str
     field: str
@@ -104,7 +106,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a person asked for in chat: verb `ack|resolve|status|sev|note|who|help|confirm|unconfirm`, and the words after it."""
+    """A person's chat command. verb: `ack|resolve|status|sev|note|who|help|confirm|unconfirm`; argument: the text after
+    it."""
 
     verb: str
     argument: str = ""
@@ -113,16 +116,17 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """One thing that a webhook says has happened. It names an object to look at; it is never itself the truth.
+    """One event that a webhook reports. It names an object to read; its own content is never taken as the object's
+    state.
 
-    event: the vendor's own word. ref: the object to look at (for a comment: `kind="comment"`, `parent` = its incident);
-    None with `ignored` set = an event that concerns nobody, with the reason in words;
-    None with `resync=True` = "you have missed something": poll the whole connection.
-    deleted: the vendor says that the object is gone.
-    subscription: the vendor says that its webhook subscription needs care ("renew" or "recreate").
-    alone: it is about the object's own fields; nothing was said under it.
-    born: it says only that the object was made, and this vendor's answer to a create shows the whole object: who has that
-    answer, or has read the object since, learns nothing from it.
+    event: the vendor's own word. ref: the object to read (for a comment: `kind="comment"`, `parent` = its incident);
+    None with `ignored` set = an event that needs no action; `ignored` is the reason, as text;
+    None with `resync=True` = the vendor reports that events were missed: poll the whole connection.
+    deleted: the vendor reports that the object was deleted.
+    subscription: the vendor reports that its webhook subscription needs an action ("renew" or "recreate").
+    alone: the event is about the object's own fields; no comment or update changed.
+    born: the event reports only that the object was created, and this vendor's answer to a create shows the whole
+    object: nothing is new in it once that answer, or a later read, was merged.
     """
 
     event: str
@@ -139,7 +143,8 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An incoming HTTP request, framework-free. Header names are lower-case; `body` is raw; `received_at` is hub time, UTC."""
+    """An incoming HTTP request, framework-free. Header names are lower-case; `body` is raw; `received_at` is hub time,
+    UTC."""
 
     method: str
     path: str
@@ -151,21 +156,22 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is answered inside the response of a webhook (a handshake, the answer to a chat command)."""
+    """The response to a webhook request (a handshake, the answer to a chat command)."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = "application/json"
     store: bool = True
-    """False: nothing happened that must be kept (a handshake)."""
+    """False: the request need not be stored (a handshake)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
     """An object to be created. fields: theirs, forwarded from ours. parent: the object it belongs to.
 
-    context: facts for texts and cards that are nobody's field: `number` ("INC-12"), `url` of the incident in the hub,
-    `links` (list of {"title", "url", "system"}: the same incident elsewhere), `author` (display name of a comment's author).
+    context: facts for texts and cards that are not fields: `number` ("INC-12"), `url` of the incident in the hub,
+    `links` (list of {"title", "url", "system"}: the same incident elsewhere), `author` (display name of a comment's
+    author).
     """
 
     kind: str
@@ -177,7 +183,8 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A change to an existing object. changes: field → theirs, what must differ from now on; desired: all fields, theirs.
+    """A change to an existing object. changes: field → the new value, theirs; desired: all fields as they should be,
+    theirs.
 
     A set field (see `capability.FieldCapability.many`) is given in `changes` as {"add": [...], "remove": [...]}.
     A deletion is `changes == {"deleted": True}`. expected: the vendor's version that was read right before, for vendors
@@ -208,8 +215,8 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """One line of a poll: this object may have changed. observation: given when the listing shows every readable field
-    of the object itself (children excepted), so that an unchanged one costs no read."""
+    """One object that a poll listed: it may have changed. observation: given when the listing shows every readable
+    field of the object itself (not its children), so that an unchanged object needs no read."""
 
     ref: Ref
     observation: Observation | None = None
@@ -226,7 +233,8 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of `doctor`: level "ok", "warn" or "error"; what was seen; what to do about it."""
+    """One line of `lockstep doctor`. level: "ok", "warn" or "error"; what: what was found; remedy: what to do about
+    it."""
 
     level: str
     what: str

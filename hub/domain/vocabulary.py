@@ -1,13 +1,13 @@
-"""Relations between our words and a vendor's: one table each, both directions derived from it.
+"""Relations between our words and a vendor's: one table for each, from which both directions are derived.
 
-After Meertens (1998) and Stevens (2007): a relation says which pairs fit; `forward` changes theirs as little as needed,
-`backward` changes ours as little as needed. Two laws hold for every relation here and are property-tested:
+After Meertens (1998) and Stevens (2007): a relation defines which pairs fit; `forward` changes theirs as little as
+needed, `backward` changes ours as little as needed. Two laws hold for every relation here and are property-tested:
 
 * correct:     ``fits(ours, forward(ours, theirs_now))`` and ``fits(backward(ours_now, theirs), theirs)``
 * hippocratic: if ``fits(ours, theirs)`` then ``forward(ours, theirs) == theirs`` and ``backward(ours, theirs) == ours``
 
-They are why PagerDuty's "acknowledged" does not drag "monitoring" back, and why no two systems can make each other
-oscillate. A word that is in no pair raises `UnknownWord`: that one field of that link is frozen until it is mapped.
+Because of them PagerDuty's "acknowledged" does not move "monitoring" back, and no two systems can make each other
+oscillate. A word without a pair raises `UnknownWord`: that one field of that link is frozen until the word has a pair.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hub.domain.values import Json
 
 
 class UnknownWord(Exception):
-    """side: "ours" or "theirs"; word: the one that no pair has."""
+    """A word without a pair. side: "ours" or "theirs"."""
 
     def __init__(self, side: str, word: Json) -> None:
         super().__init__(f"no pair for {side} {word!r}")
@@ -30,7 +30,7 @@ class UnknownWord(Exception):
 
 
 class VocabularyGap(ValueError):
-    """A table that does not cover a vocabulary; raised at start, with the place."""
+    """A table does not cover a vocabulary. Raised at start; the text names the place."""
 
 
 class Relation(Protocol):
@@ -48,21 +48,21 @@ class ManyRelation(Relation, Protocol):
     """A relation between a set (or map) of ours and one of theirs, merged element by element."""
 
     def field_paths(self, theirs: Json) -> Mapping[str, Json]:
-        """Theirs, read as our field paths: element → True for a set, key → our value for a map. What has no counterpart on our
-        side is left out (and left alone by `forward`)."""
+        """Theirs, read as our field paths: element → True for a set, key → our value for a map. An element without
+        a pair is left out (and `forward` leaves it unchanged)."""
         ...
 
 
 def _key(value: Json) -> Json:
-    """Lists are not hashable: a tuple word (such as priority and urgency) is compared as a tuple."""
+    """A hashable form of a value: a list (such as priority and urgency) becomes a tuple."""
     return tuple([_key(v) for v in value]) if isinstance(value, (list, tuple)) else value
 
 
 @dataclass(frozen=True)
 class Table:
-    """Pairs (our word, their word), several-to-several; the first fitting pair in table order wins.
+    """Pairs (our word, their word), many-to-many; the first fitting pair in table order wins.
 
-    Their word may be a list: a tuple of words that are one value together.
+    Their word may be a list: several words that together are one value.
     """
 
     pairs: tuple[tuple[str | None, Json], ...]
@@ -88,7 +88,7 @@ class Table:
     def fits(self, ours: Json, theirs: Json) -> bool:
         try:
             return (ours, _key(theirs)) in self._fitting
-        except TypeError:  # no word at all: a table holds only what can be looked up
+        except TypeError:  # not hashable, so not in the table
             return False
 
     def forward(self, ours: Json, theirs_now: Json) -> Json:
@@ -108,7 +108,8 @@ class Table:
             raise UnknownWord("theirs", theirs) from None
 
     def require(self, place: str, ours: Iterable[Json] = (), theirs: Iterable[Json] = ()) -> Table:
-        """Refuses a table with a gap. place: where the table stands, for the message."""
+        """Returns the table. Raises VocabularyGap if it lacks one of these words. place: names the table in the
+        message."""
         have_ours = {o for o, _ in self.pairs}
         have_theirs = {_key(t) for _, t in self.pairs}
         gaps = [f"our word {w!r}" for w in ours if w not in have_ours]
@@ -118,11 +119,12 @@ class Table:
         return self
 
     def one_to_one(self, place: str) -> Table:
-        """Refuses a table in which a word stands twice, where that would have no meaning (the keys of a map)."""
+        """Returns the table. Raises VocabularyGap if a word occurs twice, for tables where that has no meaning (keys of
+        a map)."""
         for side, words in (("our", [o for o, _ in self.pairs]), ("their", [_key(t) for _, t in self.pairs])):
             twice = sorted({str(w) for w in words if words.count(w) > 1})
             if twice:
-                raise VocabularyGap(f"{place}: {side} word {twice[0]!r} stands in two lines; it may stand in one")
+                raise VocabularyGap(f"{place}: {side} word {twice[0]!r} is in two lines; it may be in only one")
         return self
 
 
@@ -146,9 +148,9 @@ def _squash(text: Json) -> str:
 
 @dataclass(frozen=True)
 class Text:
-    """A text against the vendor's form of it: cut to `limit` characters, white space as the vendor likes it.
+    """Our text and the vendor's form of it: cut to `limit` characters, white space as the vendor normalises it.
 
-    `empty`: what stands for no text at vendors that demand one (a summary may not be empty).
+    `empty`: the text written instead of none at vendors that require one (a summary may not be empty).
     `one_line`: line breaks become spaces.
     """
 
@@ -157,7 +159,7 @@ class Text:
     one_line: bool = False
 
     def cuts(self, ours: Json) -> bool:
-        """Whether it is longer than what is shown there."""
+        """Whether the vendor shows only a part of this text."""
         limit = self.limit
         return limit is not None and len(str(ours or "")) > limit and len(self._whole(ours)) > limit
 
@@ -173,7 +175,7 @@ class Text:
 
     def fits(self, ours: Json, theirs: Json) -> bool:
         if ours == theirs and isinstance(ours, str) and ours.strip() and len(ours) <= (self.limit or len(ours)):
-            return True  # as it nearly always is
+            return True  # the usual case, without normalising
         return _squash(self._cut(ours)) == _squash(theirs)
 
     def forward(self, ours: Json, theirs_now: Json) -> Json:
@@ -185,10 +187,10 @@ class Text:
 
 @dataclass(frozen=True)
 class Elements:
-    """A set of our words against a list of theirs, through `each`; elements without a counterpart are left alone.
+    """A set of our words and a list of theirs, related by `each`; elements without a pair are left unchanged.
 
-    It fits when each word on either side has one that fits it on the other: two of ours may share one of theirs, and one of
-    ours may have two.
+    It fits when each word on either side has a fitting one on the other: two of ours may share one of theirs, and one
+    of ours may have two.
     """
 
     each: Relation
@@ -212,7 +214,7 @@ class Elements:
         return out
 
     def unmapped(self, ours: Json) -> list[str]:
-        """Those of our elements that cannot be shown there."""
+        """Our elements that have no pair, so that the vendor cannot show them."""
         if not ours:
             return []
         return sorted(set(ours or ()) - {o for o, _ in self._mapped(ours)})
@@ -254,7 +256,7 @@ class Elements:
 
 @dataclass(frozen=True)
 class OneOf:
-    """A set of ours against a vendor's single value or None (Jira has one assignee)."""
+    """A set of ours and a vendor's single value or None (Jira has one assignee)."""
 
     each: Relation
 
@@ -288,7 +290,8 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Entries:
-    """A map of ours (key → word) against a map of theirs, through `keys` and `values`; unmapped keys are left alone."""
+    """A map of ours (key → word) and a map of theirs, related by `keys` and `values`; keys without a pair stay
+    unchanged."""
 
     keys: Relation
     values: Relation

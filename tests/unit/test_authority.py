@@ -109,8 +109,8 @@ def test_a_person_here_has_the_last_word() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[[authority]]\nfield = "*"\nvendor = "*"\ntake = ["sideways"]', "line 1: 'sideways' is no move"),
-        ('[[authority]]\nrule = "first"', "line 1: 'first' is no rule"),
+        ('[[authority]]\nfield = "*"\nvendor = "*"\ntake = ["sideways"]', "line 1: 'sideways' is not a move"),
+        ('[[authority]]\nrule = "first"', "line 1: 'first' is not a rule"),
         ('[[authority]]\nfeild = "status"', "line 1: unknown key 'feild'"),
         ('[[authority]]\nfield = "status"', "needs a last line for field"),
         ("", "needs a last line for field"),

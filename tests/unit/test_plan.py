@@ -187,7 +187,7 @@ def test_a_move_that_the_vendor_cannot_make_is_said_in_words() -> None:
         {"status": "triggered"}, Shown({"status": "done"}), _kind(moves=frozenset({("open", "done")})), STATUS
     )
     assert planned.changes == {}
-    assert planned.notes == {"status": "cannot go from 'done' to what 'triggered' means there"}
+    assert planned.notes == {"status": "the vendor allows no move from 'done' to a word for 'triggered'"}
 
 
 def test_a_field_of_a_public_object_waits_for_its_approval() -> None:
