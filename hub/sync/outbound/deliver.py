@@ -96,7 +96,7 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
         if expired:  # a worker died or overran its lease: it may have sent the write
             row.unknowns += 1
             row.last_sent_at = row.lease_until
-        if link.state in TOMBSTONES:  # unlinked or gone since the plan: no call is made for it any more
+        if link.state in TOMBSTONES:  # unlinked or gone since the plan: no call is made for it
             row.state, row.due_at, row.settled_at, row.error = "withdrawn", None, now, f"the link is {link.state}"
             save(tx, row)
             return None
