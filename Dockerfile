@@ -1,8 +1,8 @@
-# One image for every part: web, worker, timer, migrate. Secrets are read from files (LOCKSTEP_..._FILE), the configuration from a
-# file mounted at /etc/lockstep/lockstep.toml.
+# One image for every part: web, worker, timer, migrate. Secrets are read from files (LOCKSTEP_..._FILE), the
+# configuration from a file mounted at /etc/lockstep/lockstep.toml.
 #
 #   docker build -t lockstep-hub .                                      every vendor
-#   docker build -t lockstep-hub --build-arg EXTRAS=pagerduty,jira .    a slim image: only these; connections of other vendors are left out and reported
+#   docker build -t lockstep-hub --build-arg EXTRAS=pagerduty,jira .    a slim image: only these; others are left out and reported
 
 FROM python:3.11-slim AS build
 ARG EXTRAS=all

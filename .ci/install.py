@@ -6,8 +6,8 @@
     python .ci/install.py --print ...               only prints the requirements that it would install
     python .ci/install.py --compile                 only writes the bytecode of the installed packages
 
-It installs into the environment of the Python that runs it, and removes nothing from it. Each package's file has the
-hash that is in the lock. uv installs them (uv itself is from requirements.build.lock); if uv is not available, pip
+It installs into the environment of the Python that runs it, and leaves other packages there. Each package's file has
+the hash that is in the lock. uv installs them (uv itself is from requirements.build.lock); if uv is not available, pip
 does, slowly. Standard library only. pip's own settings (an index, a folder of wheels, a proxy) apply to uv too.
 """
 

@@ -256,8 +256,8 @@ def _work(hub: Hub) -> Iterator[Line]:
 
     age = figures.oldest_due(hub.store, hub.clock.now())
     if age > STALLED_SECONDS:
-        words = f"due rows have waited for a worker for {age:.0f} s"
-        yield Line("workers", "warn", words, "run two `lockstep worker`; if they run, read their logs")
+        what = f"due rows have waited for a worker for {age:.0f} s"
+        yield Line("workers", "warn", what, "run two `lockstep worker`; if they run, read their logs")
     waiting = [Line(m.part, m.level, m.what, m.remedy) for m in matters(hub)]
     yield from waiting
     if not any(line.remedy for line in waiting):

@@ -160,17 +160,17 @@ def _shape_problems(error: ValidationError) -> Iterator[str]:
     seen = set()
     for one in error.errors(include_url=False, include_input=False):
         at, kind = place(one["loc"]), one["type"]
-        words = one["msg"].removeprefix("Value error, ")
+        text = one["msg"].removeprefix("Value error, ")
         if "[key]" in one["loc"]:
-            words, advice = "this name cannot be used", "use letters, digits and '-', beginning with a letter or digit"
+            text, advice = "this name cannot be used", "use letters, digits and '-', beginning with a letter or digit"
             advice += "; connections in lower case"
         elif kind == "extra_forbidden":
-            words, advice = "unknown key", _ADVICE[kind] + _near(one["loc"])
+            text, advice = "unknown key", _ADVICE[kind] + _near(one["loc"])
         else:
             advice = _ADVICE.get(kind, "correct it")
         if at not in seen:  # pydantic reports a value once for each type that it may have
             seen.add(at)
-            yield f"{at}: {words[:1].lower()}{words[1:]}; {advice}"
+            yield f"{at}: {text[:1].lower()}{text[1:]}; {advice}"
 
 
 def _near(location: Sequence[str | int]) -> str:

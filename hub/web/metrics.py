@@ -66,8 +66,8 @@ class _Rows(Collector):
             return
         reachable.add_metric([], 1)
         yield reachable
-        for key, (name, words, labels) in _GAUGES.items():
-            gauge = GaugeMetricFamily(name, words, labels=labels)
+        for key, (name, description, labels) in _GAUGES.items():
+            gauge = GaugeMetricFamily(name, description, labels=labels)
             for label, value in seen[key].items():
                 gauge.add_metric(label, value)
             yield gauge

@@ -50,7 +50,7 @@ def document(operations: tuple[Operation, ...], base_url: str = "") -> dict[str,
         "paths": paths,
         "components": {
             "schemas": {name: _plain(schema) for name, schema in schemas.items()},
-            "responses": {str(status): _failure(status, words, refs) for status, words in FAILS.items()},
+            "responses": {str(status): _failure(status, description, refs) for status, description in FAILS.items()},
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "A token made by `lockstep token create`."}
             },
@@ -88,8 +88,8 @@ def _operation(operation: Operation, refs: Refs) -> dict[str, Any]:
 
 def _name(operation: Operation) -> str:
     """`POST /incidents/{ref}/comments` → `post_incidents_ref_comments`"""
-    words = operation.path.replace("{", "").replace("}", "").replace("-", "_").strip("/").split("/")
-    return "_".join([operation.method.lower(), *words])
+    parts = operation.path.replace("{", "").replace("}", "").replace("-", "_").strip("/").split("/")
+    return "_".join([operation.method.lower(), *parts])
 
 
 def _success(operation: Operation, refs: Refs) -> dict[str, Any]:
@@ -108,9 +108,9 @@ _HEADERS: Mapping[int, dict[str, Any]] = {
 }
 
 
-def _failure(status: int, words: str, refs: Refs) -> dict[str, Any]:
+def _failure(status: int, description: str, refs: Refs) -> dict[str, Any]:
     return {
-        "description": words,
+        "description": description,
         "headers": {"X-Request-Id": _REQUEST_ID, **_HEADERS.get(status, {})},
         "content": {TYPE: {"schema": refs[ProblemDetails]}},
     }
