@@ -1,7 +1,7 @@
 """The HTTP transport of every vendor call, whichever client library makes it.
 
-`Wire.session()` gives a `requests.Session` for pypd, jira and our own calls; the Teams adapter wraps httpx the same way.
-Neither retries or follows redirects, and both have time-outs. `watch` is called around every exchange: in the
+`Wire.session()` gives a `requests.Session` for pypd, jira and our own calls; the Teams adapter wraps httpx the same
+way. Neither retries or follows redirects, and both have time-outs. `watch` is called around every exchange: in the
 simulation it is a crash point, in production it counts and times.
 
 `error_for` and `error_from` map every failure to one of the four vendor errors.
@@ -204,7 +204,8 @@ def error_from(exc: Exception, *, write: bool) -> VendorError:
 
 
 def understood(answer: Any, form: type[V], *needs: str, write: bool = False) -> V:
-    """`answer`, if it is a JSON object with all of `needs` in it (form `dict`), or a list of such objects (form `list`).
+    """`answer`, if it is a JSON object with all of `needs` in it (form `dict`), or a list of such objects (form
+    `list`).
 
     A response that is not what the vendor documents (a log-in page, a proxy's error page, a truncated document) must
     never be taken for an empty one, or for "not found". Raises RetryLater, or OutcomeUnknown for a write.

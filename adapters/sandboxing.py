@@ -1,9 +1,9 @@
 """Base of every vendor's stand-in (`adapters/<vendor>/sandbox/`).
 
-A stand-in is a stateful Flask application that behaves as the vendor's documents say, awkward parts included. It runs in
-three ways: served on loopback (the demo, the engine tests), called in process through a `requests` or httpx transport (the
-simulation, the contract suite), and read directly by a test. It does not know the hub: it sends webhooks by putting
-them into `outgoing`; the sender follows the vendor's own retry rules.
+A stand-in is a stateful Flask application that behaves as the vendor's documents say, awkward parts included. It runs
+in three ways: served on loopback (the demo, the engine tests), called in process through a `requests` or httpx
+transport (the simulation, the contract suite), and read directly by a test. It does not know the hub: it sends webhooks
+by putting them into `outgoing`; the sender follows the vendor's own retry rules.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class TimedOut(requests.ReadTimeout):
 
 @dataclass
 class Sandbox:
-    """Base of a stand-in. A vendor's subclass makes `app`'s routes in `__post_init__` (after `super().__post_init__()`),
-    keeps its state in plain attributes, and has methods for what *people* do in the vendor's pages
-    (`people_set_status(...)`).
+    """Base of a stand-in. A vendor's subclass makes `app`'s routes in `__post_init__` (after
+    `super().__post_init__()`), keeps its state in plain attributes, and has methods for what *people* do in the
+    vendor's pages (`people_set_status(...)`).
 
     calls: every API request that arrived (method, path with query), for tests that count.
     """

@@ -208,7 +208,8 @@ class CachetAdapter:
         return seen
 
     def _publish(self, desired: Desired, parent: Ref, mark: Mark) -> Written:
-        """An update must name a status, and sets it: the one that the page shows right now, unless another is wanted."""
+        """An update must name a status, and sets it: the one that the page shows right now, unless another is
+        wanted."""
         shown = self._present(parent)
         for child in shown.children:
             if child.mark == mark.key:
@@ -236,8 +237,8 @@ class CachetAdapter:
         return Written(ref, version=seen.version, observation=seen)
 
     def _keeping_status(self, incident_id: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Cachet gives an incident the status of its newest update whenever an update is edited or deleted, although the
-        status may have been set directly since. What it was is put back."""
+        """Cachet gives an incident the status of its newest update whenever an update is edited or deleted, although
+        the status may have been set directly since. What it was is put back."""
         ref = Ref(INCIDENT, incident_id)
         before = self._present(ref).fields[STATUS]
         answer = act()

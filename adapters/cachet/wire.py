@@ -1,7 +1,7 @@
 """Cachet v3's JSON:API documents ↔ our values. Pure. Numbers stand for words; the tables are in the vocabulary.
 
-Source: the code of cachethq/core (2026). A document is {"data": …, "included": […]}; an incident's components, updates and
-metadata come along only when they are asked for (`INCLUDE`).
+Source: the code of cachethq/core (2026). A document is {"data": …, "included": […]}; an incident's components, updates
+and metadata come along only when they are asked for (`INCLUDE`).
 """
 
 from __future__ import annotations
@@ -97,9 +97,8 @@ def observations(document: Mapping[str, Any], page: str, silent: str) -> list[tu
     """Every incident of a document, with its observation where the document shows all of it.
 
     page: the page's own address, for links. silent: the operator's sentence under which the hub changes components: an
-    update with exactly this text is not reported as a published text.
-    A component that two incidents of a list have in common is included once, with the status of one of them: of those two
-    the components are not known.
+    update with exactly this text is not reported as a published text. A component that two incidents of a list have in
+    common is included once, with the status of one of them: of those two the components are not known.
     """
     data = document.get("data")
     rows = as_list(data) if isinstance(data, list) else as_list([data])
@@ -163,7 +162,8 @@ def components(impacts: Fields) -> list[dict[str, Json]]:
 
 
 def creation(desired: Desired, mark: Mark, notify: bool) -> dict[str, Any]:
-    """The body of `POST /incidents`. Raises Refused where a public text is missing: nothing internal may stand in for it."""
+    """The body of `POST /incidents`. Raises Refused where a public text is missing: nothing internal may stand in for
+    it."""
     fields = desired.fields
     for name in (TITLE, TEXT):
         if not str(fields.get(name) or "").strip():

@@ -62,7 +62,8 @@ class Changelog:
                 return entries
 
     def _by_name(self, change: Change) -> Change:
-        """Data Center names people here by a key that nothing else uses: given as the name that everything else uses."""
+        """Data Center names people here by a key that nothing else uses: given as the name that everything else
+        uses."""
         if self._dialect.cloud or change.field != "assignees":
             return change
         return replace(change, before=self._name_of(change.before), after=self._name_of(change.after))
@@ -79,8 +80,8 @@ class Changelog:
 def changes(entries: Sequence[Entry], components: Sequence[str], dialect: Dialect) -> list[Change]:
     """Entries, oldest first, as changes of our fields. Pure.
 
-    A component's coming or going is an item of its own: the whole sets are told backwards from `components`, the present
-    ones, as one change an entry.
+    A component's coming or going is an item of its own: the whole sets are told backwards from `components`, the
+    present ones, as one change an entry.
     """
     found: list[Change] = []
     now = list(components)
@@ -111,7 +112,8 @@ def _change(entry: Entry, name: str, before: Json, after: Json) -> Change:
 
 
 def _both(name: str, item: Mapping[str, Json], dialect: Dialect) -> tuple[Json, Json]:
-    """(before, after), theirs. Words stand in the strings, people's ids in `from` and `to`, labels as one joined text."""
+    """(before, after), theirs. Words stand in the strings, people's ids in `from` and `to`, labels as one joined
+    text."""
     before, after = item.get("fromString"), item.get("toString")
     if name == "tags":
         return visible((before or "").split()), visible((after or "").split())

@@ -1,7 +1,7 @@
 """JQL, put together so that no value can end its quotes. Pure.
 
-Times are given relative to Jira's own now (`-15m`): absolute ones are minute-precise *and* read in the profile time zone
-of our account, which an administrator may change. Vendor document: "JQL fields", Atlassian documentation.
+Times are given relative to Jira's own now (`-15m`): absolute ones are minute-precise *and* read in the profile time
+zone of our account, which an administrator may change. Vendor document: "JQL fields", Atlassian documentation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def open_now(scope: str) -> str:
 
 
 def updated_since(scope: str, since: datetime, now: datetime) -> str:
-    """Newest first: what changes while the pages are read moves to the front, so that nothing slips between two pages."""
+    """Newest first: what changes while the pages are read moves to the front, so that nothing slips between two
+    pages."""
     minutes = max(0, math.ceil((now - since).total_seconds() / 60)) + OVERLAP_MINUTES
     return f"({scope}) AND updated >= -{minutes}m ORDER BY updated DESC"
 

@@ -1,4 +1,5 @@
-"""Tags against Jira's labels, which have no spaces and at most 255 characters; and the one label that is our mark. Pure."""
+"""Tags against Jira's labels, which have no spaces and at most 255 characters; and the one label that is our mark.
+Pure."""
 
 from __future__ import annotations
 
@@ -29,8 +30,8 @@ def visible(labels: Json) -> list[str]:
 
 @dataclass(frozen=True)
 class Labels:
-    """A set of tags against a list of labels: "customer impact" is `customer-impact`. A tag that only differs from a label in
-    that way *is* that label, so neither side is rewritten. A tag that looks like our mark has no label."""
+    """A set of tags against a list of labels: "customer impact" is `customer-impact`. A tag that only differs from a
+    label in that way *is* that label, so neither side is rewritten. A tag that looks like our mark has no label."""
 
     @staticmethod
     def _label(tag: str) -> str:
@@ -63,7 +64,8 @@ class Labels:
 
 @dataclass(frozen=True)
 class Components(Elements):
-    """A set of services against a list of components by name, in alphabetical order like all lists that come from here."""
+    """A set of services against a list of components by name, in alphabetical order like all lists that come from
+    here."""
 
     def forward(self, ours: Json, theirs_now: Json) -> Json:
         if self.fits(ours, theirs_now):

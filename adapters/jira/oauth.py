@@ -1,7 +1,7 @@
 """Access tokens of an OAuth 2.0 (3LO) app on Cloud.
 
-An access token lives for an hour and stays in memory. The refresh token is replaced on every use: the new one goes into the
-vault before the access token is used. Vendor document: "OAuth 2.0 (3LO) apps", developer.atlassian.com.
+An access token lives for an hour and stays in memory. The refresh token is replaced on every use: the new one goes into
+the vault before the access token is used. Vendor document: "OAuth 2.0 (3LO) apps", developer.atlassian.com.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Links from an issue to the same incident in other systems: Jira's remote links. Pure.
 
-A remote link with the same `globalId` is replaced, else made: a true upsert. What is not sent becomes null, so the whole
-object goes every time. Vendor document: "Issue remote links", Jira REST API.
+A remote link with the same `globalId` is replaced, else made: a true upsert. What is not sent becomes null, so the
+whole object goes every time. Vendor document: "Issue remote links", Jira REST API.
 """
 
 from __future__ import annotations

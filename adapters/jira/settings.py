@@ -19,7 +19,8 @@ SETTINGS = frozenset({
 
 @dataclass(frozen=True)
 class Settings:
-    """See the table in README.md. url: without a trailing slash. api: where calls go (another host for OAuth on Cloud)."""
+    """See the table in README.md. url: without a trailing slash. api: where calls go (another host for OAuth on
+    Cloud)."""
 
     name: str
     url: str

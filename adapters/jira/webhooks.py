@@ -1,10 +1,10 @@
 """Jira's webhooks: verifies them, and reads which issue to refresh. Pure.
 
 There are three kinds: the administrator's (signed with a secret), an OAuth app's dynamic ones (a token signed with the
-app's secret), and those of old Data Centers, which cannot sign (an unguessable path). Bodies differ by age and edition: a
-comment event may come without its issue, an edited comment as an `issue_updated`; texts in them are wiki markup on Cloud
-too. A hint needs none of that: it only names what to read.
-Vendor document: "Webhooks", developer.atlassian.com (Cloud); "Managing webhooks", Atlassian documentation (Data Center).
+app's secret), and those of old Data Centers, which cannot sign (an unguessable path). Bodies differ by age and edition:
+a comment event may come without its issue, an edited comment as an `issue_updated`; texts in them are wiki markup on
+Cloud too. A hint needs none of that: it only names what to read. Vendor document: "Webhooks", developer.atlassian.com
+(Cloud); "Managing webhooks", Atlassian documentation (Data Center).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Jira's wiki markup ↔ plain text (Data Center, API v2). Pure.
 
-Writing escapes all that the renderer would take for markup. Reading takes the escapes off and degrades what people wrote
-in markup to readable text; emphasis and bullets are left as typed, they read well.
-Vendor document: "Text formatting notation advanced", Atlassian documentation.
+Writing escapes all that the renderer would take for markup. Reading takes the escapes off and degrades what people
+wrote in markup to readable text; emphasis and bullets are left as typed, they read well. Vendor document: "Text
+formatting notation advanced", Atlassian documentation.
 """
 
 from __future__ import annotations

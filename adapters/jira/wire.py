@@ -127,7 +127,8 @@ def id_of(payload: Mapping[str, Json]) -> str:
 
 
 def issue(payload: Mapping[str, Json], dialect: Dialect, browse: str, issue_type: str) -> Observation:
-    """One issue as the API shows it. browse: URL in front of its key. issue_type: the name of the type that is adopted."""
+    """One issue as the API shows it. browse: URL in front of its key. issue_type: the name of the type that is
+    adopted."""
     f: Mapping[str, Json] = payload.get("fields") or {}
     mark = property_of(payload).get("mark")
     return Observation(
@@ -183,8 +184,8 @@ def _signature(author: str) -> str:
 
 
 def comment_body(text: str, key: str, author: str | None, dialect: Dialect, by: str, internal: bool) -> dict[str, Json]:
-    """What to POST or PUT. by: "property" or "text" (servers that lose comment properties). internal: a note for agents only,
-    in a service desk."""
+    """What to POST or PUT. by: "property" or "text" (servers that lose comment properties). internal: a note for agents
+    only, in a service desk."""
     name = " ".join((author or "").split())
     if by == "text":
         signed = marks.sign(text, key, name)

@@ -116,7 +116,8 @@ class Workflow:
         return []
 
     def _guess(self, graph: Mapping[str, Sequence[str]], now: str, target: str) -> list[str]:
-        """Through a status whose exits nobody has seen; only one that we have a word for, so that nothing freezes there."""
+        """Through a status whose exits nobody has seen; only one that we have a word for, so that nothing freezes
+        there."""
         for middle in self._words:
             if middle in (now, target) or middle in graph:
                 continue

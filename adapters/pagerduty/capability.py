@@ -1,4 +1,5 @@
-"""What one connection to PagerDuty can do: its settings, its relations, its capabilities. Pure; built once, at start."""
+"""What one connection to PagerDuty can do: its settings, its relations, its capabilities. Pure; built once, at
+start."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ class Settings:
     incident be reopened from here (it pages people again)? priorities: the account's priority names; [] = the feature
     is off. assign: may we assign people (a directly assigned incident no longer escalates)? default_service,
     escalation_policy: PagerDuty ids for incidents that name none. create_by, status_by: "rest" or "events" (Events API
-    v2). custom_field: name of an incident custom field that gets the incident's address in the hub.
-    service_ids, team_ids: narrow what is polled and subscribed to. notes_per_poll: incidents whose notes one poll compares.
+    v2). custom_field: name of an incident custom field that gets the incident's address in the hub. service_ids,
+    team_ids: narrow what is polled and subscribed to. notes_per_poll: incidents whose notes one poll compares.
     """
 
     from_email: str
@@ -124,8 +125,8 @@ DEGRADED: Mapping[str, str] = {
 
 
 REST_LAG, EVENTS_LAG = 1.0, 15.0
-"""Seconds until a read shows our write. PagerDuty documents neither: a REST answer shows the write itself; an event is taken
-in after its answer."""
+"""Seconds until a read shows our write. PagerDuty documents neither: a REST answer shows the write itself; an event is
+taken in after its answer."""
 
 
 def capabilities(settings: Settings) -> Capabilities:

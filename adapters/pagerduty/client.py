@@ -62,7 +62,8 @@ def unreadable(write: bool) -> VendorError:
 
 
 class Transport:
-    """One HTTP exchange over `Wire`, a session per thread. `skew`: seconds by which PagerDuty's clock (`Date`) is ahead."""
+    """One HTTP exchange over `Wire`, a session per thread. `skew`: seconds by which PagerDuty's clock (`Date`) is
+    ahead."""
 
     def __init__(self, wire: Wire, clock: Clock) -> None:
         self._wire = wire
@@ -239,8 +240,8 @@ def _object(value: Any, write: bool) -> Payload:
 
 
 class Events:
-    """Events API v2 of one integration. 202 is not "the incident exists"; an acknowledge or resolve without an open alert
-    of that key is silently dropped by PagerDuty."""
+    """Events API v2 of one integration. 202 is not "the incident exists"; an acknowledge or resolve without an open
+    alert of that key is silently dropped by PagerDuty."""
 
     def __init__(self, transport: Transport, secrets: Secrets, events_url: str = EVENTS_URL) -> None:
         self._transport = transport

@@ -23,7 +23,8 @@ class _Bound:
 
 
 def incident_class(call: Call, base_url: str) -> Any:
-    """pypd's Incident, with its Note, for one connection: entities of its own, because pypd's globals would mix accounts up."""
+    """pypd's Incident, with its Note, for one connection: entities of its own, because pypd's globals would mix
+    accounts up."""
 
     def entity(base: Any, endpoint: str, **more: Any) -> Any:
         fixed = {

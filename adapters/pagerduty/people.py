@@ -22,8 +22,8 @@ class Requesters:
         self._known: dict[str, Known] = {}
 
     def sender(self, actor: Actor | None, unlike: Collection[str] = ()) -> str:
-        """The person's address if they are a user of the account, else the connection's own. unlike: user ids whose name
-        may not be used."""
+        """The person's address if they are a user of the account, else the connection's own. unlike: user ids whose
+        name may not be used."""
         key = actor and (actor.account or actor.email)
         if not actor or not key:
             return self._ours

@@ -100,8 +100,8 @@ class Poll:
         return {i["id"]: i for i in found if isinstance(i.get("id"), str) and i["id"]}
 
     def _log(self, before: _State, after: _State) -> tuple[set[str], set[str], bool]:
-        """(incidents with a new note, incidents with a new status, were there too many entries to read?), by the account's
-        log. Moves the position."""
+        """(incidents with a new note, incidents with a new status, were there too many entries to read?), by the
+        account's log. Moves the position."""
         at = wire.moment(before.at)
         since = wire.iso((at or self._clock.now()) - OVERLAP)
         query: Payload = {"since": since}

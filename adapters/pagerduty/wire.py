@@ -126,8 +126,9 @@ def escalated(entries: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def consequences(incident: Mapping[str, Any], by_escalation: bool) -> frozenset[str]:
-    """Fields whose present value is PagerDuty's own doing: a resolved incident has no assignees, and an escalation gives it
-    to whoever is next. (An acknowledgement that runs out is a change of status like another: authority judges it.)"""
+    """Fields whose present value is PagerDuty's own doing: a resolved incident has no assignees, and an escalation
+    gives it to whoever is next. (An acknowledgement that runs out is a change of status like another: authority judges
+    it.)"""
     return frozenset({"assignees"}) if incident.get("status") == RESOLVED or by_escalation else frozenset()
 
 

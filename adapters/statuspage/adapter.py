@@ -1,4 +1,5 @@
-"""Atlassian Statuspage: one page as a connection. Settings, secrets, promises and limits: `README.md` beside this file."""
+"""Atlassian Statuspage: one page as a connection. Settings, secrets, promises and limits: `README.md` beside this
+file."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ class Client:
         return self._call(method, path, body=body)
 
     def walk(self, path: str, size: str = "per_page", **params: Any) -> Iterator[dict[str, Any]]:
-        """Every row of a list, page by page; the caller stops when it has seen enough. size: the parameter that says how
-        many rows a page has. Raises Refused when the page itself is not there."""
+        """Every row of a list, page by page; the caller stops when it has seen enough. size: the parameter that says
+        how many rows a page has. Raises Refused when the page itself is not there."""
         for number in range(1, MOST_PAGES + 1):
             rows = self.get(path, {**params, "page": number, size: PAGE_SIZE})
             if rows is None:

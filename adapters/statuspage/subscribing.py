@@ -46,9 +46,10 @@ def _remove(client: Client, subscriber: Mapping[str, Any]) -> None:
 def subscribe(client: Client, url: str, email: str, secrets: Secrets, ids: Ids) -> Json:
     """Registers `url` plus our secret path segment as a webhook subscriber, or keeps the one that is there.
 
-    A quarantined subscriber (our endpoint failed too often) is removed and made anew. One that we made with an older token is
-    removed when the new one is there: its notifications would be refused for ever. What is returned holds no secret:
-    {"id", "expires_at": None, "url": the URL without the token}. Raises Refused when `webhook_email` is not set.
+    A quarantined subscriber (our endpoint failed too often) is removed and made anew. One that we made with an older
+    token is removed when the new one is there: its notifications would be refused for ever. What is returned holds no
+    secret: {"id", "expires_at": None, "url": the URL without the token}. Raises Refused when `webhook_email` is not
+    set.
     """
     tokens = list(secrets.all(PATH_TOKEN))
     if not tokens:

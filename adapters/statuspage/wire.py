@@ -1,7 +1,8 @@
 """Statuspage's payloads ↔ our values. Pure.
 
 Sources: Atlassian's published OpenAPI document of the v1 API, and webhook bodies as the service sends them. What the
-document promises is not always there (older pages leave fields out, anything may be null), so everything is read leniently.
+document promises is not always there (older pages leave fields out, anything may be null), so everything is read
+leniently.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def when(text: Any) -> datetime | None:
 
 
 def updates_of(incident: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The incident's updates, oldest first; those of one moment in the vendor's own order (it lists the newest first)."""
+    """The incident's updates, oldest first; those of one moment in the vendor's own order (it lists the newest
+    first)."""
     updates = [u for u in as_list(incident.get("incident_updates")) if isinstance(u.get("id"), str) and u["id"]]
     updates.reverse()
     epoch = datetime.min.replace(tzinfo=UTC)
@@ -75,12 +77,12 @@ def mark_of(incident: Mapping[str, Any]) -> str | None:
 
 
 def update_marks(incident: Mapping[str, Any], guess: str | None = None) -> dict[str, str]:
-    """update id → mark. Metadata cannot name an update that does not exist yet, so a mark names the update *before* it and
-    the text; the first later update with this text is meant, and its duplicates: the same text within
+    """update id → mark. Metadata cannot name an update that does not exist yet, so a mark names the update *before* it
+    and the text; the first later update with this text is meant, and its duplicates: the same text within
     `DUPLICATES_WITHIN`, which is what a request that lands late leaves behind.
 
-    guess: a mark whose write is known to have happened (metadata and update are one request): if a person has edited the
-    text since, it means the first later update that no other mark names.
+    guess: a mark whose write is known to have happened (metadata and update are one request): if a person has edited
+    the text since, it means the first later update that no other mark names.
     """
     updates = updates_of(incident)
     place = {str(u["id"]): n for n, u in enumerate(updates)}
@@ -154,7 +156,8 @@ def _type(incident: Mapping[str, Any]) -> str:
 
 
 def observation(incident: Mapping[str, Any]) -> Observation:
-    """An incident with its updates. The impact is the vendor's own calculation unless overridden: then it is no edit."""
+    """An incident with its updates. The impact is the vendor's own calculation unless overridden: then it is no
+    edit."""
     first = _first(incident, update_marks(incident))
     components = {
         str(c["id"]): c["status"]
@@ -186,7 +189,8 @@ def observation(incident: Mapping[str, Any]) -> Observation:
 
 
 def status_changes(incident: Mapping[str, Any], since: Json | None) -> tuple[list[Change], Json]:
-    """What the incident's updates say of its status after the position `since` ({"id", "at"} of the last update seen)."""
+    """What the incident's updates say of its status after the position `since` ({"id", "at"} of the last update
+    seen)."""
     updates = updates_of(incident)
     last = updates[-1] if updates else {}
     position = {"id": last.get("id"), "at": last.get("created_at")}
@@ -255,8 +259,8 @@ def only_leaving(update: Update) -> bool:
 def publication(incident: Mapping[str, Any], fields: Fields, mark: Mark, notify: bool) -> dict[str, Any]:
     """The body of the one `PATCH …/incidents/{id}` that publishes a text, with its mark in the metadata.
 
-    No status is sent unless asked for: the page keeps the one it has, also if a person has just changed it. The metadata
-    is sent whole, for the document does not say whether it is merged or replaced.
+    No status is sent unless asked for: the page keeps the one it has, also if a person has just changed it. The
+    metadata is sent whole, for the document does not say whether it is merged or replaced.
     """
     updates = updates_of(incident)
     ours = _our_metadata(incident)

@@ -218,8 +218,8 @@ class GraphRoute(Incoming):
 
 
 def _changed(fields: Fields, update: Update) -> dict[str, Json]:
-    """`fields` with the changes in them. The whole new value of a set or map stands in `desired`; without it, the change
-    itself says which elements."""
+    """`fields` with the changes in them. The whole new value of a set or map stands in `desired`; without it, the
+    change itself says which elements."""
     out = dict(fields)
     for name, value in update.changes.items():
         many = capability.MANY.get(name)

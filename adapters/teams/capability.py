@@ -103,7 +103,8 @@ def activity() -> Capabilities:
 
 
 def relations(spec: Spec, comment: int = wire.COMMENT_LIMIT) -> Mapping[str, Mapping[str, Relation]]:
-    """Raises VocabularyGap with the place. comment: characters of one, on this route. People and services stand on the card by our own ids; it shows their names."""
+    """Raises VocabularyGap with the place. comment: characters of one, on this route. People and services stand on the
+    card by our own ids; it shows their names."""
 
     def table(field: str, words: tuple[str, ...]) -> Table:
         place = f"connection {spec.name}: vocabulary of {field!r}"

@@ -61,8 +61,8 @@ class Channel:
         return self.graph.get(self._place).read("id")
 
     def message(self, ref: Ref) -> dict[str, Json] | None:
-        """None when Graph does not show it. Raises RetryLater for an answer about anything else: it must not be taken for a
-        message of somebody's that is no card of ours."""
+        """None when Graph does not show it. Raises RetryLater for an answer about anything else: it must not be taken
+        for a message of somebody's that is no card of ours."""
         try:
             found = self.graph.get(lambda c: self._message(c, ref)).read("id")
         except Refused as exc:

@@ -1,9 +1,9 @@
 """Commands that people type to the outgoing webhook: `@Lockstep ack`.
 
 Teams signs the raw body (HMAC-SHA256, keyed with the base64-decoded security token) and waits 5 s for the answer, which
-therefore comes from our own rows. The signature covers no time, so an activity older (or newer) than `SKEW` is refused, and
-its id is the delivery id. People are known by `from.aadObjectId`, never by name. (MicrosoftDocs/msteams-docs, outgoing
-webhooks; shape: Bot Framework activity.)
+therefore comes from our own rows. The signature covers no time, so an activity older (or newer) than `SKEW` is refused,
+and its id is the delivery id. People are known by `from.aadObjectId`, never by name. (MicrosoftDocs/msteams-docs,
+outgoing webhooks; shape: Bot Framework activity.)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Encrypted content of change notifications, and the tokens that prove who sent it.
 
-Graph wraps a fresh key with our certificate (RSA-OAEP, SHA-1), signs the data with it (HMAC-SHA256) and encrypts them with
-AES-256-CBC, PKCS7, the initialisation vector being the first 16 bytes of the key (Microsoft Graph, "Set up change
+Graph wraps a fresh key with our certificate (RSA-OAEP, SHA-1), signs the data with it (HMAC-SHA256) and encrypts them
+with AES-256-CBC, PKCS7, the initialisation vector being the first 16 bytes of the key (Microsoft Graph, "Set up change
 notifications that include resource data"). The signature is checked before anything is decrypted.
 """
 
@@ -37,7 +37,8 @@ def _bytes(content: Mapping[str, Json], name: str) -> bytes:
 
 
 def decrypt(content: Json, pem_of: Callable[[str], Sequence[str]]) -> dict[str, Json]:
-    """The resource in an `encryptedContent`. pem_of: certificate id → our private keys (PEM). Raises InvalidSignature."""
+    """The resource in an `encryptedContent`. pem_of: certificate id → our private keys (PEM). Raises
+    InvalidSignature."""
     from cryptography.hazmat.primitives import hashes, padding, serialization
     from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -70,7 +71,8 @@ def decrypt(content: Json, pem_of: Callable[[str], Sequence[str]]) -> dict[str, 
 
 
 def check_token(token: Json, keys: KeySource, audience: str, tenant: str, sender: str, now: datetime) -> None:
-    """One of `validationTokens`: RS256, ours as the audience, our tenant as the issuer, Graph as the party. Raises InvalidSignature."""
+    """One of `validationTokens`: RS256, ours as the audience, our tenant as the issuer, Graph as the party. Raises
+    InvalidSignature."""
     import jwt
 
     try:

@@ -1,4 +1,5 @@
-"""What comes in from Teams, for every route: change notifications and signed commands, at one URL, told apart by shape."""
+"""What comes in from Teams, for every route: change notifications and signed commands, at one URL, told apart by
+shape."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from hub.domain.values import Hint, Reply, Request
 from hub.ports import Ask, Secrets
 
 KEYS_PAGE = "signing-keys"
-"""Where the notebook keeps the platform's public keys: fetched by `probe` and on subscribing, never while a webhook waits."""
+"""Where the notebook keeps the platform's public keys: fetched by `probe` and on subscribing, never while a webhook
+waits."""
 
 
 class Incoming:

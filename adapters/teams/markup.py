@@ -1,6 +1,8 @@
-"""Text on its way into Teams and back: plain text ↔ the HTML of a message, plain text → the Markdown of an Adaptive Card.
+"""Text on its way into Teams and back: plain text ↔ the HTML of a message, plain text → the Markdown of an Adaptive
+Card.
 
-What people typed must come back as they typed it, and nothing that anybody typed may become markup, a link or a mention.
+What people typed must come back as they typed it, and nothing that anybody typed may become markup, a link or a
+mention.
 """
 
 from __future__ import annotations
@@ -90,7 +92,8 @@ _NUMBERED = re.compile(r"^(\s*\d+)([.)])", re.M)
 
 
 def to_markdown(text: str) -> str:
-    """`text` for a TextBlock or Fact of an Adaptive Card: no emphasis, link, list, entity, mention or `{{DATE()}}` of its own.
+    """`text` for a TextBlock or Fact of an Adaptive Card: no emphasis, link, list, entity, mention or `{{DATE()}}` of
+    its own.
 
     (adaptivecards.io, "Text Features": a Markdown subset; line breaks need an empty line.)
     """

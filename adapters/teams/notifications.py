@@ -1,8 +1,8 @@
 """Graph's change notifications: the validation handshake, their authenticity, and which message changed.
 
-There is no signature. Every item carries the `clientState` that we chose when we subscribed, which only Graph and we know;
-items with encrypted content are proved by their validation tokens too. Not ordered, at least once, several subscriptions in
-one delivery, within 3 s (Microsoft Graph, "Receive change notifications through webhooks").
+There is no signature. Every item carries the `clientState` that we chose when we subscribed, which only Graph and we
+know; items with encrypted content are proved by their validation tokens too. Not ordered, at least once, several
+subscriptions in one delivery, within 3 s (Microsoft Graph, "Receive change notifications through webhooks").
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ CHANGES = frozenset({"created", "updated", "deleted"})
 
 
 def handshake(request: Request) -> Reply | None:
-    """Graph proves that the URL is ours by having a token sent back, as plain text. A token that could be markup is refused:
-    this endpoint reflects no script."""
+    """Graph proves that the URL is ours by having a token sent back, as plain text. A token that could be markup is
+    refused: this endpoint reflects no script."""
     token = request.query.get("validationToken")
     if token is None or request.method.upper() != "POST":
         return None
@@ -75,8 +75,8 @@ def _names_its_version(item: Mapping[str, Json]) -> bool:
 def delivery_id(found: Sequence[Mapping[str, Json]], request: Request) -> str:
     """The same for a repeated delivery: a hash over what each item names.
 
-    An "updated" item without an etag or id cannot be told from the next change of the same message; such a delivery is new
-    each time it comes (reading twice is cheap, losing an edit is not).
+    An "updated" item without an etag or id cannot be told from the next change of the same message; such a delivery is
+    new each time it comes (reading twice is cheap, losing an edit is not).
     """
     keys = sorted(
         json.dumps(

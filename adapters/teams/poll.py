@@ -1,8 +1,9 @@
 """Polling: Graph's delta of the channel, whole chains at a time (a root with its replies).
 
-The cursor is Graph's own link, with the time of the newest message seen, so that within a changed chain only the replies
-that are new are named. A lost or expired link, or another channel, starts again at `lookback_days`. (Microsoft Graph,
-"chatMessage: delta": `$filter=lastModifiedDateTime gt` finds every chain changed since, `$expand=replies` shows it whole.)
+The cursor is Graph's own link, with the time of the newest message seen, so that within a changed chain only the
+replies that are new are named. A lost or expired link, or another channel, starts again at `lookback_days`. (Microsoft
+Graph, "chatMessage: delta": `$filter=lastModifiedDateTime gt` finds every chain changed since, `$expand=replies` shows
+it whole.)
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ class PostOnly(Incoming):
 
 
 class WorkflowRoute(PostOnly):
-    """Posts cards to the URL of a flow. The URL is the credential (secret `workflow_url`): it is in no message or log."""
+    """Posts cards to the URL of a flow. The URL is the credential (secret `workflow_url`): it is in no message or
+    log."""
 
     def __init__(self, spec: Spec, settings: Settings, names: Names) -> None:
         super().__init__(spec, settings, names)

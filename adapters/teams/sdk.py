@@ -1,8 +1,8 @@
 """msgraph-sdk under our limits: the only file that imports it, itself imported with the first call.
 
-The SDK is asynchronous, so it lives on one loop thread a process, made when first needed and again after a fork. Its request
-builders make the URLs; its retries (429, 503, 504, POSTs too, and the second try after a claims challenge) and its redirects
-are off: the library must never send a message twice.
+The SDK is asynchronous, so it lives on one loop thread a process, made when first needed and again after a fork. Its
+request builders make the URLs; its retries (429, 503, 504, POSTs too, and the second try after a claims challenge) and
+its redirects are off: the library must never send a message twice.
 """
 
 from __future__ import annotations

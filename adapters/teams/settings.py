@@ -31,7 +31,8 @@ class Settings:
     lookback_days: how far the first poll looks. subscription_minutes: life asked for (Graph allows 4320 for messages).
     certificates: certificate id → name of the secret with its private key (PEM), for encrypted notifications;
     encryption_certificate(_id): the public part and its id, asked for in a new subscription (base64 of the DER or PEM).
-    reactions: reaction → verb. people_names: our id of a person → the name on the card. recipients: "channel", "team" or a list of user ids (route "activity").
+    reactions: reaction → verb. people_names: our id of a person → the name on the card. recipients: "channel", "team"
+    or a list of user ids (route "activity").
     """
 
     route: str

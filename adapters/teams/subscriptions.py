@@ -1,7 +1,7 @@
 """Our subscription to a channel's messages: made, adopted, renewed at half life, made again.
 
-A life of more than an hour needs a `lifecycleNotificationUrl`, which cannot be added later; both are the same URL here. What
-Graph grants is read from its answer, never assumed (Microsoft Graph, "subscription" and "Reduce missing change
+A life of more than an hour needs a `lifecycleNotificationUrl`, which cannot be added later; both are the same URL here.
+What Graph grants is read from its answer, never assumed (Microsoft Graph, "subscription" and "Reduce missing change
 notifications").
 """
 
@@ -57,8 +57,8 @@ class Subscriptions:
         ]
 
     def subscribe(self, url: str, secrets: Secrets) -> Json:
-        """Adopts one of ours that leads to `url`, if we know its client state; else makes one. Graph shakes hands with `url`
-        while this call runs. Raises VendorErrors."""
+        """Adopts one of ours that leads to `url`, if we know its client state; else makes one. Graph shakes hands with
+        `url` while this call runs. Raises VendorErrors."""
         for known in self.ours():
             if known.get("notificationUrl") != url:
                 continue

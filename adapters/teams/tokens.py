@@ -1,8 +1,9 @@
 """Access tokens of the Microsoft identity platform, by plain form POSTs over the one transport.
 
 Two grants are used: a service account's refresh token (delegated: the only way in which Graph lets a daemon post into a
-channel), and the application's own credential (for activity notifications). A refresh token is replaced on every use; the
-new one goes to the vault at once. (Microsoft identity platform, OAuth 2.0 authorization code and client credentials flows.)
+channel), and the application's own credential (for activity notifications). A refresh token is replaced on every use;
+the new one goes to the vault at once. (Microsoft identity platform, OAuth 2.0 authorization code and client credentials
+flows.)
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Tokens:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def bearer(self) -> str:
-        """A token that lives at least five minutes. Raises Unauthorised or RetryLater (nothing was written anywhere)."""
+        """A token that lives at least five minutes. Raises Unauthorised or RetryLater (nothing was written
+        anywhere)."""
         with self._lock:
             if self._token is None or self._until is None or self.clock.now() >= self._until:
                 self._token, self._until = self._fetch()

@@ -258,7 +258,8 @@ _AT = re.compile(r"<at[^>]*>(.*?)</at>", re.S | re.I)
 
 
 def command_text(text: str) -> str:
-    """What a person wrote to the outgoing webhook, without the mention that called it. Other mentions keep their name."""
+    """What a person wrote to the outgoing webhook, without the mention that called it. Other mentions keep their
+    name."""
     text = re.sub(r"^\s*(?:<(?:p|div)[^>]*>\s*)*" + _AT.pattern, "", text, count=1, flags=re.S | re.I)
     text = _AT.sub(r"\1", text)
     text = re.sub(r"<br\s*/?>|</(?:p|div)>", "\n", text, flags=re.I)
