@@ -1,4 +1,4 @@
-"""A connection's settings, read once; a missing or contradictory setting is refused with its name."""
+"""A connection's settings, read once. A missing or contradictory setting raises an error that names it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SETTINGS = frozenset({
     "url", "deployment", "project", "issue_type", "email", "walks", "resolution", "screen_fields", "create_fields", "without",
     "service_desk", "comment_mark", "webhook_auth", "jql", "oauth_client_id", "cloud_id",
 })  # fmt: skip
-"""All keys that `read` uses."""
+"""The names of all settings."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Settings:
         return bool(self.oauth_client)
 
     def resolution_for(self, status: str) -> str | None:
-        """The resolution to set on the way into `status`."""
+        """The resolution to set in a transition to `status`."""
         return self.resolution if isinstance(self.resolution, str) else self.resolution.get(status)
 
 

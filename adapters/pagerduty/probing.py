@@ -13,11 +13,11 @@ from hub.domain.errors import Refused, Unauthorised, VendorError
 from hub.domain.values import Finding
 
 SKEW = 30.0
-"""Seconds between PagerDuty's clock and ours that are worth a warning."""
+"""Seconds of difference between PagerDuty's clock and the hub's from which doctor warns."""
 
 
 class Probe:
-    """Only reads. A check that fails is a finding itself."""
+    """Runs the checks; makes only read requests. A check that fails is a finding itself."""
 
     def __init__(self, client: Client, settings: Settings, spec: Spec) -> None:
         self._client = client
@@ -137,8 +137,8 @@ class Probe:
             yield Finding("ok", f"PagerDuty's clock and ours agree ({skew:+.0f} seconds).")
 
     def _extensions(self) -> Iterator[Finding]:
-        """A Jira extension on one of our services makes its own issues. What a V3 app integration does outside of
-        `/extensions` the API does not show."""
+        """Reports a Jira extension on one of the connection's services: it creates issues of its own. The API does not
+        show V3 app integrations outside `/extensions`."""
         ours = {theirs for _, theirs in self._spec.vocabulary.get("services", [])}
         for extension in self._client.pages("extensions", "extensions"):
             schema = extension.get("extension_schema")
