@@ -275,7 +275,7 @@ class Jira:
             except VendorError as exc:
                 if not body:
                     raise
-                raise OutcomeUnknown(f"Jira took the fields, but not the status: {exc.words}") from None
+                raise OutcomeUnknown(f"Jira changed the fields, but not the status: {exc.words}") from None
         return Written(ref)
 
     def _move(self, ref: Ref, target: str) -> None:
@@ -286,7 +286,9 @@ class Jira:
         with parsing("a transition"):
             chosen = pick(offered, target)
             if chosen is None:
-                raise Refused(f"there is no transition from {now!r} to {target!r} for our account", field="status")
+                raise Refused(
+                    f"there is no transition from {now!r} to {target!r} for the hub's account", field="status"
+                )
             filled, missing = screen(chosen, self._settings.resolution_for(target), self._settings.screen_fields)
         if missing:
             words = f"the transition to {target!r} requires {', '.join(missing)}; set values in `screen_fields`"
@@ -322,7 +324,9 @@ class Jira:
             return Written(ref)
         raw = self._raw_comment(ref)
         if raw is None:
-            raise Refused(f"HTTP 404: comment {ref.id} was deleted, or our account may not see it: grant it access")
+            raise Refused(
+                f"HTTP 404: comment {ref.id} was deleted, or the hub's account may not see it: grant it access"
+            )
         with parsing("the comment"):
             before = wire.comment(raw, ref.parent or "", self._dialect)
             author = wire.author_of(raw, self._dialect) or update.context.get("author")

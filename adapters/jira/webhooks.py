@@ -23,7 +23,7 @@ from hub.ports import Secrets
 
 SIGNATURE, IDENTIFIER = "x-hub-signature", "x-atlassian-webhook-identifier"
 _METHODS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
-"""The only accepted method before the `=`; Jira's document says that it may change."""
+"""Accepted methods before the `=` of a signature: Jira reserves the right to change the method."""
 
 _SELF = re.compile(r"/issue/([0-9]{1,19})/comment/([0-9]{1,19})/?(?:[?#].*)?\Z")
 _ID = re.compile(r"[0-9]{1,19}\Z", re.A)

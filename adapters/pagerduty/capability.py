@@ -93,7 +93,7 @@ def _severity(connection: str, settings: Settings, vocabulary: Vocabulary) -> Ta
             raise ValueError(f'{place}: {pair!r} is not [our word, [priority\'s name or "", urgency]]')
         priority, urgency = pair[1]
         if urgency not in wire.URGENCIES:
-            raise ValueError(f"{place}: {urgency!r} is no urgency; there are {', '.join(wire.URGENCIES)}")
+            raise ValueError(f"{place}: {urgency!r} is not an urgency; there are {', '.join(wire.URGENCIES)}")
         if (priority or None) in (None, *settings.priorities):
             pairs.append([pair[0], [priority or None, urgency]])
     theirs = [[p, u] for p in (*settings.priorities, None) for u in wire.URGENCIES]
@@ -118,10 +118,10 @@ def relations(connection: str, settings: Settings, vocabulary: Vocabulary) -> di
 
 
 DEGRADED: Mapping[str, str] = {
-    "reopen": "A resolved PagerDuty incident is not reopened from here (setting `reopen`).",
+    "reopen": "The hub does not reopen a resolved PagerDuty incident (setting `reopen`).",
     "priorities": "Without priorities, severity shows in PagerDuty as urgency only.",
-    "assign": "People are not assigned in PagerDuty from here (setting `assign`).",
-    "events": "Incidents are made through the Events API: they appear some seconds later.",
+    "assign": "The hub does not assign people in PagerDuty (setting `assign`).",
+    "events": "Incidents are created through the Events API: they appear some seconds later.",
 }
 
 

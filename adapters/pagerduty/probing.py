@@ -131,10 +131,10 @@ class Probe:
         skew = self._client.transport.skew
         if skew is not None and abs(skew) > SKEW:
             yield Finding(
-                "warn", f"PagerDuty's clock is {skew:+.0f} seconds from ours.", "Set the hub's clock by NTP."
+                "warn", f"PagerDuty's clock differs from the hub's by {skew:+.0f} seconds.", "Set the hub's clock by NTP."
             )  # fmt: skip
         elif skew is not None:
-            yield Finding("ok", f"PagerDuty's clock and ours agree ({skew:+.0f} seconds).")
+            yield Finding("ok", f"PagerDuty's clock and the hub's agree ({skew:+.0f} seconds).")
 
     def _extensions(self) -> Iterator[Finding]:
         """Reports a Jira extension on one of the connection's services: it creates issues of its own. The API does not
@@ -149,7 +149,7 @@ class Probe:
             if "jira" in kind.lower() and (on & ours or not ours):
                 yield Finding(
                     "warn", f"PagerDuty's own Jira integration ({extension.get('name')}) is on "
-                    f"{', '.join(sorted(on & ours or on))}: it makes issues and copies changes too.",
+                    f"{', '.join(sorted(on & ours or on))}: it creates issues and copies changes too.",
                     "Remove it from these services, or leave their Jira project out of Lockstep's policy.",
                 )  # fmt: skip
 
