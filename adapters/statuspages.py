@@ -1,4 +1,4 @@
-"""What all public status pages share: the names of our fields on them, the relations to a page's words, and small pure rules.
+"""Shared by all public status pages: the names of our fields on them, the relations to a page's words, and pure rules.
 
 A page vendor has its own word tables (`mappings/vocabularies/<vendor>.toml`) and its own wire format; what a page's
 fields *mean* to the hub is defined here, so that a further vendor is one folder:

@@ -286,9 +286,7 @@ class Jira:
         with parsing("a transition"):
             chosen = pick(offered, target)
             if chosen is None:
-                raise Refused(
-                    f"there is no transition from {now!r} to {target!r} for the hub's account", field="status"
-                )
+                raise Refused(f"the hub's account has no transition from {now!r} to {target!r}", field="status")
             filled, missing = screen(chosen, self._settings.resolution_for(target), self._settings.screen_fields)
         if missing:
             words = f"the transition to {target!r} requires {', '.join(missing)}; set values in `screen_fields`"
@@ -324,9 +322,7 @@ class Jira:
             return Written(ref)
         raw = self._raw_comment(ref)
         if raw is None:
-            raise Refused(
-                f"HTTP 404: comment {ref.id} was deleted, or the hub's account may not see it: grant it access"
-            )
+            raise Refused(f"HTTP 404: comment {ref.id} was deleted, or the hub's account may not see it: grant access")
         with parsing("the comment"):
             before = wire.comment(raw, ref.parent or "", self._dialect)
             author = wire.author_of(raw, self._dialect) or update.context.get("author")
