@@ -286,7 +286,7 @@ class Jira:
         with parsing("a transition"):
             chosen = pick(offered, target)
             if chosen is None:
-                raise Refused(f"the hub's account has no transition from {now!r} to {target!r}", field="status")
+                raise Refused(f"there is no transition from {now!r} to {target!r} for this account", field="status")
             filled, missing = screen(chosen, self._settings.resolution_for(target), self._settings.screen_fields)
         if missing:
             words = f"the transition to {target!r} requires {', '.join(missing)}; set values in `screen_fields`"
