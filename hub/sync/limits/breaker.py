@@ -1,7 +1,7 @@
-"""A connection's health: the circuit breaker, kept in its row so that all workers see it and people can read it.
+"""A connection's health: the circuit breaker, stored in the connection's row so that all workers and people see it.
 
-Five failures in a row open it; it stays open for 15 s, doubling with every failure after that, at most 5 minutes. Then one
-call may try. The first success closes it, and the connection is polled at once: it may have missed anything.
+Five consecutive failures open it for 15 s; each later failure doubles that, up to 5 minutes. After that, calls are
+tried again. The first success closes it, and the connection is polled at once: any change may have been missed.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ log = logging.getLogger(__name__)
 
 THRESHOLD = 5
 FIRST, LONGEST = 15.0, 300.0
-"""Seconds."""
+"""Seconds that the breaker stays open: after the fifth failure, and at most."""
 
 
 def failed(connection: Connection, error: VendorError, now: datetime) -> None:
-    """Counts one failure. A vendor that says "too fast" is well."""
+    """Counts one failure. A throttled call is none: the vendor is healthy."""
     if isinstance(error, RetryLater) and error.throttled:
         return
     if connection.open_until is not None and connection.open_until > now:
-        return  # calls that were under way when it opened tell nothing new
+        return  # calls that were in flight when it opened do not count
     if connection.reason != error.words:
         log.warning(
-            "calls fail; `lockstep doctor` says more", extra={"connection": connection.name, "words": error.words}
+            "calls fail; run `lockstep doctor --part connections`",
+            extra={"connection": connection.name, "words": error.words},
         )
     connection.failures += 1
     connection.reason = error.words
@@ -41,7 +42,7 @@ def failed(connection: Connection, error: VendorError, now: datetime) -> None:
 
 
 def succeeded(tx: Tx, connection: Connection, now: datetime) -> None:
-    """The vendor answered."""
+    """Resets the connection's failures after a call that the vendor answered; closes the breaker if it was open."""
     if connection.failures == 0 and connection.open_until is None:
         return
     log.info("calls succeed again", extra={"connection": connection.name})
@@ -58,7 +59,7 @@ def open_until(connection: Connection | LinkRows, now: datetime) -> datetime | N
 
 
 def note_failure(hub: Hub, name: str, error: VendorError) -> None:
-    """Counts a failure of a call that has no row of its own to settle."""
+    """Counts a failed call that has no outbox row, in a transaction of its own."""
     if isinstance(error, RetryLater) and error.throttled:
         return
     with hub.store.unit() as tx:
@@ -69,8 +70,8 @@ def note_failure(hub: Hub, name: str, error: VendorError) -> None:
 
 
 def backoff(hub: Hub, attempts: int, error: VendorError | None = None, longest: float = LONGEST) -> float:
-    """Seconds until the next try: what the vendor asked for, else full jitter over a doubling window, at least half a
-    second, so that many waiting rows do not come back together."""
+    """Seconds until the next try: what the vendor asked for (at most an hour), else full jitter over a doubling window,
+    at least half a second, so that many waiting rows do not try again together."""
     asked = error.delay if isinstance(error, RetryLater) else None
     if asked is not None:
         return float(min(asked, 3600.0)) + 0.25 * hub.ids.chance()

@@ -1,8 +1,9 @@
-"""Each connection's budget: how often, and how many at once. A vendor that hangs, throttles or is down costs only its own.
+"""Each connection's budget: how many calls in a period, and how many at once. A vendor that hangs, throttles or is down
+delays its own connection only.
 
-The counters are shared between all workers through Redis; without it they are this process's own, and the limits are still
-kept within each process. Calls are counted, and booked a little ahead, in a moving window (`hub.sync.limits.window`); the places for
-calls at once are a sorted set of leases, so that a worker that died gives its place back by itself.
+All workers share the counters through Redis; without Redis each process counts for itself and keeps the limits for its
+own calls. Calls are counted, and booked a little ahead, in a sliding window (`hub.sync.limits.window`). The places for
+concurrent calls are a sorted set of leases, so that the place of a worker that died becomes free by itself.
 """
 
 from __future__ import annotations
@@ -19,23 +20,23 @@ from hub.ports import Clock, Ids
 from hub.sync.limits.window import SLACK, STEPPED, Window
 
 PLACE = 75.0
-"""Seconds after which the place of a worker that never came back is free again: above a lease, and what a call that was begun
-within it may still take. Until then the connection has one place less, or none."""
+"""Seconds after which the place of a worker that died becomes free: longer than a lease plus a call that began within
+it. Until then the connection has one place fewer, or none."""
 
 PAUSE = 0.2
-"""Seconds that a call takes, about: who finds every place taken comes back when one of them should be free, behind those who
-came before."""
+"""Seconds that a call takes, about. A caller that finds every place taken tries again when one should be free, after
+the callers refused before it."""
 
 SHORTEST, LONGEST_LINE = 0.05, 120.0
-"""Seconds: who is refused comes back after that, however many wait."""
+"""Seconds: the least and the most that a refused caller waits before it tries again, however many wait."""
 
 LONGEST_NAP = 1.5
-"""Seconds: who may call so soon waits where it is, in one of the connection's places. Going away and coming back costs two
-commits and a wake-up. Above the shortest window of any vendor's."""
+"""Seconds: a caller that may call this soon sleeps in its thread and keeps the connection's place, as giving the task
+back costs two commits and a wake-up. Above the shortest period of any vendor's rate."""
 
 READ_SHARE, PARTIAL_READ_SHARE = 0.1, 0.05
-"""Of a connection's budget, for reads that can wait, while writes do; for those that read the fields alone, which mostly find what
-we have just written."""
+"""Shares of a connection's budget while writes wait: for reads that can wait, and for partial reads, which mostly find
+what we have just written."""
 
 LINE = """
 local now = tonumber(redis.call('TIME')[1])
@@ -45,9 +46,9 @@ local wait = math.min(math.max(left + tonumber(ARGV[2]), tonumber(ARGV[1])), ton
 redis.call('SET', KEYS[1], now, 'PX', wait)
 return wait
 """
-"""A connection's line is a key that lives until the last one in it may come back, and now one caller longer. Its value is
-when that was set: a key from the future was set before the clock stepped back, and lives too long. Milliseconds: the shortest
-wait, what one caller takes, the longest wait."""
+"""A connection's queue of refused callers is a key that expires when the last of them may try again; this adds one
+caller. Its value is the time at which it was set: a value in the future dates from before the clock stepped back, and
+its expiry is ignored. Arguments, in milliseconds: the shortest wait, the time for one caller, the longest wait."""
 
 PLACES = """
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
@@ -57,16 +58,17 @@ redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[6])
 return 1
 """
-"""Takes one of a connection's places, if fewer than the limit are taken. Arguments: the place, and in seconds since the epoch: now, when the
-place is free again, what was set before the clock stepped back; the limit; the key's life in seconds."""
+"""Takes one of a connection's places, if fewer than the limit are taken. Arguments: the place; in seconds since the
+epoch: now, when the place becomes free, and the score above which a place dates from before the clock stepped back; the
+limit; the key's life in seconds."""
 
 TIMEOUTS = {"socket_connect_timeout": 1.0, "socket_timeout": 1.0}
 
 
 class Budget:
-    """redis_url: where the counters are shared, or None. workers: how many worker slots there are in all, threads: those of this
-    process, None where that does not matter; of neither does a connection ever hold the last one. enforce: False only where a simulated vendor keeps the limits. nap: how a thread waits (seconds); None
-    where it must not."""
+    """redis_url: where the counters are shared, or None. workers: the number of worker threads in all; threads: those
+    of this process, None for no limit in it. A connection never holds the last one of either. enforce: False only where
+    a simulated vendor keeps the limits. nap: how a thread sleeps (seconds); None where it must not."""
 
     def __init__(
         self,
@@ -95,7 +97,7 @@ class Budget:
 
     @cached_property
     def _redis(self) -> Any:
-        """The client, imported and made with the first call that is counted; None where there is no Redis."""
+        """The client, imported and created at the first counted call; None without Redis."""
         if not self._url:
             return None
         with contextlib.suppress(Exception):
@@ -115,30 +117,31 @@ class Budget:
     def admit(self, connection: str, capabilities: Capabilities, calls: int = 1, *, share: float | None = None) -> None:
         """Takes `calls` calls out of the budget, all or none. Raises RetryLater (throttled, with the delay).
 
-        share: for a read that no write depends on. While writes wait, such calls get this much of the budget: in a storm
-        people are told first, and what comes back from the vendor (mostly our own writes' echo) is read afterwards."""
+        share: for a read that no write depends on. While writes wait, such calls get this share of the budget: in a
+        storm of changes the writes that inform people go first, and the reads (mostly echoes of our own writes)
+        follow."""
         if not self.enforce:
             return
         for rate in capabilities.rates:
             many = min(calls, rate.count)
             delay = self._book(connection, rate, many) if share is None else self._fit(connection, rate, many, share)
             if delay is not None:
-                words = f"{connection}: own budget of {rate.count} calls in {rate.per:g} s is used up"
+                words = f"{connection}: the hub's budget of {rate.count} calls in {rate.per:g} s is used up"
                 raise RetryLater(words, delay, throttled=True)
 
     def _try(
         self, name: str, rate: Rate, calls: int, ahead: float = 0.0, late: bool = False
     ) -> tuple[bool, float, bool]:
-        """(whether it is booked, seconds to wait, whether the count is all workers'), of the window of that name."""
+        """(whether it is booked, seconds to wait, whether all workers share the count), for the window of that name."""
         key, now = f"{self.prefix}:{name}", self.clock.now().timestamp()
         if self._shared is not None:
-            with contextlib.suppress(Exception):  # Redis is away: go on with this process's own count
+            with contextlib.suppress(Exception):  # without Redis: use this process's own count
                 return *self._shared.book(key, rate, calls, now, ahead, late), True
         return *self._local.book(key, rate, calls, now, ahead, late), False
 
     def _book(self, connection: str, rate: Rate, calls: int, line: str | None = None) -> float | None:
-        """None if admitted, after the nap that it took; else seconds to stay away. line: where those who are refused wait, if
-        not with the connection's."""
+        """None if admitted, after any sleep that this needed; else seconds until the caller should try again. line: the
+        queue of refused callers to join, instead of the connection's."""
         ahead = LONGEST_NAP if self.nap else 0.0
         booked, wait, shared = self._try(f"window:{connection}:{rate.per:g}", rate, calls, ahead)
         if not booked:
@@ -148,9 +151,9 @@ class Budget:
         return None
 
     def _fit(self, connection: str, rate: Rate, calls: int, share: float) -> float | None:
-        """As `_book`, for a read that can wait. While others wait, in the connection's line or for a moment that is booked, it
-        has its share, which begins to grow with the first refusal. Those who are refused wait in a line of their own, which
-        moves at the whole limit's pace: when the others have gone, nobody waits for a share any more."""
+        """As `_book`, for a read that can wait. While other callers wait, in the connection's queue or for a booked
+        time, it gets its share, counted from the first refusal. Refused reads wait in a queue of their own that moves
+        at the pace of the whole limit: once the other callers are served, no read waits for its share."""
         line, window = f"{connection}:patient", f"window:{connection}:{rate.per:g}"
         if self._line_seconds(connection) <= 0 and self._try(window, rate, calls)[0]:
             return None
@@ -159,7 +162,7 @@ class Budget:
         return self._book(connection, rate, calls, line) if fits else self._place_in_line(shared, line, 0, rate, calls)
 
     def _line_seconds(self, connection: str) -> float:
-        """When the last one in the connection's line will come back."""
+        """Seconds until the last caller in the connection's queue tries again."""
         if self._redis is not None:
             with contextlib.suppress(Exception):
                 return int(self._redis.pttl(f"{self.prefix}:line:{connection}")) / 1000
@@ -167,13 +170,14 @@ class Budget:
             return self._line.get(connection, 0.0) - self.clock.monotonic()
 
     def _place_in_line(self, shared: bool, line: str, wait: float, rate: Rate, calls: int) -> float:
-        """Seconds until the caller should come back: those who are refused come one after another, at the limit's own pace.
-        If all came back together, each time all but one in vain, a thousand waiting rows would keep every worker busy."""
+        """Seconds until the caller should try again: refused callers return one after another, at the pace of the
+        limit. If all returned together, all but one in vain each time, a thousand waiting rows would keep every worker
+        busy."""
         pace, wait = calls * (rate.per + SLACK) / rate.count, max(wait, SHORTEST)
         if shared:
             key = f"{self.prefix}:line:{line}"
             milliseconds = (round(1000 * seconds) for seconds in (wait, pace, LONGEST_LINE))
-            with contextlib.suppress(Exception):  # Redis is away
+            with contextlib.suppress(Exception):  # without Redis: count below
                 return int(self._redis.eval(LINE, 1, key, *milliseconds)) / 1000
         now = self.clock.monotonic()
         with self._lock:
@@ -183,7 +187,8 @@ class Budget:
 
     @contextlib.contextmanager
     def slot(self, connection: str, capabilities: Capabilities) -> Iterator[None]:
-        """One of the connection's places for calls at once. Raises RetryLater when all are taken."""
+        """Holds one of the connection's places for concurrent calls. Raises RetryLater (throttled) when all are
+        taken."""
         limit = max(1, min(capabilities.concurrency, self.workers() - 1))
         here = limit if self.threads is None else max(1, min(limit, self.threads - 1))
         with self._lock:
@@ -203,7 +208,7 @@ class Budget:
                     self._redis.zrem(f"{self.prefix}:places:{connection}", place)
 
     def _take_place(self, connection: str, limit: int) -> str | None:
-        """A place shared by all workers; None without Redis. Raises RetryLater."""
+        """Takes a place that all workers count; None without Redis. Raises RetryLater when all are taken."""
         if self._redis is None or self.ids is None or not self.enforce:
             return None
         key, place, now = f"{self.prefix}:places:{connection}", self.ids.new(), self.clock.now().timestamp()
@@ -211,13 +216,13 @@ class Budget:
         try:
             taken = self._places(keys=[key], args=args)
         except Exception:
-            return None  # Redis is away: this process's own count stands
+            return None  # without Redis: this process's own count is the limit
         if not taken:
             raise self._full(connection, limit)
         return place
 
     def _full(self, connection: str, limit: int) -> RetryLater:
-        """What is raised when every place is taken: come back behind those who came before."""
+        """The error for a caller that finds every place taken: it tries again after the callers refused before it."""
         pace = Rate(limit, PAUSE)
         delay = self._place_in_line(self._redis is not None, f"{connection}:places", PAUSE, pace, 1)
-        return RetryLater(f"{connection}: {limit} calls are already under way", delay, throttled=True)
+        return RetryLater(f"{connection}: {limit} calls are already in flight, the most at once", delay, throttled=True)

@@ -1,5 +1,5 @@
-"""Around every adapter: what it raises beside the protocol's errors becomes one of them, so that it counts against the
-connection's health, is shown to people, and is tried again with growing pauses like any other failure."""
+"""Wraps every adapter: any exception outside the protocol becomes a `VendorError`, so that it counts against the
+connection's health, is shown to people, and is retried with a growing backoff like any other failure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hub.store.faults import Collision, StoreUnavailable
 log = logging.getLogger(__name__)
 
 CALLS: Mapping[str, type[VendorError]] = {
-    "create": OutcomeUnknown,  # it may have been sent
+    "create": OutcomeUnknown,  # the write may have been sent
     "update": OutcomeUnknown,
     "observe": RetryLater,
     "find": RetryLater,
@@ -26,22 +26,23 @@ CALLS: Mapping[str, type[VendorError]] = {
     "history": RetryLater,
     "walk": RetryLater,
     "changed_since": RetryLater,
-    "link_back": RetryLater,  # these two may be made again without harm
+    "link_back": RetryLater,  # may be repeated without harm, as may `subscribe`
     "subscribe": RetryLater,
     "renew": RetryLater,
     "probe": RetryLater,
 }
-"""call to the vendor → what a failure of the adapter itself means there."""
+"""call to the vendor → the error raised when the adapter itself fails in it."""
 
 OTHERS = ("authenticate", "hints", "handshake", "reply", "reactions", "examine", "no_id")
-"""Pass as they are: whoever asks for these has an answer of its own for an adapter that fails."""
+"""Calls passed on unchanged: their callers handle an adapter that fails."""
 
 KNOWN = (VendorError, InvalidSignature, Unusable, StoreUnavailable, Collision)
-"""The protocol's errors, and those of the store behind an adapter's notebook and secrets."""
+"""Raised unchanged: the protocol's errors, and those of the store behind an adapter's notebook and secrets."""
 
 
 class Guard:
-    """An adapter behind its guard. Has the methods that the adapter has, so that the optional protocols are told as before."""
+    """A guarded adapter. Has exactly the adapter's methods, so that checks for the optional protocols give the same
+    result."""
 
     def __init__(self, connection: str, adapter: Adapter) -> None:
         self._connection, self._adapter = connection, adapter
@@ -59,7 +60,8 @@ class Guard:
         return getattr(self._adapter, name)
 
     def tell(self, call: str, error: Exception) -> str:
-        """Words for people, without the error's own, which may hold a secret. Each place of failure is logged once."""
+        """Logs an adapter's own failure, once for each place in the code. Returns text for people, without the
+        exception's message, which may contain a secret."""
         last = error.__traceback__
         while last is not None and last.tb_next is not None:
             last = last.tb_next
@@ -71,7 +73,7 @@ class Guard:
 
 
 def guarded(connection: str, adapter: Adapter) -> Adapter:
-    """`adapter`, which from then on raises the protocol's errors only."""
+    """`adapter`, wrapped so that it raises the protocol's errors only."""
     offers = frozenset(name for name in (*CALLS, *OTHERS) if hasattr(adapter, name))
     return cast(Adapter, _guard(offers)(connection, adapter))
 
@@ -88,7 +90,7 @@ def _caught(name: str, meaning: type[VendorError]) -> Callable[..., Any]:
         try:
             return getattr(self._adapter, name)(*args, **more)
         except VendorError as e:
-            e.words = known.without(e.words)  # pages show them, and a vendor may have repeated what it was sent
+            e.words = known.without(e.words)  # shown to people; a vendor may repeat a secret that it was sent
             raise
         except KNOWN:
             raise

@@ -1,5 +1,6 @@
-"""The moments at which a connection's last calls were, or will be, sent: a moving window in which a call can be booked a
-little ahead. Who has booked waits and goes, without asking again, so the first moment that a limit allows is never missed."""
+"""The times at which a connection's last calls were, or will be, sent: a sliding window in which a call can be booked a
+little ahead. After a booking the caller waits and calls without asking again, so the earliest time that the limit
+allows is always used."""
 
 from __future__ import annotations
 
@@ -10,12 +11,13 @@ from typing import Any
 from hub.domain.capability import Rate
 
 STEPPED = 30.0
-"""Seconds. What was counted further ahead of now than this was counted before the clock stepped back; it counts no more, or
-the connection would stand still until the clock has caught up. More than the clocks of two workers ever differ by."""
+"""Seconds. A call counted further in the future than this was counted before the clock stepped back. It is discarded;
+else the connection would make no calls until the clock catches up. Larger than any difference between workers'
+clocks."""
 
 SLACK = 0.06
-"""Seconds by which a limit's time is taken for longer: we count what leaves, the vendor what arrives. Who comes back just in time
-by our count comes too early by theirs, now and then, and a refusal costs more than this."""
+"""Seconds added to a limit's period: we count calls when they leave, the vendor when they arrive, so a call that is
+just in time by our count may be early by the vendor's. A refusal costs more than this."""
 
 BOOK = """
 local now, count, per, calls = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -35,11 +37,11 @@ redis.call('LTRIM', KEYS[1], -count, -1)
 redis.call('PEXPIRE', KEYS[1], wait + 2 * per)
 return {1, wait}
 """
-"""As `_booked`, of all workers. Milliseconds."""
+"""`_booked` as a Lua script, for the window that all workers share. Milliseconds."""
 
 
 class Window:
-    """redis: where the moments are kept for all workers; None: in this process."""
+    """A sliding window for each key. redis: keeps the times for all workers; None: they are kept in this process."""
 
     def __init__(self, redis: Any = None) -> None:
         self._book = redis.register_script(BOOK) if redis is not None else None
@@ -49,11 +51,11 @@ class Window:
     def book(
         self, key: str, rate: Rate, calls: int, now: float, ahead: float = 0.0, late: bool = False
     ) -> tuple[bool, float]:
-        """Books `calls` calls, all at one moment. now: seconds since the epoch. ahead: how far ahead they may be booked. late:
-        a window that nobody has used counts as used now.
+        """Books `calls` calls, all at one time. now: seconds since the epoch. ahead: seconds ahead that they may be
+        booked. late: an unused window counts as used now.
 
-        Returns (True, seconds to wait before they are sent), or (False, seconds until there is room): nothing is booked then.
-        Raises redis.RedisError."""
+        Returns (True, seconds to wait before they are sent), or, with nothing booked, (False, seconds until there is
+        room). Raises redis.RedisError."""
         moment, per, far, stepped = (round(1000 * seconds) for seconds in (now, rate.per + SLACK, ahead, STEPPED))
         if self._book is not None:
             booked, wait = self._book(keys=[key], args=[moment, rate.count, per, calls, far, stepped, int(late)])
@@ -67,9 +69,9 @@ class Window:
 def _booked(
     moments: list[int], now: int, count: int, per: int, calls: int, ahead: int, stepped: int, late: bool
 ) -> tuple[bool, int]:
-    """moments: of the last `count` calls, oldest first; those that are booked are added. Milliseconds.
+    """moments: times of the last `count` calls, oldest first; booked ones are added. Milliseconds.
 
-    The call that is `count` places before the last of these must be `per` ago."""
+    The call that is `count` places before the last of the new ones must be at least `per` ago."""
     if moments and (moments[-1] > now + per + stepped or (late and now > moments[-1] + 2 * per)):
         moments.clear()
     if late and not moments:

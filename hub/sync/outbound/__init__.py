@@ -1,3 +1,3 @@
-"""In: due intentions of the outbox. Out: calls to a vendor, and their outcome settled in the case of the incident.
+"""In: due outbox rows (intended writes). Out: calls to a vendor; each outcome is committed in the incident's case.
 `deliver.deliver`, `duplicates.find_duplicates` and `backlinks.link_back` are called by `hub.sync.tasks` alone.
-Knows nothing of `inbound/`."""
+Imports nothing from `inbound/`."""

@@ -1,5 +1,6 @@
-"""Telling a vendor where else the incident is shown (Jira's remote links): written whole, as an upsert, whenever a link of the
-incident has come to life. A timer row carries it until it is done; it never holds up anything else."""
+"""Writes to a vendor's object where else the incident is shown (Jira's remote links): all links in one upsert, whenever
+a link of the incident becomes live. A timer row stays until the write succeeds or is refused; no other work waits for
+it."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ BACKLINK = "backlink"
 
 
 def refresh(case: Case) -> None:
-    """Sets the timers: called when a link of the incident has come to life."""
+    """Sets a timer for each link of the incident that can carry backlinks. Called when a link becomes live."""
     for link in case.links.values():
         if link.kind != INCIDENT or link.remote_id is None or link.state in TOMBSTONES:
             continue
@@ -31,7 +32,7 @@ def refresh(case: Case) -> None:
 
 
 def link_back(hub: Hub, link_id: str) -> None:
-    """Carries out a "backlink" timer, if it is due."""
+    """Carries out a "backlink" timer, if it is due. After an error other than `Refused`, sets it again."""
     now = hub.clock.now()
     with hub.store.reading() as tx:
         waiting = timers.is_due(tx, BACKLINK, link_id, now)

@@ -1,11 +1,10 @@
-"""Writing to a vendor: one link at a time, one intention at a time.
+"""Writing to a vendor: one link at a time, one outbox row (an intended write) at a time.
 
-    claim (commit) ─► read again ─► write ─► look at the history ─► settle (commit)
+    claim (commit) ─► read again ─► write ─► read the history ─► settle (commit)
 
-The claim carries a lease and a fencing number: a worker that comes back after its lease ran out settles nothing. What is
-about to be created is committed before it is sent, with its mark. An outcome that is not known stays `unknown` until the
-vendor's own time has passed; then the object is read (update) or looked for by its mark (create) before anything is sent
-again.
+The claim has a lease and a fencing number: a worker that returns after its lease expired settles nothing. A create is
+committed with its mark before it is sent. A write whose outcome is not known stays `unknown` until `Hub.window` has
+passed; then the object is read (update) or searched for by its mark (create) before anything is sent again.
 """
 
 from __future__ import annotations
@@ -41,15 +40,17 @@ from hub.sync.outbound.settle import (
 )
 
 UNKNOWN = 60.0
-"""Seconds until a write to a connection that is not configured (any more) is looked at again."""
+"""Seconds until a write to a connection that is not (or no longer) configured is tried again."""
 
 ROUNDS = 20
-"""Writes to one link in one wake-up; the sweep goes on from there."""
+"""Most writes to one link in one wake-up; the sweep finds the rest."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claimed intention: this worker's alone until `lease_until`, recognised by `fence`."""
+    """A claimed outbox row: only this worker may settle it until `lease_until`; `fence` identifies the claim.
+
+    expired: an earlier claim or call has an unknown outcome. context, desired: see `hub.domain.values.Update`."""
 
     row: Outbox
     link: Link
@@ -60,7 +61,7 @@ class Claim:
 
 
 def deliver(hub: Hub, link_id: str) -> None:
-    """Carries out the link's due intention, and the next ones as long as there are any."""
+    """Carries out the link's due write, then the next ones, at most `ROUNDS`."""
     for _ in range(ROUNDS):
         claim = _claim(hub, link_id)
         if claim is None or not _carry_out(hub, claim):
@@ -92,14 +93,14 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
             save(tx, row)
             return None
         expired = row.state == "claimed"
-        if expired:  # a worker died, or came too late: it may have sent
+        if expired:  # a worker died or overran its lease: it may have sent the write
             row.unknowns += 1
             row.last_sent_at = row.lease_until
-        if link.state in TOMBSTONES:  # let go of meanwhile: nothing is read, looked for or sent there any more
+        if link.state in TOMBSTONES:  # unlinked or gone since the plan: no call is made for it any more
             row.state, row.due_at, row.settled_at, row.error = "withdrawn", None, now, f"the link is {link.state}"
             save(tx, row)
             return None
-        if link.state == "unreachable" and (expired or row.state == "unknown"):  # `look` asks whether it is shown again
+        if link.state == "unreachable" and (expired or row.state == "unknown"):  # `refresh` reads it again
             row.state, row.owner, row.due_at = "unknown", None, now + timedelta(seconds=UNREACHABLE_AGAIN)
             save(tx, row)
             return None
@@ -109,7 +110,7 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
                 "withdrawn",
                 None,
                 now,
-                "its incident is no longer linked there",
+                "its incident is no longer linked in this connection",
             )
             save(tx, row)
             return None
@@ -133,7 +134,7 @@ def _claim(hub: Hub, link_id: str) -> Claim | None:
 def _must_wait(
     hub: Hub, tx: Tx, row: Outbox, found: LinkRows, now: datetime
 ) -> float | None:  # fmt: skip
-    """Seconds until this may be tried; None = now."""
+    """Seconds until this row may be tried; None = now."""
     if found.paused:
         return 30.0
     if found.state != "enabled":
@@ -152,7 +153,7 @@ def _must_wait(
 
 
 def _carry_out(hub: Hub, claim: Claim) -> bool:
-    """Calls the vendor and settles. True if there may be more to do for this link at once."""
+    """Calls the vendor and settles the row. True if this link may have another write due at once."""
     capabilities = hub.capabilities(claim.row.connection)
     try:
         with hub.budget.slot(claim.row.connection, capabilities):
@@ -181,8 +182,9 @@ def _create(hub: Hub, claim: Claim) -> bool:
                     hub,
                     row,
                     Refused(
-                        "it is unknown whether the text was published; check the page, then run `lockstep failed-writes retry ID` "
-                        "if it is missing, or `lockstep failed-writes discard ID` if it is there"
+                        "it is unknown whether the text was published; check the page, then run "
+                        "`lockstep failed-writes retry ID` if the text is missing, "
+                        "or `lockstep failed-writes discard ID` if it was published"
                     ),
                 )
         else:
@@ -196,7 +198,7 @@ def _create(hub: Hub, claim: Claim) -> bool:
             if not decisive and row.last_sent_at is not None:
                 return _wait_and_find(hub, row, row.last_sent_at + window)
     if link.kind != INCIDENT and claim.parent is None and adapter.capabilities.kinds["incident"].reads:
-        raise RetryLater("the object that it belongs to is not there yet", 5.0, True)
+        raise RetryLater("the object that it belongs to has not been created yet", 5.0, True)
     hub.budget.admit(row.connection, adapter.capabilities)
     _still_mine(hub, row)
     desired = DesiredObject(link.kind, row.changes, claim.parent, _actor(hub, row), claim.context)
@@ -205,7 +207,8 @@ def _create(hub: Hub, claim: Claim) -> bool:
 
 
 def _wait_and_find(hub: Hub, row: Outbox, decisive: datetime) -> bool:
-    """Not there yet, but it still may come: look again, at the latest when the vendor's own time is over."""
+    """The object was not found, but the vendor may still create it: searches again after a third of the time left
+    (at least 1 s), at the latest at `decisive`."""
     with hub.store.unit() as tx:
         mine = outbox_rows.open_for(tx, row.link_id)
         if mine is None or mine.fence != row.fence:
@@ -224,13 +227,13 @@ def _update(hub: Hub, claim: Claim) -> bool:
     capabilities = adapter.capabilities
     kind = capabilities.kinds[link.kind]
     if ref is None:
-        return settle_error(hub, row, Refused("it has no id at the vendor; it cannot be edited"))
+        return settle_error(hub, row, Refused("the object has no id at the vendor, so it cannot be edited"))
     changes: Fields = dict(row.changes)
     if row.solo and len(changes) > 1:
         first = sorted(changes)[0]
         changes = {first: changes[first]}
-    told = any(kind.fields[f].gap is Gap.HISTORY for f in changes if f in kind.fields)
-    history = adapter if told and isinstance(adapter, Historian) else None
+    recorded = any(kind.fields[f].gap is Gap.HISTORY for f in changes if f in kind.fields)
+    history = adapter if recorded and isinstance(adapter, Historian) else None
     partial = adapter if link.kind == INCIDENT and not claim.expired and isinstance(adapter, PartialReads) else None
     reading = kind.reads and (1 if partial is not None else capabilities.read_calls)
     hub.budget.admit(row.connection, capabilities, 1 + reading + (history is not None))
@@ -242,7 +245,8 @@ def _update(hub: Hub, claim: Claim) -> bool:
     if kind.reads:
         trail: Sequence[Change] = ()
         if claim.expired and history is not None:
-            # If our write landed: what came between. Before the object is read: what it shows is then never older.
+            # If an earlier write took effect, the history shows the edits before it. It is read before the object, so
+            # that the object as read is never older than the history.
             trail, position = history.history(ref, position)
         started = hub.clock.now()
         seen = partial.read_fields(ref) if partial is not None else adapter.observe(ref)
@@ -254,7 +258,7 @@ def _update(hub: Hub, claim: Claim) -> bool:
         if row.steps is None:
             steps = list(adapter.walk(ref, walking, link.shadow.get(walking), changes[walking]))
             if not steps:
-                raise Refused(f"no way is known from {link.shadow.get(walking)!r} to {changes[walking]!r}", walking)
+                raise Refused(f"no path is known from {link.shadow.get(walking)!r} to {changes[walking]!r}", walking)
             if len(steps) > 1 or len(changes) > 1:
                 return start_walk(hub, row, steps)
             row.steps = steps
@@ -273,16 +277,16 @@ def _update(hub: Hub, claim: Claim) -> bool:
         try:
             trail, position = history.history(ref, position)
         except VendorError as e:
-            # Written, but what came between our read and our write is not known yet: read again, and then the history.
+            # Edits between our read and our write are not known yet: the object is read again, then its history.
             raise OutcomeUnknown(f"written, but its history could not be read: {e.words}") from e
     return settle_written(hub, row, link, changes, written, trail, position, started, ended)
 
 
 def _begin_history(hub: Hub, row: Outbox, position: Json) -> None:
-    """Where the object's history stood before our first write is committed before that write: a crash right after it must
-    not hide what somebody else did in between."""
+    """Commits the position of the object's history before our first write to it: after a crash right after that
+    write, edits by others between our read and our write are still found in the history."""
     with hub.store.unit() as tx:
-        # In the order of a case. The link may belong to another incident by now: its own row is locked too.
+        # Locks in the order of a case. The link may have moved to another incident: its own row is locked too.
         incident_rows.lock(tx, row.incident_id)
         link, mine = link_rows.get_locked(tx, row.link_id), outbox_rows.open_for(tx, row.link_id)
         if mine is not None and link is not None and mine.fence == row.fence and link.history is None:
@@ -291,11 +295,11 @@ def _begin_history(hub: Hub, row: Outbox, position: Json) -> None:
 
 
 def _differs(hub: Hub, link: Link, seen: Observation) -> bool:
-    """Whether the world has moved since the intention was made: then it must be merged before anything is written."""
+    """Whether the object changed since the write was planned: then it must be merged before anything is written."""
     if (
         seen.state != "present"
         or seen.terminal
-        or sorted(seen.consequences) != sorted(link.consequences)  # what the vendor has made itself is not written over
+        or sorted(seen.consequences) != sorted(link.consequences)  # the vendor's own consequence is not overwritten
         or (link.secondary and seen.fields.get("status") != link.shadow.get("status"))
     ):
         return True
@@ -307,10 +311,11 @@ def _differs(hub: Hub, link: Link, seen: Observation) -> bool:
 
 
 def _still_mine(hub: Hub, row: Outbox) -> None:
-    """The lease must outlast the call that is about to be made: fencing protects our rows, not the vendor."""
+    """Raises RetryLater (throttled) if less than a third of the lease is left, or the link ended since the claim. The
+    lease must outlast the call that follows: fencing protects our rows, not the vendor."""
     if row.lease_until is None or (row.lease_until - hub.clock.now()).total_seconds() < LEASE / 3:
-        raise RetryLater("the lease is nearly over", 0.0, True)
+        raise RetryLater("less than a third of the lease was left for the call", 0.0, True)
     with hub.store.reading() as tx:
         state = link_rows.state_of(tx, row.link_id)
-    if state is None or state in TOMBSTONES:  # let go of by a person since the claim
-        raise RetryLater("the link was let go of meanwhile", 0.0, True)
+    if state is None or state in TOMBSTONES:  # unlinked by a person since the claim
+        raise RetryLater("the link was removed after the write was claimed", 0.0, True)

@@ -1,5 +1,6 @@
-"""After a create that had to be sent more than once: when the vendor's own time is over, look whether there are two objects
-with our mark. The second is closed and journaled."""
+"""After a create of unknown outcome: once `Hub.window` has passed (the vendor no longer carries out an earlier request,
+and `find` shows what it made), searches for objects with our mark. Each one besides the linked object is closed and
+journaled."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from hub.sync.limits import breaker
 
 
 def find_duplicates(hub: Hub, link_id: str) -> None:
-    """Carries out a "duplicates" timer."""
+    """Carries out a "duplicates" timer, if it is due. After a `VendorError`, sets it again with a backoff."""
     now = hub.clock.now()
     with hub.store.reading() as tx:
         waiting = timers.is_due(tx, "duplicates", link_id, now)

@@ -1,6 +1,6 @@
-"""What follows from a vendor's answer: the intention's row, the link's shadow, and the next plan, in one commit.
+"""What follows from a vendor's answer: the outbox row, the link's shadow and the next plan, in one commit.
 
-Every function checks the fence first: a worker whose lease ran out has nothing to say any more.
+Every function checks the fence first: the answer of a worker whose lease expired changes nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _mine(hub: Hub, row: Outbox) -> Iterator[tuple[Case, Link, Outbox] | None]:
         link = case.links[row.link_id]
         yield case, link, mine
         if link.refresh_due is not None and mine.state != "unknown" and link.state in ("live", "frozen"):
-            # A look that came while we wrote waits for the end of our lease: it need not any longer.
+            # A refresh that was requested during the write was put off until the end of the lease; it may run now.
             link.refresh_due = min(link.refresh_due, max(mine.due_at or case.now, lagged(case, link)))
 
 
@@ -58,14 +58,14 @@ def _well(case: Case, link: Link) -> None:
 
 
 def settle_created(hub: Hub, row: Outbox, written: Written, ended: datetime) -> bool:
-    """The vendor made the object (or says that our key already made it)."""
+    """The vendor created the object (or answered that our idempotency key already created it)."""
     with _mine(hub, row) as owned:
         if owned is None:
             return False
         case, link, mine = owned
         _well(case, link)
         link.url = written.url or link.url
-        if link.state not in TOMBSTONES:  # one that was let go of meanwhile stays so, and knows what it let go of
+        if link.state not in TOMBSTONES:  # one that ended since stays ended; the object's id is kept all the same
             link.state, link.reason = "live", None
         link.version, link.written_at = written.version or link.version, case.now
         link.rev, link.seen_at = link.rev + 1, row.last_sent_at or row.first_sent_at or case.now
@@ -79,7 +79,7 @@ def settle_created(hub: Hub, row: Outbox, written: Written, ended: datetime) -> 
         case.record("created", link.connection, link=link.id, id=link.remote_id, existed=written.existed, url=link.url)
         doubtful = mine.unknowns > 0
         if not doubtful and not written.existed and link.refresh_due is None:
-            # It was just made: what is said under it from now on is announced, or found by a poll.
+            # The object is new: a webhook or a poll reports each later comment, so a partial read is enough.
             link.refresh_whole = False
         _done(case, mine)
         if link.kind == INCIDENT:
@@ -96,13 +96,13 @@ def settle_created(hub: Hub, row: Outbox, written: Written, ended: datetime) -> 
 
 
 def set_duplicates_timer(case: Case, link: Link) -> None:
-    """After a create was sent more than once: when the vendor's time is over, look whether there are two."""
+    """After a create of unknown outcome: sets a timer to search for duplicates once `Hub.window` has passed."""
     due = case.now + timedelta(seconds=case.hub.window(link.connection, finding=True))
     set_timer(case.tx, "duplicates", link.id, due, {})
 
 
 def settle_found(hub: Hub, row: Outbox, found: Sequence[Observation], started: datetime) -> bool:
-    """The create of unknown outcome did take effect: the oldest is ours, the others are duplicates."""
+    """The create of unknown outcome took effect: links the oldest object found; the others are duplicates."""
     with _mine(hub, row) as owned:
         if owned is None:
             return False
@@ -126,8 +126,8 @@ def _revs(case: Case, link: Link) -> dict[str, int]:
 
 
 def _take_answer(case: Case, link: Link, answer: Observation, ended: datetime) -> None:
-    """Merges a write's answer, without its comments and updates: others may have written those since it was made. A look that is
-    due stays due, as it was."""
+    """Merges a write's answer, without its comments and updates: others may have changed those since. A refresh that is
+    due stays due, whole or partial as it was."""
     due, whole = link.refresh_due, link.refresh_whole
     alone = replace(answer, children=(), children_complete=False)
     newer = lagged(case, link)  # the answer is newer than the write: the lag after a write does not apply to it
@@ -148,8 +148,9 @@ def settle_read(
     trail: Sequence[Change] = (),
     position: Json = None,
 ) -> bool:
-    """The read before the write showed that the world has moved: nothing was sent; merge, and plan anew. trail, position: the
-    history since before an earlier write of ours whose outcome we did not learn, and where it ended."""
+    """The read before the write showed a changed object, or an earlier write has an unknown outcome: nothing was sent.
+    Merges the observation and plans again. trail, position: the object's history from before that earlier write, and
+    the position after it."""
     with _mine(hub, row) as owned:
         if owned is None:
             return False
@@ -162,24 +163,24 @@ def settle_read(
         revs = _read_revs(case, link)
         sent: dict[str, Json] = {**mine.changes, "status": mine.steps[0]} if mine.steps else dict(mine.changes)
         kind = case.hub.capabilities(link.connection).kinds[link.kind]
-        looked = mine.last_sent_at is not None and since > mine.last_sent_at
-        news = {n: _after(trail, n, was.get(n)) if looked else trail for n in sent}
+        seen_since = mine.last_sent_at is not None and since > mine.last_sent_at
+        news = {n: _after(trail, n, was.get(n)) if seen_since else trail for n in sent}
         landed = {n: v for n, v in sent.items() if doubtful and any(_ours(c, n, was.get(n), v, kind) for c in news[n])}
-        if landed and now_link.rev == link.rev:  # our write did take effect: what is shown now is judged against it
+        if landed and now_link.rev == link.rev:  # the earlier write took effect: compare what is shown with it
             now_link.shadow, now_link.rev = {**now_link.shadow, **landed}, now_link.rev + 1
             revs[link.id] = now_link.rev
-        told = history_tells(case, link, mine.changes) if position is not None else frozenset()
-        if take(case, now_link, seen, revs, started, ended, whole=seen.children_complete, told=told):
+        by_history = history_tells(case, link, mine.changes) if position is not None else frozenset()
+        if take(case, now_link, seen, revs, started, ended, whole=seen.children_complete, told=by_history):
             if landed:
                 _gap(case, now_link, was, landed, trail, since, ended)
-            if trail:  # judged once: the next write of unknown outcome must not be found in what came before it
+            if trail:  # not read twice: the next write of unknown outcome cannot be among these entries
                 now_link.history = position
-            if doubtful and now_link.state == "unreachable":  # what is not shown tells nothing of our write
+            if doubtful and now_link.state == "unreachable":  # not readable: the write's outcome stays unknown
                 mine.due_at = now_link.refresh_due or case.now + timedelta(seconds=UNREACHABLE_AGAIN)
                 return False
             mine.state, mine.last_sent_at, mine.unknowns = "due", None, 0
-            mine.steps = None  # a walk goes on from where the object stands now
-            if now_link.rev == link.rev and not doubtful:  # nothing new was learnt: no reason to read again at once
+            mine.steps = None  # plan a walk again from the object's present status
+            if now_link.rev == link.rev and not doubtful:  # nothing changed: do not read again at once
                 mine.attempts += 1
                 mine.due_at = case.now + timedelta(seconds=breaker.backoff(case.hub, mine.attempts))
                 return False
@@ -189,12 +190,13 @@ def settle_read(
 
 
 def _read_revs(case: Case, link: Link) -> dict[str, int]:
-    """Revisions as they were when the read began; a child that is new since is not in it and so not believed."""
+    """Revisions when the read began, for the link and its children. A child linked since has none: what is shown
+    of it is too old to merge."""
     return {link.id: link.rev, **{k.id: k.rev for k in case.children(link)}}
 
 
 def start_walk(hub: Hub, row: Outbox, steps: Sequence[Json]) -> bool:
-    """Stores the steps of a walk before the first one is taken."""
+    """Commits the steps of a walk before the first one is written."""
     with _mine(hub, row) as owned:
         if owned is None:
             return False
@@ -210,8 +212,8 @@ def settle_written(
     hub: Hub, row: Outbox, before: Link, sent: Fields, written: Written, trail: Sequence[Change], position: Json,
     started: datetime, ended: datetime,
 ) -> bool:  # fmt: skip
-    """The vendor took the write. Only the written fields advance the shadow by themselves; the answer is an observation.
-    Returns whether there is something else to write to this link at once."""
+    """The vendor accepted the write. Only the written fields move the shadow by themselves; the answer is merged as an
+    observation. Returns whether another write to this link is due at once."""
     with _mine(hub, row) as owned:
         if owned is None:
             return False
@@ -232,19 +234,19 @@ def settle_written(
             _take_answer(case, link, written.observation, ended)
         if rest:
             _go_on(case, link, mine, rest)
-    following = case.outbox.get(row.link_id)  # as planned
+    following = case.outbox.get(row.link_id)  # the plan made at the end of the case
     return following is not None and following.due_at is not None and following.due_at <= case.now
 
 
 def _rest(mine: Outbox, sent: Fields) -> list[Json]:
-    """The steps of a walk that are still to be taken after this write."""
+    """The steps of a walk that remain after this write."""
     if not mine.steps:
         return []
     return list(mine.steps[1:]) if "status" in sent else list(mine.steps)
 
 
 def _go_on(case: Case, link: Link, mine: Outbox, rest: list[Json]) -> None:
-    """The next step of a walk is an intention of its own, due at once."""
+    """Adds an outbox row, due at once, for the next step of a walk."""
     case.outbox[link.id] = Outbox(
         id=case.hub.ids.new(), link_id=link.id, incident_id=case.incident.id, connection=link.connection, op="update",
         changes={"status": rest[-1]}, steps=rest, base_rev=link.rev, created_at=case.now, due_at=case.now,
@@ -252,8 +254,8 @@ def _go_on(case: Case, link: Link, mine: Outbox, rest: list[Json]) -> None:
 
 
 def _ours(entry: Change, name: str, was: Json, sent: Json, kind: KindCapability) -> bool:
-    """Whether this entry of the vendor's history is what our write of this field makes of what stood there. was: what we had
-    seen there: of a set we send what to add to it and remove from it, and others may have added theirs meanwhile."""
+    """Whether our write of this field made this entry of the vendor's history. was: the value that we had read. Of a
+    set we send the elements to add and to remove, so the entry may also contain elements that others added since."""
     if entry.field != name:
         return False
     if entry.after == sent:
@@ -265,7 +267,7 @@ def _ours(entry: Change, name: str, was: Json, sent: Json, kind: KindCapability)
 
 
 def _after(trail: Sequence[Change], name: str, known: Json) -> Sequence[Change]:
-    """What came after the entry that made what a look has shown since our write: all before it has been judged."""
+    """The entries after the last one that set `known`, the value read since our write: earlier ones are merged."""
     made = [i for i, entry in enumerate(trail) if entry.field == name and entry.after == known]
     return trail[made[-1] + 1 :] if made else trail
 
@@ -273,16 +275,16 @@ def _after(trail: Sequence[Change], name: str, known: Json) -> Sequence[Change]:
 def _gap(
     case: Case, link: Link, was: Fields, sent: Fields, trail: Sequence[Change], started: datetime, ended: datetime
 ) -> None:
-    """Somebody else's edit between our read and our write, as the vendor's history shows it: our own entry then starts from
-    a value that we had not seen. It goes through the merge like any other edit."""
+    """Merges another author's edit between our read and our write (trap 1). The vendor's history shows it: the entry
+    of our write then starts from a value that we had not read."""
     foreign: dict[str, Json] = {}
     kind = case.hub.capabilities(link.connection).kinds[link.kind]
     for name, value in sent.items():
         if was.get(name) == value and name in kind.fields and kind.fields[name].walks:
-            continue  # this step was seen to be taken before: what leads up to it are our own earlier steps
+            continue  # this step had been read already: the entries before it are our own earlier steps
         entries = [c for c in trail if c.field == name]
         at = next((i for i in range(len(entries) - 1, -1, -1) if entries[i].after == value), 0)
-        # Ours may also be the entry of an earlier write whose outcome we did not learn: then nothing came before it.
+        # The entry may be that of our earlier write of unknown outcome: then no edit came before it.
         if at and entries[at].before == entries[at - 1].after and entries[at].before not in (was.get(name), value):
             foreign[name] = entries[at].before
     if not foreign or link.secondary or link.item_id is not None:
@@ -303,11 +305,11 @@ def _gap(
 # --- went wrong -----------------------------------------------------------------------------------------------------
 
 VERSION = "version"
-"""What a vendor names whose conditional write found that the object is no longer as it was read."""
+"""`Refused.field` when a conditional write failed because the object changed after it was read."""
 
 
 def settle_error(hub: Hub, row: Outbox, error: VendorError) -> bool:
-    """One of the four errors; see the table at the end of this file."""
+    """Settles the row after an error, by the table `ERRORS` below. True if another write is due at once."""
     with _mine(hub, row) as owned:
         if owned is None:
             return False
@@ -324,20 +326,21 @@ def settle_error(hub: Hub, row: Outbox, error: VendorError) -> bool:
 
 
 def _later(case: Case, link: Link, mine: Outbox, error: VendorError) -> bool:
-    """Nothing happened: again, after what the vendor asked for or a growing pause."""
+    """Nothing was written: tries again after the delay that the vendor asked for, or after a growing backoff."""
     throttled = isinstance(error, RetryLater) and error.throttled
     mine.attempts -= throttled
     pause = breaker.backoff(case.hub, mine.attempts, error)
     mine.state = "unknown" if mine.unknowns and mine.last_sent_at else "due"
     if not mine.unknowns:
-        mine.first_sent_at = None  # as if never sent: what changes meanwhile needs its approval like any draft
+        mine.first_sent_at = None  # as if never sent: later changes need approval like any draft
     mine.due_at = case.now + timedelta(seconds=pause)
     link.reason = error.words
     return False
 
 
 def _unknown(case: Case, link: Link, mine: Outbox, error: VendorError) -> bool:
-    """It may have happened: find out, when the vendor's own time is over."""
+    """The write may have taken effect. An update is read again after `Hub.window`; a create is searched for after
+    the read lag (at least 1 s)."""
     mine.unknowns += 1
     mine.last_sent_at, mine.state = case.now, "unknown"
     wait = case.hub.window(link.connection)
@@ -350,12 +353,13 @@ def _unknown(case: Case, link: Link, mine: Outbox, error: VendorError) -> bool:
 
 
 def _refused(case: Case, link: Link, mine: Outbox, error: VendorError) -> bool:
-    """The vendor will say no again. One bad field must not hold up the others: they are then written one by one."""
+    """The vendor will refuse this write again. If it names none of several fields, they are written one by one, so that
+    one refused field does not block the others."""
     field_at_fault = error.field if isinstance(error, Refused) else None
-    if link.state in TOMBSTONES:  # let go of meanwhile: it stays so, and nobody waits for this any more
+    if link.state in TOMBSTONES:  # unlinked or gone since the claim: the write is no longer needed
         end(case, mine, "withdrawn")
         return False
-    if mine.op == "update" and field_at_fault == VERSION:  # somebody was faster: read again, merge, and plan anew
+    if mine.op == "update" and field_at_fault == VERSION:  # changed after it was read: read, merge, plan again
         return _later(case, link, mine, error)
     if mine.op == "update" and len(mine.changes) > 1 and field_at_fault not in mine.changes and not mine.solo:
         mine.solo, mine.state, mine.due_at, mine.steps = True, "due", case.now, None
@@ -383,4 +387,4 @@ ERRORS: dict[type[VendorError], Callable[[Case, Link, Outbox, VendorError], bool
     Refused: _refused,
     Unauthorised: _later,
 }
-"""error → what becomes of the intention. Unauthorised waits like a vendor that is down: the breaker says so to people."""
+"""error → how the row is settled. Unauthorised is retried like an outage: the connection's breaker reports it."""

@@ -195,8 +195,8 @@ OF_PROMISES = (
     ),
     Mutant(
         "let go of, and written all the same", "promise 2", DELIVER,
-        "if link.state in TOMBSTONES:  # let go of meanwhile", "if False:  # let go of meanwhile",
+        "if link.state in TOMBSTONES:  # unlinked or gone", "if False:  # unlinked or gone",
         (), test="tests/simulation/test_found.py::test_what_is_let_go_of_between_our_read_and_our_write_is_not_written",
-        also=(Edit(DELIVER, "if state is None or state in TOMBSTONES:  # let go of by", "if state is None:  # let go of by"),),
+        also=(Edit(DELIVER, "if state is None or state in TOMBSTONES:  # unlinked by", "if state is None:  # unlinked by"),),
     ),
 )  # fmt: skip
