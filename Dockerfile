@@ -1,8 +1,8 @@
-# One image for every part: web, worker, timer, migrate. Secrets come as files (LOCKSTEP_..._FILE), the configuration as
-# a file mounted at /etc/lockstep/lockstep.toml.
+# One image for every part: web, worker, timer, migrate. Secrets are read from files (LOCKSTEP_..._FILE), the
+# configuration from a file mounted at /etc/lockstep/lockstep.toml.
 #
 #   docker build -t lockstep-hub .                                      every vendor
-#   docker build -t lockstep-hub --build-arg EXTRAS=pagerduty,jira .    a slim one: only these; others are left out, and say so
+#   docker build -t lockstep-hub --build-arg EXTRAS=pagerduty,jira .    a slim image: only these; others are left out and reported
 
 FROM python:3.11-slim AS build
 ARG EXTRAS=all
@@ -12,7 +12,7 @@ RUN python -m venv /opt/build \
     && /opt/build/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.build.lock
 ENV UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON=/opt/lockstep/bin/python
 
-# The dependencies: a layer of its own, made again only when the lock or EXTRAS changes.
+# The dependencies, in a layer of their own, which is rebuilt only when the lock or EXTRAS changes.
 COPY pyproject.toml requirements.lock ./
 COPY .ci/install.py .ci/
 RUN python -m venv --without-pip /opt/lockstep \

@@ -1,17 +1,17 @@
-# The words of the house. Each creates what it needs in .venv, and works twice in a row.
+# Commands. Each creates what it needs in .venv and may be repeated.
 #
 #   make demo [ONCE=1]             play an incident over stand-in vendors; ONCE=1: check it and end
-#   make test                      every test that this machine can run; says what it skipped and why
-#   make faults [STORM=200]        breaks real processes, one fault after another; STORM: incidents under way (default 6); AT_ONCE=4
+#   make test                      every test that this machine can run; prints what it skipped and why
+#   make faults [STORM=200]        injects faults into real processes, one after another; STORM: open incidents (default 6); AT_ONCE=4
 #   make races [RACES=12000]       two workers on PostgreSQL, statement by statement in many orders (LOCKSTEP_TEST_POSTGRES)
-#   make prove [QUICK=1]           mutants, seeds, races, faults and benchmarks, one after another, with a table of what held [BASE=folder]
-#   make check [AUDIT=1]           style, types, imports, known vulnerabilities, documents; AUDIT=1: no answer about one fails
+#   make prove [QUICK=1]           mutants, seeds, races, faults and benchmarks, one after another, with a table of results [BASE=folder]
+#   make check [AUDIT=1]           style, types, imports, known vulnerabilities, documents; AUDIT=1: fail if vulnerabilities cannot be looked up
 #   make sim SEEDS=500 | SEED=7    the seeded simulation; SEED replays one run
-#   make sim MUTANTS=1             breaks each trap and promise of the design in a copy; an invariant must notice [ONLY=x]
-#   make soak MINUTES=60           the simulation with fresh seeds, for so long
+#   make sim MUTANTS=1             removes each guard from a copy of the code; an invariant must fail [ONLY=x]
+#   make soak MINUTES=60           the simulation with fresh seeds, for this many minutes
 #   make bench [QUICK=1] [ONLY=x]  speed against floors of the same run; the table is also in build/bench.json
 #                                  BASE=folder: a checkout of an older version with its own .venv, to compare processor time with
-#   make lock [KEEP=1]             renews requirements*.lock; KEEP: no newer versions, only what pyproject.toml now asks for
+#   make lock [KEEP=1]             renews requirements*.lock; KEEP=1: no newer versions, only what pyproject.toml now requires
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -32,12 +32,12 @@ help:
 
 $(VENV)/bin/python:
 	@$(or $(PYTHON),python3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-	  || { echo "Lockstep needs Python 3.11 or newer; install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	  || { echo "Lockstep needs Python 3.11 or newer; install it, or give its path: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "creating $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) \
-	  || { rm -rf $(VENV); echo "this Python cannot make environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	  || { rm -rf $(VENV); echo "this Python cannot create virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 
-# what is installed is what the lock says, every extra of it
+# installs the lock file's versions, with every extra
 $(VENV)/.installed: pyproject.toml requirements.lock .ci/install.py | $(VENV)/bin/python
 	@$(BIN)/python .ci/install.py
 	@touch $@
@@ -52,7 +52,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest -q -n $(JOBS) tests
 
-# one at a time, so that the seconds are the fault's own: each has a hub of five processes to itself. AT_ONCE: so many beside
+# one at a time, so that the seconds measure one fault: each runs a hub of five processes of its own. AT_ONCE: this many at once
 faults: $(VENV)/.installed-test
 	@LOCKSTEP_FAULTS=$(if $(QUICK),quick,all) $(if $(STORM),STORM=$(STORM)) $(BIN)/python -m pytest -v $(if $(AT_ONCE),-n $(AT_ONCE),-p no:xdist) tests/engine/faults
 

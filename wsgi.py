@@ -1,4 +1,4 @@
-"""`wsgi:app`: the web side of the hub, for any WSGI server."""
+"""`wsgi:app`: the hub's web (webhooks, API, health), for any WSGI server."""
 
 from hub import logs
 from hub.settings.load import load

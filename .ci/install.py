@@ -1,14 +1,14 @@
-"""Installs what the lock files name, and the hub itself: what `make` and the image do.
+"""Installs the packages of the lock files, and the hub itself. `make` and the image use it.
 
-    python .ci/install.py                           everything that runs, and the hub from this folder, editable
-    python .ci/install.py --test                    and what the tests need
-    python .ci/install.py --extras pagerduty,jira   less: only these extras
+    python .ci/install.py                           all runtime dependencies, and the hub from this folder, editable
+    python .ci/install.py --test                    the same, and what the tests need
+    python .ci/install.py --extras pagerduty,jira   only these extras
     python .ci/install.py --print ...               only prints the requirements that it would install
-    python .ci/install.py --compile                 only writes the bytecode of what is installed
+    python .ci/install.py --compile                 only writes the bytecode of the installed packages
 
-It works on the environment of the Python that runs it, and adds to what is there. Each package is the very file whose hash is
-in the lock. uv does the work (itself from requirements.build.lock); where it cannot be had, pip does, slowly. Standard library
-only. pip's own settings (an index, a folder of wheels, a proxy) hold for uv too.
+It installs into the environment of the Python that runs it, and leaves other packages there. Each package's file has
+the hash that is in the lock. uv installs them (uv itself is from requirements.build.lock); if uv is not available, pip
+does, slowly. Standard library only. pip's own settings (an index, a folder of wheels, a proxy) apply to uv too.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def name_of(requirement: str) -> str:
 
 
 def direct(project: Mapping, extras: Iterable[str]) -> set[str]:
-    """The packages that the project asks for by itself, with these extras. Raises LookupError for one that is not there."""
+    """The project's direct dependencies, with these extras. Raises LookupError for an unknown extra."""
     offered = project["optional-dependencies"]
     names, waiting, seen = {name_of(r) for r in project["dependencies"]}, list(extras), set()
     while waiting:
@@ -62,7 +62,7 @@ def direct(project: Mapping, extras: Iterable[str]) -> set[str]:
 
 
 def entries(lock: str) -> Iterator[tuple[str, set[str], str]]:
-    """(name, the packages that ask for it, the text) of each entry of a lock file. The text has its hashes."""
+    """(name, the packages that require it, the text) of each entry of a lock file. The text has its hashes."""
     for block in re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)[1:]:
         yield (
             name_of(block),
@@ -72,7 +72,8 @@ def entries(lock: str) -> Iterator[tuple[str, set[str], str]]:
 
 
 def chosen(lock: str, project: Mapping, extras: Sequence[str]) -> str:
-    """The part of the lock that the project needs with these extras: what it asks for, what that asks for, and so on."""
+    """The part of the lock that the project needs with these extras: its direct and transitive dependencies. Raises
+    LookupError for an unknown extra or a dependency without an entry."""
     asked, found = direct(project, extras), list(entries(lock))
     wanted = {name for name, _, _ in found if name in asked}
     while more := {name for name, parents, _ in found if parents & wanted} - wanted:
@@ -83,7 +84,8 @@ def chosen(lock: str, project: Mapping, extras: Sequence[str]) -> str:
 
 
 def pip_settings(listed: str) -> dict[str, str]:
-    """`pip config list` → setting → value. The environment goes before the section of a command, that before [global]."""
+    """`pip config list` → setting → value. The environment takes precedence over a command's section, and that over
+    [global]."""
     found: dict[str, str] = {}
     ranks = {"global": 0, "install": 1, ":env:": 2}
     lines = (re.match(r"(global|install|:env:)\.([a-z-]+)=(.+)", line) for line in listed.splitlines())
@@ -96,7 +98,7 @@ def pip_settings(listed: str) -> dict[str, str]:
 
 
 def as_uv(settings: Mapping[str, str]) -> dict[str, str]:
-    """pip's settings as variables of uv."""
+    """pip's settings as uv's environment variables."""
     spaced: Callable[[str], str] = lambda value: " ".join(value.split())  # noqa: E731
     table: dict[str, tuple[str, Callable[[str], str]]] = {
         "index-url": ("UV_DEFAULT_INDEX", spaced),
@@ -114,20 +116,18 @@ def as_uv(settings: Mapping[str, str]) -> dict[str, str]:
         table[name][0]: word for name, value in settings.items() if name in table and (word := table[name][1](value))
     }
     if "UV_INDEX" in out:
-        out["UV_INDEX_STRATEGY"] = (
-            "unsafe-best-match"  # pip's own: the best of all indexes; a hash decides what is taken
-        )
+        out["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # as pip: the best version of all indexes; the hash must match
     return out
 
 
 def for_uv() -> dict[str, str]:
-    """The environment in which uv is called."""
+    """The environment variables for uv: this process's, which take precedence, and pip's settings."""
     listed = subprocess.run((*PIP, "config", "list"), check=False, capture_output=True, text=True).stdout
     return {**as_uv(pip_settings(listed)), **os.environ}
 
 
 def uv() -> Sequence[str] | None:
-    """How to call uv, installed into this environment if need be; None where it cannot be had."""
+    """The command for uv, which is installed into this environment if it is missing; None = it cannot be installed."""
     if importlib.util.find_spec("uv") is None:
         command = (
             *PIP,
@@ -147,7 +147,7 @@ def uv() -> Sequence[str] | None:
 
 
 def install(requirements: Path) -> None:
-    """Installs them, and the hub, editable. Raises CalledProcessError."""
+    """Installs the requirements, and the hub, editable. Raises CalledProcessError."""
     tool = uv()
     ours = ("--no-deps", "--editable", str(ROOT))
     if tool is not None:
@@ -158,7 +158,7 @@ def install(requirements: Path) -> None:
             subprocess.run((*common, *locked), check=True, env=environ)
             subprocess.run((*common, "--quiet", "--no-build-isolation", *ours), check=True, env=environ)
         except subprocess.CalledProcessError:
-            print("uv could not do it; pip tries the same", flush=True)
+            print("uv failed; trying pip", flush=True)
         else:
             return
     print("installing with pip; this takes some minutes", flush=True)
@@ -168,17 +168,21 @@ def install(requirements: Path) -> None:
 
 
 def compiled() -> None:
-    """Writes the bytecode of what is installed, for an environment in which Python writes none itself."""
+    """Writes the bytecode of the installed packages, for an environment in which Python writes none itself."""
     places = {path for path in sys.path if path.endswith("site-packages") and path.startswith(sys.prefix)}
     subprocess.run((sys.executable, "-m", "compileall", "-q", "-j", "0", "-x", UNUSED, *sorted(places)), check=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python .ci/install.py", description="Installs what the lock files name.")
-    parser.add_argument("--extras", default="all", help="parted by commas; default: all")
-    parser.add_argument("--test", action="store_true", help="and what the tests need")
+    parser = argparse.ArgumentParser(
+        prog="python .ci/install.py", description="Installs the packages of the lock files."
+    )
+    parser.add_argument("--extras", default="all", help="separated by commas; default: all")
+    parser.add_argument("--test", action="store_true", help="also install what the tests need")
     parser.add_argument("--print", action="store_true", help="print the requirements; install nothing")
-    parser.add_argument("--compile", action="store_true", help="write the bytecode of what is there; install nothing")
+    parser.add_argument(
+        "--compile", action="store_true", help="write the bytecode of the installed packages; install nothing"
+    )
     given = parser.parse_args(arguments)
     if given.compile:
         compiled()

@@ -2,12 +2,12 @@
 
 | file | what it locks |
 |---|---|
-| `requirements.lock` | everything that runs, all extras: the image and `make demo` |
+| `requirements.lock` | all runtime dependencies, with all extras: for the image and `make demo` |
 | `requirements.test.lock` | the same, in the same versions, and what the tests need |
-| `requirements.build.lock` | what installs them |
+| `requirements.build.lock` | the tools that install them |
 
-Each entry has the hashes of its files, for every platform, and says what asks for it (`install.py` reads that). No address of an
-index stands in them.
+Each entry has the hashes of its files, for every platform, and names the packages that require it (`install.py` reads
+them). The files contain no index address.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from install import BUILD, ROOT, RUN, TEST, for_uv, uv
 
 OLDEST = "3.11"
-"""Of Python, as in pyproject.toml."""
+"""The oldest Python, as in pyproject.toml."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     tool = uv()
     if tool is None:
-        print("the lock files are made by uv, which cannot be installed here", file=sys.stderr)
+        print("the lock files are made by uv, which could not be installed", file=sys.stderr)
         return 1
     common = (
         *tool, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--python-version", OLDEST,

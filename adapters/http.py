@@ -1,7 +1,7 @@
 """The HTTP transport of every vendor call, whichever client library makes it.
 
-`Wire.session()` gives a `requests.Session` for pypd, jira and our own calls; the Teams adapter wraps httpx the same way.
-Neither retries or follows redirects, and both have time-outs. `watch` is called around every exchange: in the
+`Wire.session()` gives a `requests.Session` for pypd, jira and our own calls; the Teams adapter wraps httpx the same
+way. Neither retries or follows redirects, and both have time-outs. `watch` is called around every exchange: in the
 simulation it is a crash point, in production it counts and times.
 
 `error_for` and `error_from` map every failure to one of the four vendor errors.
@@ -103,7 +103,7 @@ NOT_ADDRESSED = (
 
 
 def carried(headers: Mapping[str, str | bytes]) -> None:
-    """Raises Unauthorised if a header cannot be encoded: the value that people paste into headers is a credential."""
+    """Raises Unauthorised if a header cannot be encoded: the only header values that people enter are credentials."""
     try:
         for value in headers.values():
             if isinstance(value, str):
@@ -159,7 +159,7 @@ THROTTLED = frozenset({420, 429})
 def error_for(
     status: int, words: str, *, write: bool, headers: Mapping[str, str], now: datetime, field: str | None = None
 ) -> VendorError:
-    """The vendor error that an HTTP status means. `words`: the vendor's own error message, short and free of secrets.
+    """The VendorError for an HTTP status. `words`: the vendor's own error message, short and free of secrets.
 
     | status | read | write |
     |---|---|---|
@@ -181,8 +181,8 @@ def error_for(
 
 
 def error_from(exc: Exception, *, write: bool) -> VendorError:
-    """The vendor error that a failed exchange means, for requests and httpx (matched by class name, so that httpx is
-    not imported where Teams is not used). A request that was never built, or whose connection was never made, has sent
+    """The VendorError for a failed exchange, of requests and of httpx (matched by class name, so that httpx is not
+    imported where Teams is not used). A request that was never built, or whose connection was never made, has sent
     nothing: its outcome is known."""
     name = type(exc).__name__
     uncarried = isinstance(exc, UnicodeEncodeError) and exc.encoding in ("latin-1", "ascii")
@@ -204,7 +204,8 @@ def error_from(exc: Exception, *, write: bool) -> VendorError:
 
 
 def understood(answer: Any, form: type[V], *needs: str, write: bool = False) -> V:
-    """`answer`, if it is a JSON object with all of `needs` in it (form `dict`), or a list of such objects (form `list`).
+    """`answer`, if it is a JSON object with all of `needs` in it (form `dict`), or a list of such objects (form
+    `list`).
 
     A response that is not what the vendor documents (a log-in page, a proxy's error page, a truncated document) must
     never be taken for an empty one, or for "not found". Raises RetryLater, or OutcomeUnknown for a write.
@@ -222,7 +223,7 @@ MOST_PAGES = 1_000
 
 
 def pages() -> Iterator[int]:
-    """Counts the pages of one listing. Raises RetryLater after `MOST_PAGES`: a vendor that always names a next page
+    """Counts the pages of one listing. Raises RetryLater after `MOST_PAGES`: a vendor that always returns a next page
     must not occupy a worker for ever."""
     yield from range(MOST_PAGES)
     raise RetryLater(f"the vendor's listing does not end after {MOST_PAGES} pages")

@@ -4,7 +4,7 @@ Optional:
 
 * `PLACE`: the settings that together locate a connection's objects, for vendors where two connections must not share
   them; the last one is required. `ANY_CASE`: those that the vendor compares without regard to case.
-* `SETTINGS`: every setting that it knows. `config check` then refuses any other, and any vocabulary for an unknown
+* `SETTINGS`: the names of all its settings. `config check` then refuses any other, and any vocabulary for an unknown
   field.
 * `needs(settings)`: the modules that a connection with these settings requires: module → the requirement that installs
   it (`{"jira": "lockstep-hub[jira]"}`). Where one is not installed, the connection is left out. So `build` must not
@@ -33,7 +33,8 @@ BUILT_IN = ("pagerduty", "jira", "statuspage", "cachet", "teams")
 
 @dataclass(frozen=True)
 class Spec:
-    """Everything an adapter is built from: plain values and ports, so that a third party needs nothing else of the hub.
+    """Everything that an adapter is built from: plain values and ports, so that a third party's needs no other module
+    of the hub.
 
     name: the connection's ("jira-payments"). settings: its table in `lockstep.toml`, without secrets.
     vocabulary: field → list of [our word, their word], from the packaged tables overlaid by the connection's own;
@@ -55,7 +56,7 @@ class Spec:
 
 
 class UnknownVendor(LookupError):
-    """There is no adapter of that name; the message lists the known ones."""
+    """There is no adapter for that vendor name; the message lists the known ones."""
 
 
 class CannotImport(ImportError):
@@ -185,6 +186,6 @@ def _own_limits(adapter: Adapter, settings: Mapping[str, Any]) -> None:
 
 
 def _kind(value: Any) -> str:
-    """The type of a setting, as people call it in a TOML file."""
+    """The type of a setting, as an error message names it."""
     kinds = {bool: "true or false", str: "a text", int: "a number", float: "a number", list: "a list", dict: "a table"}
     return kinds.get(type(value), "something else")

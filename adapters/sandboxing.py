@@ -1,9 +1,9 @@
 """Base of every vendor's stand-in (`adapters/<vendor>/sandbox/`).
 
-A stand-in is a stateful Flask application that behaves as the vendor's documents say, awkward parts included. It runs in
-three ways: served on loopback (the demo, the engine tests), called in process through a `requests` or httpx transport (the
-simulation, the contract suite), and read directly by a test. It does not know the hub: it sends webhooks by putting
-them into `outgoing`; the sender follows the vendor's own retry rules.
+A stand-in is a stateful Flask application that behaves as the vendor's documents say, awkward parts included. It runs
+in three ways: served on loopback (the demo, the engine tests), called in process through a `requests` or httpx
+transport (the simulation, the contract suite), and read directly by a test. It uses nothing of the hub's engine: it
+sends webhooks by putting them into `outgoing`, and the sender follows the vendor's own retry rules.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from hub.ports import Clock, Ids
 
 @dataclass
 class Outgoing:
-    """One webhook that the vendor wants delivered: POST `body` with `headers` to `url`. id: the vendor's delivery id.
-    about: the id of the object it is about (a vendor that keeps order keeps it per object)."""
+    """One webhook to deliver: POST `body` with `headers` to `url`. id: the vendor's delivery id. about: the id of the
+    changed object (a vendor that keeps order keeps it per object)."""
 
     id: str
     url: str
@@ -40,7 +40,7 @@ class Outgoing:
 
 @dataclass
 class Fault:
-    """A planted fault, used up by the next `times` requests that `match` (method, path) is true for.
+    """An injected fault, used up by the next `times` requests for which `match` (method, path) is true.
 
     kind: "status" (respond with `status` and `headers`, nothing happens), "lost" (nothing arrives: the client sees a
     time-out), "late" (the vendor acts, the client sees a time-out), "later" (the client sees a time-out, and the vendor
@@ -61,9 +61,9 @@ class TimedOut(requests.ReadTimeout):
 
 @dataclass
 class Sandbox:
-    """Base of a stand-in. A vendor's subclass makes `app`'s routes in `__post_init__` (after `super().__post_init__()`),
-    keeps its state in plain attributes, and has methods for what *people* do in the vendor's pages
-    (`people_set_status(...)`).
+    """Base of a stand-in. A vendor's subclass registers `app`'s routes in `__post_init__` (after
+    `super().__post_init__()`), keeps its state in plain attributes, and has methods for people's actions in the
+    vendor's pages (`people_set_status(...)`).
 
     calls: every API request that arrived (method, path with query), for tests that count.
     """
@@ -96,7 +96,7 @@ class Sandbox:
         return None
 
     def settle(self) -> None:
-        """Runs what was accepted but not yet done ("later" faults, asynchronous work)."""
+        """Does the work that was accepted but is not done yet ("later" faults, asynchronous work)."""
         while self.landing:
             self.landing.pop(0)()
 

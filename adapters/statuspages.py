@@ -1,7 +1,7 @@
-"""What all public status pages share: the names of our fields on them, the relations to a page's words, and small pure rules.
+"""Shared by all public status pages: the names of our fields on them, the relations to a page's words, and pure rules.
 
-A page vendor brings its word tables (`mappings/vocabularies/<vendor>.toml`) and its wire format; what a page's fields
-*mean* to the hub is defined here, so that a further vendor is one folder:
+A page vendor has its own word tables (`mappings/vocabularies/<vendor>.toml`) and its own wire format; what a page's
+fields *mean* to the hub is defined here, so that a further vendor is one folder:
 
 | our field | on the page |
 |---|---|
@@ -28,7 +28,7 @@ from hub.domain.vocabulary import Elements, Entries, Relation, Table, Text
 STATUS, SEVERITY, TITLE, TEXT = "status", "severity", "public_title", "public_text"
 PAGE_IMPACTS, SERVICES = "impacts", "services"
 TITLE_LIMIT = 255
-"""Characters of an incident's name: the same at every page vendor so far."""
+"""Most characters of an incident's name: the same at every page vendor so far."""
 
 
 def relations(
@@ -77,9 +77,9 @@ def fingerprint(*parts: Json) -> str:
 
 
 def listed(observed: Sequence[Observation], before: Json) -> tuple[tuple[Changed, ...], dict[str, str]]:
-    """(one poll item for each incident that a list showed whole, the digests of their texts for the cursor).
+    """(one poll item for each incident that a list showed in full, the digests of their texts for the cursor).
 
-    The hub compares an observation's own fields only. Where a child text is new, changed or gone since `before` (the
+    The hub compares only an observation's own fields. If a child text was added, changed or removed since `before` (the
     digests of the last poll), the item has no observation, so that the hub reads the incident.
     """
     known = as_map(before)

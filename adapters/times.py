@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 YEARS = range(1970, 9000)
-"""A time outside of these limits is not accepted: adding or subtracting hours would overflow."""
+"""A time outside these limits is not accepted: adding or subtracting hours would overflow."""
 
 
 def utc(text: Any, *, without_zone: bool = True) -> datetime | None:
@@ -24,7 +24,7 @@ def utc(text: Any, *, without_zone: bool = True) -> datetime | None:
 
 
 def ending(begun: datetime, seconds: Any) -> datetime | None:
-    """When a lifetime of so many seconds ends; None if that is not a usable number."""
+    """When a lifetime of `seconds` from `begun` ends; None if `seconds` is not a usable number."""
     try:
         found = begun + timedelta(seconds=float(seconds))
     except (TypeError, ValueError, OverflowError):

@@ -77,6 +77,7 @@ class Drain:
 
     def __init__(self, hub: Hub, bell: Bell, stop: threading.Event, threads: int = THREADS) -> None:
         self.hub, self.bell, self.stop, self.threads = hub, bell, stop, threads
+        self.linger = LINGER_SECONDS
         self._pool = ThreadPoolExecutor(threads, "task")
         self._one = threading.Lock()
         self._current: _Run | None = None
@@ -125,6 +126,7 @@ class _Run:
 
     def __init__(self, drain: Drain, pool: ThreadPoolExecutor) -> None:
         self.hub, self.bell, self.stop, self.threads = drain.hub, drain.bell, drain.stop, drain.threads
+        self.linger = drain.linger
         self.enough = threading.Event()
         self.error: BaseException | None = None
         self.done = 0
@@ -175,7 +177,7 @@ class _Run:
     def _goes_on(self) -> bool:
         if self._running:
             return True
-        return self._takes() and (self._want or self._now() - self._busy_at < LINGER_SECONDS)
+        return self._takes() and (self._want or self._now() - self._busy_at < self.linger)
 
     def _step(self, overdue: bool = False) -> None:
         now, free, takes = self._now(), self.threads - len(self._running), self._takes()
@@ -215,6 +217,7 @@ class _Run:
         self._claimed_at = self._now()
         try:
             with hub.store.unit() as tx:
+                claims.turn(tx)
                 self._give_back(tx, now)
                 taken = claims.take_over(tx, hub.owner, now, free) if overdue else []
                 if len(taken) < free:
@@ -287,6 +290,7 @@ class _Run:
 
     def _return_all(self) -> None:
         with self.hub.store.unit() as tx:
+            claims.turn(tx)
             self._give_back(tx, self.hub.clock.now())
 
     def _give_up_on(self, act: Callable[[], None]) -> None:

@@ -86,6 +86,7 @@ def work(url: str, *, burst: bool = False) -> None:
     drain, doorbell = sync.of_this_process()
     watch = Watch(url, drain, doorbell)
     if burst:
+        drain.linger = 0.0
         doorbell.ring()
     try:
         with watch:

@@ -1,4 +1,4 @@
-"""Cachet v3: one installation as a connection. Settings, secrets, promises and limits: `README.md` beside this file."""
+"""Cachet v3: one installation as a connection. Settings, secrets, promises and limits are in `README.md` here."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SETTINGS = frozenset({"url", "api_url", "impact_message", "notify"})
 
 
 def build(spec: Spec) -> CachetAdapter:
-    """Raises ValueError naming the connection and the setting or word table that is wrong."""
+    """Raises ValueError that names the connection and the wrong setting or word table."""
     return CachetAdapter(spec)
 
 
@@ -128,8 +128,8 @@ class CachetAdapter:
         raise Refused(f"Cachet cannot change {', '.join(sorted(update.changes))} of an {ref.kind}")
 
     def changed_since(self, cursor: Json | None) -> Changes:
-        """Every open incident in one request, shown whole, and those that were open at the last poll and are no
-        longer."""
+        """Lists every open incident in full, by one request, and the incidents that were open at the last poll and are
+        not any more."""
         before = as_map(cursor)
         seen: dict[str, Observation | None] = {}
         for document in self._client.walk("/incidents", include=wire.INCLUDE, **{"filter[status]": wire.OPEN}):
@@ -171,8 +171,8 @@ class CachetAdapter:
         return Written(ref, seen.url if seen else None, seen.version if seen else None, seen)
 
     def _change(self, ref: Ref, update: Update) -> Written:
-        """Status, title and text in one PUT. Components can only be changed together with a public sentence: that is a
-        second request, in which the status must stand again."""
+        """Writes status, title and text by one PUT. Components can only be changed together with a public sentence:
+        that is a second request, which must repeat the status."""
         allowed = {name for name, field in self.capabilities.kinds[INCIDENT].fields.items() if field.write == "always"}
         for field in update.changes:
             if field not in allowed:
@@ -208,7 +208,8 @@ class CachetAdapter:
         return seen
 
     def _publish(self, desired: Desired, parent: Ref, mark: Mark) -> Written:
-        """An update must name a status, and sets it: the one that the page shows right now, unless another is wanted."""
+        """Publishes an update. It must name a status, which becomes the incident's: the one that the page shows now,
+        unless another is wanted."""
         shown = self._present(parent)
         for child in shown.children:
             if child.mark == mark.key:
@@ -223,7 +224,7 @@ class CachetAdapter:
         return Written(seen.ref, version=seen.version, observation=seen)
 
     def _edit(self, ref: Ref, text: Json) -> Written:
-        """The text of a published update; its mark stays."""
+        """Edits the text of a published update; its mark stays."""
         now = self.observe(ref)
         message = wire.sign(text, now.mark) if now.mark else wire.to_markdown(text)
         answer = self._keeping_status(
@@ -236,8 +237,8 @@ class CachetAdapter:
         return Written(ref, version=seen.version, observation=seen)
 
     def _keeping_status(self, incident_id: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Cachet gives an incident the status of its newest update whenever an update is edited or deleted, although the
-        status may have been set directly since. What it was is put back."""
+        """Runs `act` and restores the incident's status: Cachet gives an incident the status of its newest update
+        whenever an update is edited or deleted, although the status may have been set directly since."""
         ref = Ref(INCIDENT, incident_id)
         before = self._present(ref).fields[STATUS]
         answer = act()

@@ -7,13 +7,13 @@ from hub.domain.capability import Capabilities, CreateSafety, FieldCapability, K
 from hub.domain.values import INCIDENT, UPDATE
 
 COMPONENTS_STAY = (
-    "component statuses are set when an incident is made and not changed afterwards: Cachet wants a public sentence with"
+    "component statuses are set when an incident is made and not changed afterwards: Cachet requires a public sentence with"
     " every change of them; set impact_message to allow it"
 )
 
 
 def capabilities(impacts_later: bool) -> Capabilities:
-    """impacts_later: the operator has given the sentence under which components may change later."""
+    """impacts_later: whether the setting `impact_message` is set, so that components may change later."""
     return Capabilities(
         vendor="cachet",
         title="Cachet",

@@ -13,7 +13,7 @@ from hub.domain.errors import OutcomeUnknown, Refused, RetryLater, VendorError
 from hub.ports import Clock, Secrets
 
 PAGE_SIZE = 100
-"""Rows per list request: the most that the API gives."""
+"""Rows per list request: the most that the API returns."""
 MOST_PAGES = 20
 
 
@@ -27,18 +27,18 @@ class Client:
         self._root = api.rstrip("/")
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
-        """The document, or None where there is nothing (404)."""
+        """The document; None for a 404."""
         document = self._call("GET", path, params=params)
         return None if document is None else understood(document, dict, "data")
 
     def write(
         self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """The document that a write is answered with. Raises Refused when the object is not there."""
+        """The document in the response to a write. Raises Refused if the object does not exist."""
         return self._call(method, path, params=params, body=body) or {}
 
     def walk(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
-        """A list, one document a page. Raises Refused when there is no such list."""
+        """A list, as one document per page. Raises Refused if the list does not exist."""
         for page in range(1, MOST_PAGES + 1):
             document = self.get(path, {**params, "per_page": PAGE_SIZE, "page": page})
             if document is None:
@@ -73,7 +73,8 @@ class Client:
         return document
 
     def _error(self, response: requests.Response, write: bool) -> VendorError:
-        """Cachet names the fields at fault: {"message", "errors": {"name": ["…"]}}."""
+        """The VendorError for an error response. Cachet names the wrong fields: {"message", "errors": {"name":
+        ["…"]}}."""
         words, field = "", None
         try:
             body = response.json()

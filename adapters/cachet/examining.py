@@ -36,14 +36,14 @@ def _version(version: str) -> Finding:
 
 
 def _token(client: Client) -> Finding:
-    """Reading is public: only a page that asks for a token tells whether ours is valid."""
+    """Checks the token by listing subscribers, which requires one: other reads are public and accept any token."""
     try:
         client.get("/subscribers", {"per_page": 1})
     except Unauthorised as error:
         if "403" not in error.words:
             raise
     except Refused:
-        return Finding("warn", "cannot check whether the token is valid", "try a write in a test installation")
+        return Finding("warn", "cannot check whether the token is valid", "try a write on a test installation")
     return Finding("ok", "the token is accepted")
 
 

@@ -1,7 +1,7 @@
-"""Cachet v3's JSON:API documents ↔ our values. Pure. Numbers stand for words; the tables are in the vocabulary.
+"""Cachet v3's JSON:API documents ↔ the hub's values. Pure. Statuses are numbers; their tables are in the vocabulary.
 
-Source: the code of cachethq/core (2026). A document is {"data": …, "included": […]}; an incident's components, updates and
-metadata come along only when they are asked for (`INCLUDE`).
+Source: the code of cachethq/core (2026). A document is {"data": …, "included": […]}; an incident's components, updates
+and metadata are included only on request (`INCLUDE`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ VISIBLE_TO_ALL = 1
 
 INCLUDE = "components,updates,meta"
 META_KEY = "lockstep"
-"""An incident's metadata is one level of keys; ours holds the mark, and `filter[meta][lockstep]=…` finds it."""
+"""The hub's key in an incident's metadata (one level of keys). It holds the mark; `filter[meta][lockstep]=…` finds
+it."""
 
 NAME_OF = {TITLE: "name", STATUS: "status", TEXT: "message"}
 FIELD_OF = {"name": TITLE, "status": STATUS, "message": TEXT, "components": PAGE_IMPACTS}
@@ -38,12 +39,13 @@ _MARK = re.compile(r"\s*^\[//\]: # \(ls:(?P<key>[a-z0-9]{6,64})\)\s*\Z", re.M)
 
 
 def to_markdown(text: Json) -> str:
-    """A text for the page, which reads Markdown: HTML in it is shown, not run."""
+    """A text for the page, which renders Markdown: HTML in it is escaped, so that it is shown and not run."""
     return str(text or "").replace("&", "&amp;").replace("<", "&lt;")
 
 
 def sign(text: Json, key: str) -> str:
-    """An update has no place for data: its mark is a Markdown reference that nothing refers to, which no page shows."""
+    """A text with its mark. An update has no metadata, so the mark is an unused Markdown reference, which no page
+    shows."""
     return f"{to_markdown(text)}\n\n[//]: # (ls:{key})"
 
 
@@ -57,17 +59,17 @@ def unsign(message: Any) -> tuple[str, str | None]:
 
 
 def when(stamp: Any) -> datetime | None:
-    """From {"string": "2026-01-05 09:00:00"} (UTC unless it says otherwise); None for what is no time."""
+    """The time in {"string": "2026-01-05 09:00:00"}, as UTC unless it has an offset; None if it cannot be parsed."""
     return utc(as_map(stamp).get("string"))
 
 
 def number(value: Any) -> Json:
-    """A word, shown as {"human", "value"} or as the bare number."""
+    """The number of a status, which Cachet shows as {"human", "value"} or as the number alone."""
     return value.get("value") if isinstance(value, dict) else value
 
 
 def _related(resource: Mapping[str, Any], name: str) -> list[str] | None:
-    """The ids of the related resources; None when they did not come along."""
+    """The ids of the related resources; None if they were not included."""
     relation = as_map(resource.get("relationships")).get(name)
     if not isinstance(relation, dict) or not isinstance(relation.get("data"), list):
         return None
@@ -94,12 +96,11 @@ def update_observation(incident_id: str, id: str, attributes: Mapping[str, Any])
 
 
 def observations(document: Mapping[str, Any], page: str, silent: str) -> list[tuple[Ref, Observation | None]]:
-    """Every incident of a document, with its observation where the document shows all of it.
+    """Every incident of a document, with its observation if the document shows all of it.
 
-    page: the page's own address, for links. silent: the operator's sentence under which the hub changes components: an
-    update with exactly this text is not reported as a published text.
-    A component that two incidents of a list have in common is included once, with the status of one of them: of those two
-    the components are not known.
+    page: the page's own address, for links. silent: the setting `impact_message`, under which the hub changes
+    components: an update with exactly this text is not reported as a published text. A component that two incidents of
+    a list have in common is included once, with the status of one of them, so the components of both are unknown.
     """
     data = document.get("data")
     rows = as_list(data) if isinstance(data, list) else as_list([data])
@@ -154,7 +155,7 @@ def _incident(
 
 
 def with_mark(seen: Observation, key: str) -> Observation:
-    """The answer to a create shows everything but the metadata that was part of it."""
+    """The observation with its mark: the response to a create shows everything except the metadata sent with it."""
     return replace(seen, mark=key)
 
 
@@ -163,7 +164,8 @@ def components(impacts: Fields) -> list[dict[str, Json]]:
 
 
 def creation(desired: Desired, mark: Mark, notify: bool) -> dict[str, Any]:
-    """The body of `POST /incidents`. Raises Refused where a public text is missing: nothing internal may stand in for it."""
+    """The body of `POST /incidents`. Raises Refused if a public text is missing: no internal text may be used for
+    it."""
     fields = desired.fields
     for name in (TITLE, TEXT):
         if not str(fields.get(name) or "").strip():
@@ -172,7 +174,7 @@ def creation(desired: Desired, mark: Mark, notify: bool) -> dict[str, Any]:
         "name": fields[TITLE],
         "message": to_markdown(fields[TEXT]),
         "status": fields.get(STATUS, 1),
-        "visible": VISIBLE_TO_ALL,  # without it only the team would see the incident
+        "visible": VISIBLE_TO_ALL,  # by default only the team sees an incident
         "notifications": notify,
         "components": components(fields.get(PAGE_IMPACTS) or {}),
         "meta": {META_KEY: mark.key},
@@ -180,8 +182,8 @@ def creation(desired: Desired, mark: Mark, notify: bool) -> dict[str, Any]:
 
 
 def change(changes: Fields) -> dict[str, Any]:
-    """The body of `PUT /incidents/{id}` for all changed fields but the components. Metadata is not sent: it would be
-    replaced whole."""
+    """The body of `PUT /incidents/{id}` for all changed fields except the components. Metadata is not sent, because it
+    would be replaced whole."""
     body = {NAME_OF[field]: value for field, value in changes.items() if field in NAME_OF}
     if TEXT in changes:
         body["message"] = to_markdown(changes[TEXT])

@@ -1,7 +1,7 @@
 """Jira, Cloud and Data Center: the calls.
 
-An issue is named by its numeric id: its key changes when it is moved to another project, and stands only in the url.
-Jira has no conditional write, but keeps a changelog (`Historian`); its status moves by transitions (`Walks`).
+An issue is referred to by its numeric id: its key changes when it is moved to another project, and is used only in the
+url. Jira has no conditional write, but keeps a changelog (`Historian`); its status changes by transitions (`Walks`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _ID = re.compile(r"[0-9]{1,19}\Z", re.A)
 _PAGE = 100
 _READ = ",".join(wire.READ)
 _RECONCILED = 50
-"""How many of the issues that we wrote last a search is asked to reconcile: Jira's maximum."""
+"""How many of the issues written last a search passes to Jira to be reconciled: Jira's maximum."""
 
 
 def needs(settings: Mapping[str, Any]) -> Mapping[str, str]:
@@ -127,7 +127,7 @@ class Jira:
         return _narrowed(seen, self._settings.without, tuple(comments or ()), children and comments is not None)
 
     def _comments(self, issue: str) -> list[Observation] | None:
-        """All comments that we may read, oldest first; None when the issue cannot be read."""
+        """All comments that the hub's account may read, oldest first; None if the issue cannot be read."""
         found: list[Observation] = []
         start = 0
         counted = pages()
@@ -159,8 +159,8 @@ class Jira:
             return wire.comment(found, ref.parent or "", self._dialect)
 
     def find(self, mark: Mark) -> Sequence[Observation]:
-        """The label finds candidates in the search index; the issue's own property decides: cloning an issue copies its
-        labels, but not its properties."""
+        """Finds candidates by their label in the search index, then checks the issue's own property: cloning an issue
+        copies its labels, but not its properties."""
         if mark.kind == COMMENT:
             listed = self._comments(mark.parent.id) if mark.parent else None
             return [c for c in listed or () if c.mark == mark.key]
@@ -183,7 +183,7 @@ class Jira:
                 return list(dict.fromkeys(ids))
 
     def _search(self, query: str, position: Json) -> tuple[Sequence[Mapping[str, Json]], Json]:
-        """(one page of ids and times, where the next begins or None)."""
+        """(one page of ids and times, the position of the next page or None)."""
         if self._settings.cloud:
             with self._lock:
                 recent = [int(i) for i in self._recent]
@@ -275,18 +275,18 @@ class Jira:
             except VendorError as exc:
                 if not body:
                     raise
-                raise OutcomeUnknown(f"Jira took the fields, but not the status: {exc.words}") from None
+                raise OutcomeUnknown(f"Jira changed the fields, but not the status: {exc.words}") from None
         return Written(ref)
 
     def _move(self, ref: Ref, target: str) -> None:
-        """Make one transition into `target`; none when the issue already has that status."""
+        """Makes one transition into `target`; none if the issue already has that status."""
         now, offered = self._standing(ref)
         if now == target:
             return
         with parsing("a transition"):
             chosen = pick(offered, target)
             if chosen is None:
-                raise Refused(f"there is no transition from {now!r} to {target!r} for our account", field="status")
+                raise Refused(f"there is no transition from {now!r} to {target!r} for this account", field="status")
             filled, missing = screen(chosen, self._settings.resolution_for(target), self._settings.screen_fields)
         if missing:
             words = f"the transition to {target!r} requires {', '.join(missing)}; set values in `screen_fields`"
@@ -301,7 +301,7 @@ class Jira:
         self._wrote(ref.id)
 
     def _standing(self, ref: Ref) -> tuple[str, Sequence[Transition]]:
-        """(the issue's status, the transitions that it now offers to our account, with their screens)."""
+        """(the issue's status, the transitions that are available to the hub's account now, with their screens)."""
         found = self._client.get(f"issue/{_safe(ref.id)}", "fields", fields="status")
         page = self._client.get(f"issue/{_safe(ref.id)}/transitions", "transitions", expand="transitions.fields")
         with parsing("the status"):
@@ -311,7 +311,7 @@ class Jira:
         return now, offered
 
     def walk(self, ref: Ref, field: str, now: Json, target: Json) -> Sequence[Json]:
-        """The statuses on the way to `target`; [] when no way is known."""
+        """The statuses on the path to `target`; [] if no path is known."""
         standing, _ = self._standing(ref)
         return self._workflow.way(standing, str(target)) if field == "status" else [target]
 
@@ -322,7 +322,7 @@ class Jira:
             return Written(ref)
         raw = self._raw_comment(ref)
         if raw is None:
-            raise Refused(f"HTTP 404: comment {ref.id} was deleted, or our account may not see it: grant it access")
+            raise Refused(f"HTTP 404: comment {ref.id} was deleted, or the hub's account may not see it: grant access")
         with parsing("the comment"):
             before = wire.comment(raw, ref.parent or "", self._dialect)
             author = wire.author_of(raw, self._dialect) or update.context.get("author")
@@ -340,7 +340,7 @@ class Jira:
         return wire.comment_body(text, mark, author, self._dialect, by, self._settings.service_desk)
 
     def link_back(self, ref: Ref, context: Fields) -> None:
-        """Write remote links to the same incident in the other systems (remote_links.py)."""
+        """Writes remote links to the same incident in the other systems (remote_links.py)."""
         wanted = list(remote_links.wanted(context))
         if not wanted:
             return
@@ -368,7 +368,7 @@ class Jira:
 
 
 class OAuthJira(Jira):
-    """A connection that is an OAuth 2.0 app on Cloud: the only kind that may register its own (dynamic) webhook."""
+    """A connection as an OAuth 2.0 app on Cloud: the only kind that may register its own (dynamic) webhook."""
 
     def __init__(self, spec: Spec, chosen: settings.Settings) -> None:
         self._tokens = Tokens(spec, chosen)
@@ -395,6 +395,6 @@ def _safe(id: str) -> str:
 def _narrowed(
     seen: Observation, without: frozenset[str], children: tuple[Observation, ...], complete: bool
 ) -> Observation:
-    """The observation without the fields in `without`, and with the comments that were read."""
+    """The observation without the fields in `without`, and with `comments`."""
     fields = {name: value for name, value in seen.fields.items() if name not in without}
     return replace(seen, fields=fields, children=children, children_complete=complete)

@@ -1,8 +1,8 @@
 """Atlassian Document Format ↔ plain text (Cloud, API v3). Pure.
 
-Reading never fails: a node type that is not known here degrades to the text inside it. Writing makes paragraphs, line
-breaks and links, and never an empty text node (Jira refuses those with a 400).
-Vendor document: "Atlassian Document Format", developer.atlassian.com.
+Reading never fails: an unknown node type is read as the text inside it. Writing makes paragraphs, line breaks and
+links, and never an empty text node (Jira refuses those with a 400). Vendor document: "Atlassian Document Format",
+developer.atlassian.com.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from hub.domain.values import Json
 
 _DEEPEST = 60
-"""Nesting beyond this is left out: no person makes it."""
+"""Nodes nested deeper than this are left out: no person nests that deep."""
 
 _URL = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)\]}]")
 
 
 def from_plain(text: str) -> Json:
-    """A document: blank lines part paragraphs, line breaks stay, URLs become links."""
+    """A document of `text`: blank lines separate paragraphs, line breaks are kept, URLs become links."""
     blocks = [b for b in re.split(r"\n[ \t]*\n+", text.replace("\r\n", "\n").strip("\n")) if b.strip()]
     return {"type": "doc", "version": 1, "content": [{"type": "paragraph", "content": _inline(b)} for b in blocks]}
 
@@ -45,7 +45,7 @@ def _text(text: str) -> list[Json]:
 
 
 def to_plain(document: Json) -> str:
-    """The text of a document (or of a plain string, which passes as it is), without trailing white space."""
+    """The text of a document (a plain string is returned as it is), without trailing white space."""
     if isinstance(document, str):
         return document.replace("\r\n", "\n").strip()
     return _node(document, 0).strip()
@@ -149,7 +149,7 @@ _NODES: Mapping[str, Callable[[Mapping[str, Json], int], str]] = {
     "expand": _expand,
     "nestedExpand": _expand,
 }
-"""node type → how it reads as text; a type that is not here: its own text, else its children's, in blocks."""
+"""node type → its text. Any other type is read as its own text, else as its children's, in blocks."""
 
 
 def _node(node: Json, depth: int) -> str:

@@ -13,14 +13,14 @@ from hub.domain.values import COMMENT, INCIDENT
 from hub.domain.vocabulary import OneOf, Relation, Same, Table, Text
 
 FIND_LAG = {True: 15.0, False: 5.0}
-"""Seconds, Cloud and Data Center: how far the search index, by which marks are found, may be behind."""
+"""Seconds, Cloud and Data Center, by which the search index (used to find marks) may lag."""
 
 SUMMARY_LIMIT = 255
 TEXT_LIMIT = {True: 30_000, False: 15_000}
-"""Characters. Jira's own limit is 32,767 of *its* form of the text; wiki escapes may double one."""
+"""Most characters. Jira's own limit is 32,767 of the text in *its* form; escapes in wiki markup may double a text."""
 
 RATES = (Rate(50, 1.0),)
-"""Jira publishes no limit for API tokens: what a small site sustained. Its 429 is obeyed in any case."""
+"""The rate that a small site sustained: Jira publishes no limit for API tokens. A 429 is obeyed in any case."""
 
 NEEDED = {
     "severity": "priority",
@@ -29,7 +29,7 @@ NEEDED = {
     "assignees": "assignee",
     "description": "description",
 }
-"""Our field → Jira's: what `without` may switch off for a project whose screens lack it."""
+"""The hub's field → Jira's: the fields that `without` may switch off for a project whose screens lack them."""
 
 _HISTORY = FieldCapability(gap=Gap.HISTORY)
 
@@ -45,7 +45,7 @@ FIELDS: Mapping[str, FieldCapability] = {
 
 
 def capabilities(settings: Settings) -> Capabilities:
-    """What this connection declares."""
+    """The declared capabilities of this connection."""
     fields = {name: c for name, c in FIELDS.items() if name not in settings.without}
     return Capabilities(
         vendor="jira",
@@ -72,7 +72,7 @@ def capabilities(settings: Settings) -> Capabilities:
 
 
 def relations(spec: Spec, settings: Settings) -> Mapping[str, Mapping[str, Relation]]:
-    """kind → field → relation. Raises VocabularyGap for a table with a hole, ValueError for a setting without sense."""
+    """kind → field → relation. Raises VocabularyGap for an incomplete table, ValueError for a wrong setting."""
 
     def table(field: str) -> Table:
         return Table.of(spec.vocabulary.get(field, ()))

@@ -1,4 +1,4 @@
-"""Jira's change history: what happened to our fields between a read and a write.
+"""Jira's change history: the changes of an issue's fields between a read and a write of the hub's.
 
 Cloud shows the latest hundred entries with the issue, newest first, and pages through the rest; Data Center shows all.
 Vendor document: "Issues: Get changelogs", Jira REST API.
@@ -34,9 +34,9 @@ class Changelog:
         if found is None:
             return (), since
         with parsing("the change history"):
-            return self._told(path, found, since)
+            return self._read(path, found, since)
 
-    def _told(self, path: str, found: Mapping[str, Json], since: Json | None) -> tuple[Sequence[Change], Json]:
+    def _read(self, path: str, found: Mapping[str, Json], since: Json | None) -> tuple[Sequence[Change], Json]:
         page = found["changelog"]
         entries = {int(h["id"]): h for h in page.get("histories") or ()}
         if since is not None and len(entries) < page.get("total", 0) and min(entries, default=0) > int(since):
@@ -62,7 +62,7 @@ class Changelog:
                 return entries
 
     def _by_name(self, change: Change) -> Change:
-        """Data Center names people here by a key that nothing else uses: given as the name that everything else uses."""
+        """On Data Center a changelog has people's user keys, which no other call uses: replaces them by user names."""
         if self._dialect.cloud or change.field != "assignees":
             return change
         return replace(change, before=self._name_of(change.before), after=self._name_of(change.after))
@@ -77,10 +77,10 @@ class Changelog:
 
 
 def changes(entries: Sequence[Entry], components: Sequence[str], dialect: Dialect) -> list[Change]:
-    """Entries, oldest first, as changes of our fields. Pure.
+    """Entries, oldest first, as changes of the hub's fields. Pure.
 
-    A component's coming or going is an item of its own: the whole sets are told backwards from `components`, the present
-    ones, as one change an entry.
+    Each added or removed component is an item of its own. The whole sets are computed backwards from `components`, the
+    present ones, and each entry becomes one change.
     """
     found: list[Change] = []
     now = list(components)
@@ -99,7 +99,7 @@ def changes(entries: Sequence[Entry], components: Sequence[str], dialect: Dialec
 
 
 def _items(entry: Entry) -> Iterator[tuple[str, Mapping[str, Json]]]:
-    """The items about fields of ours, last first."""
+    """The items about the hub's fields, last first."""
     for item in reversed(entry.get("items") or ()):
         name = FIELD_NAMES.get(str(item.get("field")))
         if name is not None:
@@ -111,7 +111,8 @@ def _change(entry: Entry, name: str, before: Json, after: Json) -> Change:
 
 
 def _both(name: str, item: Mapping[str, Json], dialect: Dialect) -> tuple[Json, Json]:
-    """(before, after), theirs. Words stand in the strings, people's ids in `from` and `to`, labels as one joined text."""
+    """(before, after), in Jira's values. Names are in `fromString` and `toString`, people's ids in `from` and `to`,
+    labels are one joined text."""
     before, after = item.get("fromString"), item.get("toString")
     if name == "tags":
         return visible((before or "").split()), visible((after or "").split())

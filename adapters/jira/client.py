@@ -64,12 +64,12 @@ class Client:
         return Site(self._url, self._cloud, self._wire, credential)
 
     def get(self, path: str, *needs: str, absent_ok: bool = False, form: type = dict, **params: str | int) -> Json:
-        """needs: what must be in the answer; form: an object (dict) or a list of objects."""
+        """needs: keys that must be in the response; form: an object (dict) or a list of objects."""
         found = self._call("GET", path, params=params, write=False, absent_ok=absent_ok)
         return None if found is _ABSENT else understood(found, form, *needs)
 
     def search(self, path: str, body: Json) -> Json:
-        """A POST that only reads."""
+        """A POST that only reads: a failure never leaves its outcome unknown."""
         return understood(self._call("POST", path, body=body, write=False), dict, "issues")
 
     def post(self, path: str, body: Json, **params: str) -> Json:
@@ -91,7 +91,7 @@ class Client:
         write: bool = True,
         absent_ok: bool = False,
     ) -> Json:
-        """path: below the API version ("issue/10001"), or from the root of the site when it begins with "/"."""
+        """path: below the API version ("issue/10001"), or from the root of the site if it begins with "/"."""
         site = self._site()
         url = self._url + path if path.startswith("/") else site.url(path)
         data = None if body is None else json.dumps(body)
@@ -127,7 +127,7 @@ class Client:
         )
 
     def _words(self, response: requests.Response) -> tuple[str, str | None]:
-        """(Jira's own error message, our name of the field that it refuses)."""
+        """(Jira's own error message, the hub's name of the field that it refuses)."""
         try:
             body = response.json()
         except (ValueError, RecursionError):

@@ -24,7 +24,7 @@ PERMISSIONS: Mapping[str, str] = {
     "ASSIGN_ISSUES": "assign issues",
     "LINK_ISSUES": "write remote links",
 }
-"""Jira's permission → what the account could not do without it."""
+"""Jira's permission → the action that needs it."""
 
 SKEW_SECONDS = 60.0
 _FILLED = {"project", "issuetype", "summary", "description", "priority", "labels", "components", "assignee", "reporter"}
@@ -148,7 +148,7 @@ def _webhook(client: Client, settings: Settings, hub: str) -> Iterator[Finding]:
 
 
 def _rivals(client: Client, settings: Settings) -> Iterator[Finding]:
-    """PagerDuty's own Jira app, as far as it shows: fields that it makes, comments that it writes."""
+    """Reports PagerDuty's own Jira app, recognised by the fields that it creates and the comments that it writes."""
     fields = [str(f.get("name")) for f in client.get("field", form=list) if _RIVAL in str(f.get("name")).lower()]
     query = f"{jql.project(settings.project)} ORDER BY updated DESC"
     where = "search/jql" if settings.cloud else "search"
@@ -168,7 +168,7 @@ def _comments(issue: Mapping[str, Json]) -> Sequence[Mapping[str, Json]]:
 
 
 def _listed(page: Json, *names: str) -> list[Mapping[str, Json]]:
-    """The list of a page, which Cloud and Data Center name differently."""
+    """The list in a page of results; Cloud and Data Center name it differently."""
     if isinstance(page, list):
         return page
     return next((list(page[n]) for n in names if page.get(n)), [])

@@ -1,7 +1,7 @@
-"""JQL, put together so that no value can end its quotes. Pure.
+"""Builds JQL so that no value can end its quotes. Pure.
 
-Times are given relative to Jira's own now (`-15m`): absolute ones are minute-precise *and* read in the profile time zone
-of our account, which an administrator may change. Vendor document: "JQL fields", Atlassian documentation.
+Times are given relative to Jira's own now (`-15m`): absolute ones are minute-precise *and* read in the profile time
+zone of our account, which an administrator may change. Vendor document: "JQL fields", Atlassian documentation.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import math
 from datetime import datetime
 
 OVERLAP_MINUTES = 5
-"""How much of the time before the last poll is asked for again: JQL is minute-precise, and the search index is late."""
+"""Overlap of a poll with the one before: JQL is precise to the minute only, and the search index lags."""
 
 
 def quoted(value: str) -> str:
-    """A string literal of JQL. Control characters have no place in one: they become spaces."""
+    """A string literal of JQL. Control characters, which are not allowed in it, become spaces."""
     safe = "".join(c if c.isprintable() else " " for c in value)
     return '"' + safe.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -28,7 +28,8 @@ def open_now(scope: str) -> str:
 
 
 def updated_since(scope: str, since: datetime, now: datetime) -> str:
-    """Newest first: what changes while the pages are read moves to the front, so that nothing slips between two pages."""
+    """A query for issues updated since, newest first: an issue that changes while the pages are read moves to the
+    front, so that no issue is missed between two pages."""
     minutes = max(0, math.ceil((now - since).total_seconds() / 60)) + OVERLAP_MINUTES
     return f"({scope}) AND updated >= -{minutes}m ORDER BY updated DESC"
 

@@ -1,4 +1,5 @@
-"""Tags against Jira's labels, which have no spaces and at most 255 characters; and the one label that is our mark. Pure."""
+"""Relations between tags and Jira's labels (no spaces, at most 255 characters), and the label that is the hub's mark.
+Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ _MARK = re.compile(r"lockstep-([a-z0-9]{6,64})")
 
 
 def mark_label(key: str) -> str:
-    """The label by which JQL finds what we created."""
+    """The label by which JQL finds what the hub created."""
     return f"lockstep-{key}"
 
 
@@ -23,14 +24,15 @@ def is_mark(label: str) -> bool:
 
 
 def visible(labels: Json) -> list[str]:
-    """A label list as Jira gives it, without our mark, in alphabetical order: Jira's own order says nothing."""
+    """Jira's label list without the hub's mark, in alphabetical order: Jira's own order has no meaning."""
     return sorted(x for x in labels or () if isinstance(x, str) and not is_mark(x))
 
 
 @dataclass(frozen=True)
 class Labels:
-    """A set of tags against a list of labels: "customer impact" is `customer-impact`. A tag that only differs from a label in
-    that way *is* that label, so neither side is rewritten. A tag that looks like our mark has no label."""
+    """Relation of a set of tags to a list of labels: "customer impact" is `customer-impact`. A tag that differs from a
+    label only in that way equals it, so neither side is rewritten. A tag that looks like the hub's mark has no
+    label."""
 
     @staticmethod
     def _label(tag: str) -> str:
@@ -63,7 +65,8 @@ class Labels:
 
 @dataclass(frozen=True)
 class Components(Elements):
-    """A set of services against a list of components by name, in alphabetical order like all lists that come from here."""
+    """Relation of a set of services to a list of component names, in alphabetical order like all lists of this
+    adapter."""
 
     def forward(self, ours: Json, theirs_now: Json) -> Json:
         if self.fits(ours, theirs_now):

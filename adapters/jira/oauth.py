@@ -1,7 +1,8 @@
 """Access tokens of an OAuth 2.0 (3LO) app on Cloud.
 
-An access token lives for an hour and stays in memory. The refresh token is replaced on every use: the new one goes into the
-vault before the access token is used. Vendor document: "OAuth 2.0 (3LO) apps", developer.atlassian.com.
+An access token is valid for one hour and is kept in memory only. The refresh token is replaced at every use: the new
+one is stored in the vault before the access token is used.
+Vendor document: "OAuth 2.0 (3LO) apps", developer.atlassian.com.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _EARLY = timedelta(minutes=2)
 
 
 class Tokens:
-    """The access token of one connection, renewed when it is about to end. Thread-safe."""
+    """The access token of one connection, renewed shortly before it expires. Thread-safe."""
 
     def __init__(self, spec: Spec, settings: Settings) -> None:
         self._spec, self._settings = spec, settings

@@ -1,7 +1,7 @@
 """Links from an issue to the same incident in other systems: Jira's remote links. Pure.
 
-A remote link with the same `globalId` is replaced, else made: a true upsert. What is not sent becomes null, so the whole
-object goes every time. Vendor document: "Issue remote links", Jira REST API.
+A remote link with the same `globalId` is replaced, else created (an upsert). Fields that are not sent become null, so
+the whole object is sent every time. Vendor document: "Issue remote links", Jira REST API.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def _link(global_id: str, system: str, url: str, title: str) -> Json:
 
 def lacking(wanted: Sequence[Json], present: Sequence[Mapping[str, Json]]) -> list[Json]:
     """The links that are missing or differ."""
-    there = {p.get("globalId"): p for p in present}
-    return [w for w in wanted if not _same(w, there.get(w["globalId"]))]
+    existing = {p.get("globalId"): p for p in present}
+    return [w for w in wanted if not _same(w, existing.get(w["globalId"]))]
 
 
 def _same(want: Json, have: Mapping[str, Json] | None) -> bool:

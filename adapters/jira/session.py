@@ -1,9 +1,9 @@
-"""The `jira` package under our limits: the only file that imports it, itself imported with the first call.
+"""The `jira` package under the hub's limits: the only file that imports it, itself imported at the first call.
 
-We use its session (authentication, JSON error texts, base URL and API version). We switch off what it does by itself:
-retries (it repeats POSTs and sleeps in the worker), the call in the constructor, redirects, requests without a
-time-out, and the logging of responses at DEBUG. Its resource objects are not used: they read again after a write,
-cannot send entity properties or label verbs, and turn ADF into attribute bags.
+The hub uses its session (authentication, JSON error texts, base URL and API version). It switches off what the package
+does by itself: retries (it repeats POSTs and sleeps in the worker), the call in the constructor, redirects, requests
+without a time-out, and the logging of responses at DEBUG. Its resource objects are not used: they read again after a
+write, cannot send entity properties or label verbs, and turn ADF into attribute bags.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A connection's settings, read once; a missing or contradictory setting is refused with its name."""
+"""A connection's settings, read once. A missing or contradictory setting raises an error that names it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ SETTINGS = frozenset({
     "url", "deployment", "project", "issue_type", "email", "walks", "resolution", "screen_fields", "create_fields", "without",
     "service_desk", "comment_mark", "webhook_auth", "jql", "oauth_client_id", "cloud_id",
 })  # fmt: skip
-"""All keys that `read` uses."""
+"""The names of all settings."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """See the table in README.md. url: without a trailing slash. api: where calls go (another host for OAuth on Cloud)."""
+    """See the table in README.md. url: without a trailing slash. api: where calls go (another host for OAuth on
+    Cloud)."""
 
     name: str
     url: str
@@ -44,7 +45,7 @@ class Settings:
         return bool(self.oauth_client)
 
     def resolution_for(self, status: str) -> str | None:
-        """The resolution to set on the way into `status`."""
+        """The resolution to set in a transition to `status`."""
         return self.resolution if isinstance(self.resolution, str) else self.resolution.get(status)
 
 

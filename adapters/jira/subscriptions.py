@@ -33,7 +33,7 @@ class Subscriptions:
         self._client, self._filter = client, jql.project(settings.project)
 
     def subscribe(self, url: str) -> Json:
-        """Keeps the existing webhook if it has the same URL, filter and events, else creates it."""
+        """Keeps the existing webhook if it has the same URL, filter and events, else creates one."""
         ours = self._ours(url)
         if ours is not None:
             return self.renew({"id": str(ours["id"]), "url": url})
@@ -47,7 +47,7 @@ class Subscriptions:
         return self.renew({"id": str(made), "url": url})
 
     def renew(self, subscription: Json) -> Json:
-        """Extends it by 30 days; creates it again when Jira no longer has it."""
+        """Extends the webhook by 30 days; creates it again if Jira no longer has it."""
         if self._ours(subscription["url"], subscription["id"]) is None:
             return self.subscribe(subscription["url"])
         answer = self._client.put("webhook/refresh", {"webhookIds": [int(subscription["id"])]})

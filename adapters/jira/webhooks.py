@@ -1,10 +1,11 @@
 """Jira's webhooks: verifies them, and reads which issue to refresh. Pure.
 
 There are three kinds: the administrator's (signed with a secret), an OAuth app's dynamic ones (a token signed with the
-app's secret), and those of old Data Centers, which cannot sign (an unguessable path). Bodies differ by age and edition: a
-comment event may come without its issue, an edited comment as an `issue_updated`; texts in them are wiki markup on Cloud
-too. A hint needs none of that: it only names what to read.
-Vendor document: "Webhooks", developer.atlassian.com (Cloud); "Managing webhooks", Atlassian documentation (Data Center).
+app's secret), and those of old Data Centers, which cannot sign (an unguessable path). Bodies differ by version and
+edition: a comment event may come without its issue, an edited comment as an `issue_updated`; texts in them are wiki
+markup on Cloud too. A hint uses none of that: it only names the object to read.
+Vendor documents: "Webhooks", developer.atlassian.com (Cloud); "Managing webhooks", Atlassian documentation (Data
+Center).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from hub.ports import Secrets
 
 SIGNATURE, IDENTIFIER = "x-hub-signature", "x-atlassian-webhook-identifier"
 _METHODS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
-"""Jira reserves the right to change the method before the `=`."""
+"""Accepted methods before the `=` of a signature: Jira reserves the right to change the method."""
 
 _SELF = re.compile(r"/issue/([0-9]{1,19})/comment/([0-9]{1,19})/?(?:[?#].*)?\Z")
 _ID = re.compile(r"[0-9]{1,19}\Z", re.A)
@@ -101,7 +102,7 @@ def _path(request: Request, secrets: Secrets) -> None:
 
 
 def hints(request: Request) -> Sequence[Hint]:
-    """What the body points at. Raises Unusable."""
+    """The hints in the body. Raises Unusable."""
     try:
         body = json.loads(request.body)
     except (ValueError, RecursionError):
@@ -134,14 +135,14 @@ def _issue(event: str, body: Mapping[str, Json]) -> Sequence[Hint]:
 
 
 def _of_fields(body: Mapping[str, Json]) -> bool:
-    """Whether the event reports changed fields only: Jira reports a deleted comment as a change, too."""
+    """Whether the event reports only changed fields: Jira reports a deleted comment as a change, too."""
     changes = body.get("changelog")
     items = changes.get("items") if isinstance(changes, dict) else None
     if not isinstance(items, list) or not items:
         return False
     names = [str(item.get("field")) if isinstance(item, dict) else "" for item in items]
-    told = [*names, str(body.get("issue_event_type_name"))]
-    return not any("comment" in word.lower() for word in told)
+    names.append(str(body.get("issue_event_type_name")))
+    return not any("comment" in name.lower() for name in names)
 
 
 def _comment(event: str, body: Mapping[str, Json]) -> Hint:
@@ -161,7 +162,7 @@ def _comment(event: str, body: Mapping[str, Json]) -> Hint:
 
 
 def _id(thing: Json) -> str | None:
-    """The numeric id of an issue or comment; keys change when an issue is moved, so they are never taken for one."""
+    """The numeric id of an issue or comment. A key is never accepted as one: it changes when an issue is moved."""
     value = thing.get("id") if isinstance(thing, dict) else None
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None

@@ -1,7 +1,7 @@
 """Jira's wiki markup ↔ plain text (Data Center, API v2). Pure.
 
-Writing escapes all that the renderer would take for markup. Reading takes the escapes off and degrades what people wrote
-in markup to readable text; emphasis and bullets are left as typed, they read well.
+Writing escapes everything that the renderer would treat as markup. Reading removes the escapes and turns markup into
+readable text; emphasis and bullets stay as typed, since they are readable.
 Vendor document: "Text formatting notation advanced", Atlassian documentation.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 _RISKY = re.compile(r"\\|&(?=#)|[{}\[\]*_^~+|!@%]|(?<![A-Za-z0-9])[-#?]|[-#?](?![A-Za-z0-9])")
-"""What the renderer would act on; a hyphen inside a word is no markup."""
+"""Characters that the renderer treats as markup; a hyphen inside a word is not."""
 
 _BLOCK = re.compile(r"^(\s*)(?:h(?=[1-6]\.)|b(?=q\.))", re.M)
 _ESCAPED = re.compile(r"\\([-#*_+?^~|%{}\[\]()!@])")
@@ -21,11 +21,11 @@ _MACRO = re.compile(r"\{(?:code|noformat|quote|panel|color|expand|info|note|tip|
 _HEADING = re.compile(r"^[ \t]*(?:h[1-6]|bq)\.[ \t]*", re.M)
 
 _SHELTER = 0xF0000
-"""Start of the private plane in which escaped characters wait while the markup is taken off."""
+"""Start of the private Unicode plane that holds escaped characters while the markup is removed."""
 
 
 def from_plain(text: str) -> str:
-    """Markup that shows `text` as it is. A backslash cannot be escaped by another (that is a line break): an entity."""
+    """Markup that shows `text` as it is. A backslash becomes an entity: two of them would be a line break."""
     out = _RISKY.sub(_escape, text.replace("\r\n", "\n"))
     return _BLOCK.sub(lambda m: f"{m[1]}&#{ord(m.group()[len(m[1])])};", out)
 
@@ -36,7 +36,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def to_plain(markup: str) -> str:
-    """What a person would read, without trailing white space."""
+    """The text that a person sees, without trailing white space."""
     out = markup.replace("\r\n", "\n")
     out = _BREAK.sub("\n", out)
     out = _ESCAPED.sub(lambda m: chr(_SHELTER + ord(m[1])), out)

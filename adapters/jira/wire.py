@@ -27,7 +27,7 @@ from adapters.times import utc
 from hub.domain.values import COMMENT, INCIDENT, Actor, Fields, Json, Observation, Ref
 
 PROPERTY = "lockstep"
-"""Key of our entity property, on issues and comments: {"mark": key, "author": display name of a comment's author}."""
+"""Key of the hub's entity property of issues and comments: {"mark": key, "author": name of a comment's author}."""
 
 _FOOTER = re.compile(r"^— ([^\n]+?) \[ls:[a-z0-9]{6,64}\]\s*\Z", re.M)
 
@@ -44,7 +44,7 @@ FIELD_NAMES: Mapping[str, str] = {
     "component": "services",
     "assignee": "assignees",
 }
-"""Jira's field id, or its name in the changelog → ours."""
+"""Jira's field id, or its name in the changelog → the hub's field."""
 
 READ = (
     "summary",
@@ -63,7 +63,7 @@ READ = (
 
 @dataclass(frozen=True)
 class Dialect:
-    """What differs between Cloud and Data Center in a payload: the text format, and a person's id."""
+    """The differences between Cloud and Data Center in a payload: the text format, and a person's id."""
 
     cloud: bool
 
@@ -78,7 +78,7 @@ class Dialect:
         return adf.from_plain(text) if self.cloud else wiki.from_plain(text)
 
     def plain(self, rich: Json) -> str:
-        """A rich text of the API as plain text. Strings are wiki markup, wherever they come from."""
+        """A rich text of the API as plain text. A string is always wiki markup."""
         if rich is None:
             return ""
         return wiki.to_plain(rich) if isinstance(rich, str) else adf.to_plain(rich)
@@ -90,7 +90,7 @@ def when(text: Json) -> datetime | None:
 
 
 def actor(user: Json) -> Actor | None:
-    """A user of an API answer or a webhook."""
+    """A user in an API response or a webhook."""
     if not isinstance(user, dict):
         return None
     name, mail = _words(user.get("displayName")), _words(user.get("emailAddress"))
@@ -99,7 +99,7 @@ def actor(user: Json) -> Actor | None:
 
 
 def _words(value: Json) -> str | None:
-    """A string without characters that a database refuses."""
+    """The string without characters that a database refuses; None for any other value."""
     if not isinstance(value, str):
         return None
     return value.replace("\x00", "").encode("utf-8", "replace").decode() or None
@@ -110,7 +110,7 @@ def _name(value: Json, key: str = "name") -> str | None:
 
 
 def property_of(thing: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Our entity property of an issue (a map in its answers) or of a comment (a list of key and value)."""
+    """The hub's entity property of an issue (a map in responses) or of a comment (a list of keys and values)."""
     found = thing.get("properties")
     if isinstance(found, list):
         found = {p.get("key"): p.get("value") for p in found if isinstance(p, dict)}
@@ -119,7 +119,7 @@ def property_of(thing: Mapping[str, Json]) -> Mapping[str, Json]:
 
 
 def id_of(payload: Mapping[str, Json]) -> str:
-    """The id of an issue or comment. Raises ValueError where the response has none."""
+    """The id of an issue or comment. Raises ValueError if the response has none."""
     id = str(payload["id"])
     if not (id.isascii() and id.isdigit()):
         raise ValueError("no id")
@@ -127,7 +127,8 @@ def id_of(payload: Mapping[str, Json]) -> str:
 
 
 def issue(payload: Mapping[str, Json], dialect: Dialect, browse: str, issue_type: str) -> Observation:
-    """One issue as the API shows it. browse: URL in front of its key. issue_type: the name of the type that is adopted."""
+    """One issue as the API shows it. browse: URL in front of its key. issue_type: the name of the type that is
+    adopted."""
     f: Mapping[str, Json] = payload.get("fields") or {}
     mark = property_of(payload).get("mark")
     return Observation(
@@ -150,7 +151,7 @@ def issue(payload: Mapping[str, Json], dialect: Dialect, browse: str, issue_type
 
 
 def comment(payload: Mapping[str, Json], parent: str, dialect: Dialect) -> Observation:
-    """One comment as the API shows it. The line that names the author, and our mark, are taken off again."""
+    """One comment as the API shows it. The line that names the author and the hub's mark are removed."""
     own = property_of(payload)
     text, key = marks.unsign(dialect.plain(payload.get("body")))
     key = own.get("mark") if isinstance(own.get("mark"), str) else key
@@ -170,7 +171,7 @@ def comment(payload: Mapping[str, Json], parent: str, dialect: Dialect) -> Obser
 
 
 def author_of(payload: Mapping[str, Json], dialect: Dialect) -> str | None:
-    """The display name under a comment of ours: from its property, else from the line that carries the mark."""
+    """The author's display name in a comment of the hub's: from its property, else from the line with the mark."""
     author = property_of(payload).get("author")
     if isinstance(author, str):
         return author
@@ -183,8 +184,8 @@ def _signature(author: str) -> str:
 
 
 def comment_body(text: str, key: str, author: str | None, dialect: Dialect, by: str, internal: bool) -> dict[str, Json]:
-    """What to POST or PUT. by: "property" or "text" (servers that lose comment properties). internal: a note for agents only,
-    in a service desk."""
+    """The body to POST or PUT. by: where the mark is, "property" or "text" (for servers that lose comment properties).
+    internal: a note for agents only, in a service desk."""
     name = " ".join((author or "").split())
     if by == "text":
         signed = marks.sign(text, key, name)
@@ -206,19 +207,20 @@ _SET: Mapping[str, tuple[str, Callable[[Json, Dialect], Json]]] = {
     "severity": ("priority", lambda v, d: {"name": v}),
     "assignees": ("assignee", _person),
 }
-"""ours → (Jira's field, how its value is written): what is overwritten as a whole."""
+"""The hub's field → (Jira's field, how its value is written): fields that are overwritten as a whole."""
 
 _VERBS: Mapping[str, tuple[str, Callable[[str], Json]]] = {
     "tags": ("labels", lambda word: word),
     "services": ("components", lambda word: {"name": word}),
 }
-"""ours → (Jira's field, how one element is written): added and removed one by one, so that other people's are kept."""
+"""The hub's field → (Jira's field, how one element is written): elements are added and removed one by one, so that
+those of other people are kept."""
 
 
 def new_issue(
     fields: Fields, key: str, dialect: Dialect, project: str, issue_type: str, extra: Mapping[str, Any]
 ) -> Json:
-    """The body that creates an issue, with our mark twice: JQL finds the label, the property decides."""
+    """The body that creates an issue. The mark is in it twice: JQL finds the label, and the property confirms it."""
     made: dict[str, Json] = {"project": {"key": project}, "issuetype": {"name": issue_type}, **extra}
     for ours, (theirs, write) in _SET.items():
         if fields.get(ours) not in (None, ""):
@@ -230,7 +232,7 @@ def new_issue(
 
 
 def changed_issue(changes: Fields, dialect: Dialect) -> Json:
-    """The body of one PUT with all the changes that are fields; {} when there are none (a status alone)."""
+    """The body of one PUT with all changes of fields; {} if there are none (only the status changed)."""
     body: dict[str, dict[str, Json]] = {}
     for ours, value in changes.items():
         if ours in _SET:

@@ -1,9 +1,9 @@
 """Jira's status is not a field: it changes by transitions, whose ids depend on the workflow, the issue's status and the
-account. Where there is no direct transition, a target is reached in several steps.
+account. Without a direct transition, a target is reached in several steps.
 
-The way is, in this order: the configured one (`walks`); a direct transition; the shortest way through transitions that
-issues have offered before (kept in the connection's notebook); a way through one status that no issue has been read in
-yet.
+The path is, in this order: the configured one (`walks`); a direct transition; the shortest path through transitions
+that issues have offered before (kept in the connection's notebook); a path through one status in which no issue has
+been read yet.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def target_of(transition: Transition) -> str | None:
 
 
 def pick(transitions: Iterable[Transition], target: str) -> Transition | None:
-    """The transition into the status `target`; one without a screen first, since it requires no fields."""
+    """The transition into the status `target`; preferably one without a screen, which requires no fields."""
     fitting = [t for t in transitions if target_of(t) == target and t.get("isAvailable", True) is not False]
     return min(fitting, key=lambda t: (bool(t.get("hasScreen")), str(t.get("id"))), default=None)
 
@@ -40,7 +40,7 @@ _WRAPPED = {
     "issuetype": "name",
     "option": "value",
 }
-"""Type of a screen's field → the key under which Jira takes a plain word for it."""
+"""Type of a screen's field → the key under which Jira accepts a plain string for it."""
 
 
 def _wrapped(value: Json, schema: Mapping[str, Json]) -> Json:
@@ -53,7 +53,7 @@ def _wrapped(value: Json, schema: Mapping[str, Json]) -> Json:
 def screen(
     transition: Transition, resolution: str | None, given: Mapping[str, Json]
 ) -> tuple[dict[str, Json], list[str]]:
-    """(what to fill into the transition's screen, the required fields for which there is nothing configured).
+    """(the values for the transition's screen, the required fields without a configured value).
 
     The resolution is set wherever the screen shows it: an issue that is Done without one counts as unresolved in Jira.
     """
@@ -72,7 +72,7 @@ def screen(
 
 
 class Workflow:
-    """What is known of the connection's workflow: status → statuses that an issue standing there offered last."""
+    """The known part of the connection's workflow: status → the statuses that an issue in it offered last."""
 
     def __init__(self, notebook: Notebook, walks: Mapping[str, Sequence[str]], words: Sequence[str]) -> None:
         self._notebook, self._walks, self._words = notebook, walks, list(dict.fromkeys(words))
@@ -83,7 +83,7 @@ class Workflow:
         return dict(page) if isinstance(page, dict) else {}
 
     def learn(self, status: str | None, transitions: Iterable[Transition]) -> None:
-        """Writes down what an issue in `status` offers, if that is news."""
+        """Stores the transitions that an issue in `status` offers, if they differ from the stored ones."""
         offered = sorted({t for x in transitions if (t := target_of(x)) is not None})
         if status is None or not offered:
             return
@@ -93,7 +93,7 @@ class Workflow:
                 self._notebook.write(PAGE, {**graph, status: offered})
 
     def way(self, now: str, target: str) -> list[str]:
-        """The statuses from `now` (exclusive) to `target` (inclusive); [] when no way is known."""
+        """The statuses from `now` (exclusive) to `target` (inclusive); [] if no path is known."""
         if now == target:
             return [target]
         path = list(self._walks.get(target, ()))
@@ -116,7 +116,8 @@ class Workflow:
         return []
 
     def _guess(self, graph: Mapping[str, Sequence[str]], now: str, target: str) -> list[str]:
-        """Through a status whose exits nobody has seen; only one that we have a word for, so that nothing freezes there."""
+        """A path through one status whose transitions are unknown. Only a status in the vocabulary is used: in any
+        other the field would freeze."""
         for middle in self._words:
             if middle in (now, target) or middle in graph:
                 continue

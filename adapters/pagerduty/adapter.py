@@ -78,7 +78,7 @@ class PagerDuty:
     # Incoming.
 
     def authenticate(self, request: Request, secrets: Secrets) -> str:
-        """Raises InvalidSignature. The delivery id is the event's own (the reason is in `webhooks.authenticate`)."""
+        """The delivery id, which is the event's own (`webhooks.authenticate` says why). Raises InvalidSignature."""
         return webhooks.authenticate(request, secrets.all("webhook_secret"))
 
     def hints(self, request: Request) -> Sequence[Hint]:
@@ -87,8 +87,9 @@ class PagerDuty:
     # Reading.
 
     def observe(self, ref: Ref) -> Observation:
-        """An incident with all its notes (2 reads; 3 when its escalation policy has just assigned it), a note from its
-        incident's list (PagerDuty cannot read a single one), nothing for a status update. A 404 is "absent"."""
+        """Reads an incident with all its notes (2 reads; 3 if its escalation policy has just assigned it), or a note
+        from its incident's list (PagerDuty cannot read a single one). Status updates cannot be read. A 404 is
+        "absent"."""
         try:
             if ref.kind == INCIDENT:
                 return self._incident(ref, self._client.notes)
@@ -103,7 +104,7 @@ class PagerDuty:
         return None if id.isascii() and id.isalnum() else f"{id[:40]!r} is no id of a PagerDuty incident"
 
     def read_fields(self, ref: Ref) -> Observation:
-        """An incident without its notes (1 read; 2 when its escalation policy has just assigned it)."""
+        """Reads an incident without its notes (1 read; 2 if its escalation policy has just assigned it)."""
         try:
             return self._incident(ref, None)
         except Missing:
@@ -117,7 +118,8 @@ class PagerDuty:
         )  # fmt: skip
 
     def find(self, mark: Mark) -> Sequence[Observation]:
-        """By incident key (PagerDuty also finds incidents by their alerts' keys), or by the mark line of the notes."""
+        """Finds an incident by its incident key (PagerDuty also finds it by its alerts' keys), or a note by its mark
+        line."""
         if mark.kind == INCIDENT:
             return [self._listed(i, False) for i in self._keyed(wire.key_of(mark.key))]
         if mark.kind == COMMENT and mark.parent:
@@ -147,8 +149,8 @@ class PagerDuty:
         return wire.observation(incident, by_escalation=by_escalation, alert_key=self._alert_key(incident))
 
     def _escalated(self, incident: Payload) -> bool:
-        """Whether an escalation assigned the present assignees. While they and the way of their assignment stay the
-        same, the first result holds: the log is not read again."""
+        """Whether an escalation assigned the present assignees. The result is kept, and the log is not read again,
+        until the assignees, `assigned_via`, or whether the incident is resolved changes."""
         who: Json = [
             incident.get("assigned_via"),
             incident.get("status") == wire.RESOLVED,
@@ -173,15 +175,16 @@ class PagerDuty:
 
     def _answered(self, incident: Payload) -> Written:
         """The response to a write. It has no log: whether an escalation assigned it is taken from the last read."""
-        _, told = self._by_escalation.get(incident["id"], (None, False))
-        told = told and incident.get("assigned_via") == "escalation_policy"
-        seen = self._listed(incident, told)
+        _, escalated = self._by_escalation.get(incident["id"], (None, False))
+        escalated = escalated and incident.get("assigned_via") == "escalation_policy"
+        seen = self._listed(incident, escalated)
         return Written(seen.ref, url=seen.url, observation=seen)
 
     # Writing.
 
     def create(self, desired: Desired, mark: Mark) -> Written:
-        """An incident with its mark as incident key (or dedup key), a note with its mark line, or a status update."""
+        """Creates an incident with its mark as incident key (or dedup key), a note with its mark line, or a status
+        update."""
         if desired.kind == INCIDENT and self._settings.create_by == "events":
             return self._trigger(desired, mark)
         if desired.kind == INCIDENT:
@@ -198,7 +201,7 @@ class PagerDuty:
         return Written(Ref(UPDATE, update["id"], desired.parent.id))
 
     def _create_incident(self, desired: Desired, mark: Mark) -> Written:
-        """A key that is already used by an open incident is refused with 400 (PagerDuty does not return that one)."""
+        """PagerDuty refuses a key that an open incident already has with 400, and does not return that incident."""
         data = self._body(desired.fields)
         data |= {
             "type": "incident",
@@ -219,7 +222,7 @@ class PagerDuty:
                 "services",
             )
         data["service"] = wire.reference("service", service)
-        # PagerDuty acknowledges an incident whose creator is its assignee: then `from_email` is the sender.
+        # PagerDuty acknowledges an incident whose creator is its assignee, so `from_email` is the sender then.
         sender = self._requesters.sender(desired.actor, unlike=people)
         try:
             incident = self._client.create_incident(sender, data)
@@ -233,7 +236,7 @@ class PagerDuty:
 
     def _raised(self, incident: Payload, sender: str, status: Json) -> Payload:
         """PagerDuty creates incidents as triggered; any other status needs a second write. If that fails, the incident
-        exists all the same: outcome unknown, and `find` finds it."""
+        exists nevertheless: this raises OutcomeUnknown, and `find` finds the incident."""
         if status == incident.get("status") or status not in (wire.ACKNOWLEDGED, wire.RESOLVED):
             return incident
         try:
@@ -242,8 +245,9 @@ class PagerDuty:
             raise OutcomeUnknown(f"created, but not yet {status}: {error.words}") from None
 
     def _trigger(self, desired: Desired, mark: Mark) -> Written:
-        """Through the Events API: accepted is not created. Not visible yet = outcome unknown; `find` will find it, and
-        a second trigger with the same key is merged into the first."""
+        """Creates an incident through the Events API, which accepts the event before the incident exists. Raises
+        OutcomeUnknown while it is not visible; `find` finds it later, and PagerDuty merges a second trigger with the
+        same key into the first."""
         severity = desired.fields.get("severity") or [None, "high"]
         key = wire.key_of(mark.key)
         title, details = str(desired.fields.get("title") or ""), str(desired.fields.get("description") or "")
@@ -258,7 +262,7 @@ class PagerDuty:
         return self._answered(found[-1])
 
     def update(self, ref: Ref, update: Update) -> Written:
-        """One PUT for all changed fields of an incident; a note's text; a note's deletion."""
+        """Changes all fields of an incident by one PUT; or edits or deletes a note."""
         sender = self._requesters.sender(update.actor)
         if ref.kind == COMMENT and ref.parent:
             return self._update_note(ref, update, sender)
@@ -274,13 +278,13 @@ class PagerDuty:
         if "assignees" in update.changes and update.desired.get("status") != wire.RESOLVED:
             data["assignments"] = wire.assignments(self._assignees(ref, update))
         if not data:
-            # Only the assignees of a resolved incident, which has none: nothing to write.
+            # The only change was to the assignees of a resolved incident, which has none: nothing to write.
             return self._answered(self._client.incident(ref.id))
         incident = self._client.update_incident(sender, ref.id, data)
         return self._answered(incident)
 
     def _by_event(self, ref: Ref, update: Update) -> bool:
-        """Acknowledge or resolve through the Events API, if the incident came from our own event."""
+        """Acknowledges or resolves through the Events API, if the hub created the incident by an event."""
         action = {wire.ACKNOWLEDGED: "acknowledge", wire.RESOLVED: "resolve"}.get(update.changes["status"])
         key = self._alert_key(self._client.incident(ref.id))
         if action is None or wire.mark_of(key) is None:
@@ -306,7 +310,7 @@ class PagerDuty:
         return Written(seen.ref, observation=seen)
 
     def _body(self, fields: Any) -> Payload:
-        """The parts of an incident that are the same when it is created and changed."""
+        """The parts of a request body that are the same for creating and changing an incident."""
         if "severity" not in fields:
             return {}
         name, urgency = fields["severity"]

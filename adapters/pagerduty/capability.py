@@ -1,4 +1,4 @@
-"""What one connection to PagerDuty can do: its settings, its relations, its capabilities. Pure; built once, at start."""
+"""Settings, relations and capabilities of one connection to PagerDuty. Pure; built once, at start."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ Vocabulary = Mapping[str, list[list[Any]]]
 class Settings:
     """The connection's table in `lockstep.toml`.
 
-    from_email: a user of the account, the sender of writes for people who are not users of it. reopen: may a resolved
-    incident be reopened from here (it pages people again)? priorities: the account's priority names; [] = the feature
-    is off. assign: may we assign people (a directly assigned incident no longer escalates)? default_service,
+    from_email: a user of the account, the sender of writes for people who are not users of it. reopen: whether the hub
+    may reopen a resolved incident (which pages people again). priorities: the account's priority names; [] = the
+    feature is off. assign: whether the hub may assign people (a directly assigned incident no longer escalates).
+    default_service,
     escalation_policy: PagerDuty ids for incidents that name none. create_by, status_by: "rest" or "events" (Events API
-    v2). custom_field: name of an incident custom field that gets the incident's address in the hub.
-    service_ids, team_ids: narrow what is polled and subscribed to. notes_per_poll: incidents whose notes one poll compares.
+    v2). custom_field: name of an incident custom field that gets the incident's address in the hub. service_ids,
+    team_ids: narrow what is polled and subscribed to. notes_per_poll: incidents whose notes one poll compares.
     """
 
     from_email: str
@@ -82,7 +83,8 @@ def _checked(place: str, kind: str, value: Any) -> Any:
 
 
 def _severity(connection: str, settings: Settings, vocabulary: Vocabulary) -> Table:
-    """Their word is [priority's name or None, urgency]. "" in a table (TOML has no null) is None here."""
+    """The severity table. PagerDuty's value is [priority's name or None, urgency]; TOML has no null, so "" in a table
+    is read as None."""
     name = "severity" if settings.priorities else "severity_without_priorities"
     place = f"connection {connection}: field severity, table {name!r}"
     pairs = []
@@ -91,7 +93,7 @@ def _severity(connection: str, settings: Settings, vocabulary: Vocabulary) -> Ta
             raise ValueError(f'{place}: {pair!r} is not [our word, [priority\'s name or "", urgency]]')
         priority, urgency = pair[1]
         if urgency not in wire.URGENCIES:
-            raise ValueError(f"{place}: {urgency!r} is no urgency; there are {', '.join(wire.URGENCIES)}")
+            raise ValueError(f"{place}: {urgency!r} is not an urgency; there are {', '.join(wire.URGENCIES)}")
         if (priority or None) in (None, *settings.priorities):
             pairs.append([pair[0], [priority or None, urgency]])
     theirs = [[p, u] for p in (*settings.priorities, None) for u in wire.URGENCIES]
@@ -116,20 +118,20 @@ def relations(connection: str, settings: Settings, vocabulary: Vocabulary) -> di
 
 
 DEGRADED: Mapping[str, str] = {
-    "reopen": "A resolved PagerDuty incident is not reopened from here (setting `reopen`).",
+    "reopen": "The hub does not reopen a resolved PagerDuty incident (setting `reopen`).",
     "priorities": "Without priorities, severity shows in PagerDuty as urgency only.",
-    "assign": "People are not assigned in PagerDuty from here (setting `assign`).",
-    "events": "Incidents are made through the Events API: they appear some seconds later.",
+    "assign": "The hub does not assign people in PagerDuty (setting `assign`).",
+    "events": "Incidents are created through the Events API: they appear some seconds later.",
 }
 
 
 REST_LAG, EVENTS_LAG = 1.0, 15.0
-"""Seconds until a read shows our write. PagerDuty documents neither: a REST answer shows the write itself; an event is taken
-in after its answer."""
+"""Seconds until a read shows the hub's write. PagerDuty documents neither lag: the response to a REST write shows the
+write itself; an event takes effect after its response."""
 
 
 def capabilities(settings: Settings) -> Capabilities:
-    """What this connection declares; the contract suite proves each line against the stand-in."""
+    """The declared capabilities of this connection; the contract suite proves each line against the stand-in."""
     degraded = [
         DEGRADED[name]
         for name, lacks in (

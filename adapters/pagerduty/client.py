@@ -62,7 +62,8 @@ def unreadable(write: bool) -> VendorError:
 
 
 class Transport:
-    """One HTTP exchange over `Wire`, a session per thread. `skew`: seconds by which PagerDuty's clock (`Date`) is ahead."""
+    """One HTTP exchange over `Wire`, a session per thread. `skew`: seconds by which PagerDuty's clock (`Date`) is
+    ahead."""
 
     def __init__(self, wire: Wire, clock: Clock) -> None:
         self._wire = wire
@@ -79,7 +80,7 @@ class Transport:
     def exchange(
         self, method: str, url: str, *, headers: Mapping[str, str], params: Any = None, json: Any = None
     ) -> Payload | None:
-        """The answer's JSON object (None where there is no body). Raises VendorError."""
+        """The JSON object of the response; None if it has no body. Raises VendorError."""
         write = method.upper() not in ("GET", "HEAD")
         try:
             response = self._session().request(method, url, headers=dict(headers), params=params, json=json)
@@ -152,14 +153,14 @@ class Client:
         body: Any = None,
         sender: str | None = None,
     ) -> Payload:
-        """For calls that pypd has no method for. A list in `query` becomes `name[]`. sender: the `From` address."""
+        """A call for which pypd has no method. A list in `query` becomes `name[]`. sender: the `From` address."""
         add = {"From": sender} if sender else None
         inst = self._incident()
         answer = inst.request(method, endpoint=path, query_params=dict(query or {}), data=body, add_headers=add)
         return answer if isinstance(answer, dict) else {}
 
     def one(self, method: str, path: str, name: str, **kwargs: Any) -> Payload:
-        """The object `name` of an answer."""
+        """The object `name` in the response."""
         found = self.request(method, path, **kwargs).get(name)
         if not isinstance(found, dict):
             raise unreadable(method != "GET")
@@ -185,7 +186,7 @@ class Client:
             return _object(self._incident.fetch(quote(id, safe="")).json, False)
 
     def incidents(self, **query: Any) -> list[Payload]:
-        """As a listing shows them."""
+        """Incidents as a listing shows them."""
         return [_object(i, False) for i in self.pages("incidents", "incidents", **query)]
 
     def create_incident(self, sender: str, data: Payload) -> Payload:
@@ -232,15 +233,15 @@ class Client:
 
 
 def _object(value: Any, write: bool) -> Payload:
-    """An entity of PagerDuty's that has an id."""
+    """`value`, if it is a JSON object with an id."""
     if not isinstance(value, dict) or not isinstance(value.get("id"), str) or not value["id"]:
         raise unreadable(write)
     return value
 
 
 class Events:
-    """Events API v2 of one integration. 202 is not "the incident exists"; an acknowledge or resolve without an open alert
-    of that key is silently dropped by PagerDuty."""
+    """Events API v2 of one integration. A 202 does not mean that the incident exists; PagerDuty silently drops an
+    acknowledge or resolve without an open alert of that key."""
 
     def __init__(self, transport: Transport, secrets: Secrets, events_url: str = EVENTS_URL) -> None:
         self._transport = transport

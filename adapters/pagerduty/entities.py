@@ -1,5 +1,5 @@
 """The only module that imports `pypd` (1.1.0, unmaintained): per-connection subclasses of its entities whose
-`_do_request` goes over our transport. Swapping the library touches this file alone. Imported with the first call.
+`_do_request` uses the hub's transport. Replacing the library changes only this file. Imported at the first call.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Any
 import pypd
 
 Call = Callable[[str, str, Mapping[str, str], Any, Any], Any]
-"""(method, url, headers, params, json) → the answer's JSON object, or None."""
+"""(method, url, headers, params, json) → the JSON object of the response, or None."""
 
 
 class _Bound:
-    """Mixed into pypd's entities: their requests leave through the connection's own `call`."""
+    """Mixin for pypd's entities: sends their requests through the connection's own `call`."""
 
     call: Call
 
@@ -23,7 +23,8 @@ class _Bound:
 
 
 def incident_class(call: Call, base_url: str) -> Any:
-    """pypd's Incident, with its Note, for one connection: entities of its own, because pypd's globals would mix accounts up."""
+    """pypd's Incident, with its Note, for one connection. Each connection has its own classes, because pypd's globals
+    would mix accounts up."""
 
     def entity(base: Any, endpoint: str, **more: Any) -> Any:
         fixed = {

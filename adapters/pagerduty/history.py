@@ -1,6 +1,7 @@
-"""PagerDuty's change history, as far as it can be proven: the status, by an incident's log entries.
+"""The history of an incident's status, from its log entries: the only field whose history PagerDuty documents.
 
-Title, urgency and priority leave no documented entry; the assignees' entries name no "before". Those gaps are blind.
+Title, urgency and priority leave no documented log entry; the assignees' entries do not have the value before. Edits of
+these fields between the hub's read and its write are not seen (blind windows).
 
 A position is {"at": time of the newest status entry, "seen": ids of those near it, "status": the status after it}.
 """
@@ -16,7 +17,8 @@ from adapters.pagerduty.client import PAGE, Client, ids
 from hub.domain.values import INCIDENT, Change, Json, Ref
 
 OVERLAP = timedelta(seconds=60)
-"""Read again this far back: an entry may become visible late, and times have whole seconds."""
+"""Entries this much older than the position are read again: an entry may become visible late, and times have whole
+seconds."""
 
 BEGINNING = datetime(2009, 1, 1, tzinfo=UTC)
 """Before PagerDuty."""

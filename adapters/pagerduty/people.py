@@ -14,7 +14,7 @@ Known = tuple[str, str] | None
 
 
 class Requesters:
-    """Which actors are users of the account; each is looked up once, since people and their addresses rarely change."""
+    """Knows which actors are users of the account. Each is looked up once: people and their addresses rarely change."""
 
     def __init__(self, client: Client, ours: str) -> None:
         self._client = client
@@ -22,8 +22,8 @@ class Requesters:
         self._known: dict[str, Known] = {}
 
     def sender(self, actor: Actor | None, unlike: Collection[str] = ()) -> str:
-        """The person's address if they are a user of the account, else the connection's own. unlike: user ids whose name
-        may not be used."""
+        """The person's e-mail address if they are a user of the account, else the connection's `from_email`. unlike:
+        ids of users who must not be the sender."""
         key = actor and (actor.account or actor.email)
         if not actor or not key:
             return self._ours
@@ -36,12 +36,12 @@ class Requesters:
         return known[1] if known and known[0] not in unlike else self._ours
 
     def _look_up(self, actor: Actor) -> Known:
-        """By their account here; by their address where that is not one of this vendor's."""
+        """Looks a person up by their account, if it is one of PagerDuty's, else by their e-mail address."""
         if actor.account:
             try:
                 return _user(self._client.one("GET", f"users/{quote(actor.account, safe='')}", "user"))
             except Missing:
-                pass  # an account elsewhere
+                pass  # the account is another vendor's
         return find_user(self._client, actor.email) if actor.email else None
 
 

@@ -1,11 +1,11 @@
 """Polling: finds what no webhook reports (a changed title or urgency, a snooze, a merge, an edited or deleted note),
 and what a lost webhook would have reported.
 
-The cursor is JSON of ours:
-    open   incident id → its `updated_at` when last listed: who is missing now has left the list
-    via    incident id → [`updated_at`, did an escalation assign it?]: spares reading the log of an unchanged incident
-    notes  incident id → digest of its notes; a few incidents a poll, in turn
-    log    {"at": time, "seen": ids}: where the account's log was read up to
+The cursor is a JSON object of the hub's:
+    open   incident id → its `updated_at` when last listed: an incident missing from the list now has left it
+    via    incident id → [`updated_at`, did an escalation assign it?]: saves reading the log of an unchanged incident
+    notes  incident id → digest of its notes; each poll compares a few incidents in turn
+    log    {"at": time, "seen": ids}: the position up to which the account's log was read
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ from hub.domain.values import INCIDENT, Changed, Changes, Json, Observation, Ref
 from hub.ports import Clock
 
 OVERLAP = timedelta(seconds=60)
-"""The log is read again this far back: entries may become visible late, and times have whole seconds."""
+"""Log entries this much older than the position are read again: they may become visible late, and times have whole
+seconds."""
 
 LOG_MOST = 1_000
-"""Log entries that one poll reads. When there are more, every open incident is refreshed instead."""
+"""Most log entries that one poll reads. If there are more, every open incident is refreshed instead."""
 
 Payload = dict[str, Any]
 
 
 @dataclass
 class _State:
-    """The cursor, taken apart."""
+    """The parsed cursor."""
 
     open: dict[str, str] = field(default_factory=dict)
     via: dict[str, list[Any]] = field(default_factory=dict)
@@ -77,9 +78,9 @@ class Poll:
         listed = self._open()
         if before.first:
             before.at = wire.iso(began)
-        annotated, told, overflow = self._log(before, after)
+        annotated, moved, overflow = self._log(before, after)
         if before.first:
-            annotated, told, overflow = set(), set(), False
+            annotated, moved, overflow = set(), set(), False
         after.open = {id: str(i.get("updated_at") or "") for id, i in listed.items()}
         escalated = {id: self._escalated(i, before, after) for id, i in listed.items()}
         annotated |= self._changed_notes(after)
@@ -87,12 +88,12 @@ class Poll:
         for id, incident in listed.items():
             whole = overflow or (id in annotated and not before.first)
             items.append(Changed(Ref(INCIDENT, id), None if whole else self._show(incident, escalated[id])))
-        left = (annotated | told | set(before.open)) - set(listed)
+        left = (annotated | moved | set(before.open)) - set(listed)
         items += [Changed(Ref(INCIDENT, id)) for id in sorted(left)]
         return Changes(tuple(items), after.json())
 
     def _open(self) -> dict[str, Payload]:
-        """Every open incident, newest first: an account with more than 10,000 shows us its newest ones."""
+        """Every open incident, newest first, so that an account with more than 10,000 returns its newest ones."""
         query: Payload = {"statuses": ["triggered", "acknowledged"], "date_range": "all", "sort_by": "created_at:desc"}
         query |= {"service_ids": list(self._settings.service_ids)} if self._settings.service_ids else {}
         query |= {"team_ids": list(self._settings.team_ids)} if self._settings.team_ids else {}
@@ -100,8 +101,8 @@ class Poll:
         return {i["id"]: i for i in found if isinstance(i.get("id"), str) and i["id"]}
 
     def _log(self, before: _State, after: _State) -> tuple[set[str], set[str], bool]:
-        """(incidents with a new note, incidents with a new status, were there too many entries to read?), by the account's
-        log. Moves the position."""
+        """Reads the account's log: (incidents with a new note, incidents with a new status, whether there were too
+        many entries to read). Sets the new position in `after`."""
         at = wire.moment(before.at)
         since = wire.iso((at or self._clock.now()) - OVERLAP)
         query: Payload = {"since": since}
@@ -109,7 +110,7 @@ class Poll:
         entries = list(self._client.pages("log_entries", "log_entries", LOG_MOST, **query))
         seen = set(before.seen)
         annotated: set[str] = set()
-        told: set[str] = set()
+        moved: set[str] = set()
         for entry in entries:
             incident = entry.get("incident")
             id, kind = str(entry.get("id")), str(entry.get("type"))
@@ -118,13 +119,13 @@ class Poll:
             if kind == "annotate_log_entry":
                 annotated |= set(ids([incident]))
             elif kind in wire.LOG_STATUS:
-                told |= set(ids([incident]))
+                moved |= set(ids([incident]))
         times = [t for e in entries if (t := wire.moment(e.get("created_at")))]
         newest = max([*times, at] if at else times, default=None)
         after.at = wire.iso(newest) if newest else before.at
         edge = (newest - OVERLAP) if newest else None
         after.seen = ids([e for e in entries if (t := wire.moment(e.get("created_at"))) and edge and t >= edge])
-        return annotated, told, len(entries) >= LOG_MOST
+        return annotated, moved, len(entries) >= LOG_MOST
 
     def _wanted(self, entry: Payload) -> bool:
         service = entry.get("service")
@@ -133,7 +134,7 @@ class Poll:
         return str(service.get("id")) in self._settings.service_ids
 
     def _escalated(self, incident: Payload, before: _State, after: _State) -> bool:
-        """`escalated`, from the cursor while nothing has changed."""
+        """The result of `escalated`, taken from the cursor if the incident has not changed since."""
         if not wire.may_be_escalated(incident):
             return False
         stamp = str(incident.get("updated_at"))
@@ -143,7 +144,8 @@ class Poll:
         return verdict
 
     def escalated(self, incident: Payload) -> bool:
-        """Did an escalation give the incident to the people who have it? Reads its log where only that can tell."""
+        """Whether an escalation assigned the present assignees. Reads the incident's log only if the incident itself
+        does not show it."""
         if not wire.may_be_escalated(incident):
             return False
         try:
@@ -152,8 +154,9 @@ class Poll:
             return False
 
     def _changed_notes(self, after: _State) -> set[str]:
-        """Compares the notes of a few open incidents with last time, each in its turn: nothing else shows an edited or
-        deleted note. Those never compared come first, and are looked at."""
+        """The incidents whose notes differ from those at the last comparison: nothing else shows an edited or deleted
+        note. Each poll compares a few open incidents in turn. Incidents never compared before come first, and are
+        refreshed."""
         place = {id: turn for turn, id in enumerate(after.notes)}
         turn = sorted(after.open, key=lambda id: place.get(id, -1))
         found = set()

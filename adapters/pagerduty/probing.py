@@ -13,11 +13,11 @@ from hub.domain.errors import Refused, Unauthorised, VendorError
 from hub.domain.values import Finding
 
 SKEW = 30.0
-"""Seconds between PagerDuty's clock and ours that are worth a warning."""
+"""Seconds of difference between PagerDuty's clock and the hub's from which doctor warns."""
 
 
 class Probe:
-    """Only reads. A check that fails is a finding itself."""
+    """Runs the checks; makes only read requests. A check that fails is a finding itself."""
 
     def __init__(self, client: Client, settings: Settings, spec: Spec) -> None:
         self._client = client
@@ -131,14 +131,14 @@ class Probe:
         skew = self._client.transport.skew
         if skew is not None and abs(skew) > SKEW:
             yield Finding(
-                "warn", f"PagerDuty's clock is {skew:+.0f} seconds from ours.", "Set the hub's clock by NTP."
+                "warn", f"PagerDuty's clock differs from the hub's by {skew:+.0f} seconds.", "Set the hub's clock by NTP."
             )  # fmt: skip
         elif skew is not None:
-            yield Finding("ok", f"PagerDuty's clock and ours agree ({skew:+.0f} seconds).")
+            yield Finding("ok", f"PagerDuty's clock and the hub's agree ({skew:+.0f} seconds).")
 
     def _extensions(self) -> Iterator[Finding]:
-        """A Jira extension on one of our services makes its own issues. What a V3 app integration does outside of
-        `/extensions` the API does not show."""
+        """Reports a Jira extension on one of the connection's services: it creates issues of its own. The API does not
+        show V3 app integrations outside `/extensions`."""
         ours = {theirs for _, theirs in self._spec.vocabulary.get("services", [])}
         for extension in self._client.pages("extensions", "extensions"):
             schema = extension.get("extension_schema")
@@ -149,7 +149,7 @@ class Probe:
             if "jira" in kind.lower() and (on & ours or not ours):
                 yield Finding(
                     "warn", f"PagerDuty's own Jira integration ({extension.get('name')}) is on "
-                    f"{', '.join(sorted(on & ours or on))}: it makes issues and copies changes too.",
+                    f"{', '.join(sorted(on & ours or on))}: it creates issues and copies changes too.",
                     "Remove it from these services, or leave their Jira project out of Lockstep's policy.",
                 )  # fmt: skip
 

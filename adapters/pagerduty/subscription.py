@@ -1,7 +1,8 @@
 """The webhook subscription of a connection: creates, adopts or re-enables it.
 
-Its signing secret is shown once, in the answer to its creation. A crash between that answer and our vault would leave a
-subscription that nobody can verify, so it is noted first that one is about to be made.
+PagerDuty shows its signing secret once, in the response to its creation. A crash before the secret is stored in the
+vault would leave a subscription whose deliveries cannot be verified, so the notebook records beforehand that one is
+about to be created.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from hub.domain.values import Json
 from hub.ports import Notebook, Secrets
 
 PAGE = "webhook_subscription"
-"""In the connection's notebook: {"id": the subscription whose secret we have, or None while one is being made}."""
+"""Key in the connection's notebook: {"id": the subscription whose secret is stored, or None while one is created}."""
 
 PATH = "webhook_subscriptions"
 
@@ -30,7 +31,8 @@ class Subscription:
         self._notebook = notebook
 
     def subscribe(self, url: str, secrets: Secrets) -> Json:
-        """Adopts the subscription for `url` if we can verify its deliveries; one that we cannot verify is replaced."""
+        """Adopts the subscription for `url` if its secret is stored; replaces one whose deliveries cannot be
+        verified."""
         noted = self._notebook.read(PAGE)
         for found in self._ours(url):
             if secrets.all("webhook_secret") and (noted is None or noted.get("id") == found.get("id")):
@@ -46,7 +48,7 @@ class Subscription:
         return _form(made, url)
 
     def renew(self, subscription: Json, secrets: Secrets) -> Json:
-        """Re-enables it if PagerDuty has disabled it; makes a new one if it is gone."""
+        """Re-enables the subscription if PagerDuty has disabled it; creates a new one if it no longer exists."""
         known = subscription if isinstance(subscription, dict) else {}
         url = str(known.get("url") or "")
         try:
@@ -64,7 +66,8 @@ class Subscription:
         return _form(found, url)
 
     def _wanted(self, url: str) -> Payload:
-        """Of the whole account, or of its one service or team where the settings name exactly one."""
+        """The wanted subscription: of the whole account, or of one service or team if the settings name exactly
+        one."""
         services, teams = self._settings.service_ids, self._settings.team_ids
         about: dict[str, Any] = {"type": "account_reference"}
         if len(services) == 1:
@@ -87,7 +90,8 @@ def address(subscription: Payload) -> str:
 
 
 def disabled(subscription: Payload) -> bool:
-    """By a person (`active`), or by PagerDuty after three dropped deliveries in a row (`temporarily_disabled`)."""
+    """Whether it is disabled: by a person (`active`), or by PagerDuty after three dropped deliveries in a row
+    (`temporarily_disabled`)."""
     method = subscription.get("delivery_method")
     dropped = isinstance(method, dict) and method.get("temporarily_disabled") is True
     return dropped or subscription.get("active") is False

@@ -22,7 +22,7 @@ MOST = 20
 """Most signatures or messages read from one request."""
 
 HERE, INSIDE, ROLES = "data", "data.incident", "data.incident_role_assignments[].incident"
-"""Where an event names its incident."""
+"""Path to the incident's id in an event."""
 
 EVENTS: Mapping[str, str] = {
     "incident.triggered": HERE,
@@ -52,8 +52,8 @@ EVENTS: Mapping[str, str] = {
     "incident.action_invocation.updated": INSIDE,
     "incident.action_invocation.terminated": INSIDE,
 }
-"""Every incident event of V3 → where it names the incident. There is none for a changed title or urgency, for a snooze,
-an edited or deleted note, or a merge: those are found by polling."""
+"""Every incident event of V3 → path to the incident's id. There is no event for a changed title or urgency, a snooze,
+an edited or deleted note, or a merge: polling finds those."""
 
 DATA_TYPES: Mapping[str, str] = {
     "incident": HERE,
@@ -67,7 +67,7 @@ DATA_TYPES: Mapping[str, str] = {
     "incident_workflow_instance": INSIDE,
     "incident_action_invocation": INSIDE,
 }
-"""The `type` of an event's `data` → where it names the incident: for data that comes without its envelope."""
+"""The `type` of an event's `data` → path to the incident's id, for data that comes without its envelope."""
 
 IGNORED: Mapping[str, str] = {
     "pagey.ping": "a test ping of PagerDuty's",
@@ -123,7 +123,7 @@ def _delivery(body: bytes) -> str:
 
 
 def hints(body: bytes) -> tuple[Hint, ...]:
-    """The hints of an authentic body. Raises only Unusable, whatever the bytes."""
+    """The hints in an authentic body. Raises only Unusable, for any bytes."""
     payload = _load(body)
     if isinstance(payload.get("messages"), list):
         return _v2(payload["messages"])
@@ -191,7 +191,7 @@ def _load(body: bytes) -> dict[str, Any]:
 
 
 def _is_id(value: Json) -> bool:
-    """An id is opaque, but it is a word: printable, no white space, of a sane length."""
+    """Whether a value may be an id: printable, without white space, of a plausible length."""
     return (
         isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable() and not any(c.isspace() for c in value)
     )

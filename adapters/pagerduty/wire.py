@@ -1,6 +1,6 @@
-"""PagerDuty's payloads, read and written as plain values. Pure: nothing here talks or knows the time.
+"""PagerDuty's payloads ↔ plain values. Pure: no I/O and no clock.
 
-Read leniently (unknown and extra fields appear freely), written exactly as the REST v2 document says.
+Reading is lenient (unknown and extra fields appear at any time); writing follows the REST v2 document exactly.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ STATUSES = (TRIGGERED, ACKNOWLEDGED, RESOLVED)
 URGENCIES = ("high", "low")
 
 MOVES = frozenset({(TRIGGERED, ACKNOWLEDGED), (TRIGGERED, RESOLVED), (ACKNOWLEDGED, RESOLVED)})
-"""The moves that one PUT can make on an open incident. PagerDuty documents no way back from `acknowledged` to
+"""The status changes that one PUT can make on an open incident. PagerDuty documents none from `acknowledged` back to
 `triggered`."""
 
 REOPENING = frozenset({(RESOLVED, TRIGGERED), (RESOLVED, ACKNOWLEDGED)})
-"""PUT of an open status on a resolved incident reopens it, and pages people again: only with the setting `reopen`."""
+"""A PUT of an open status on a resolved incident reopens it and pages people again: only with the setting `reopen`."""
 
 KEY_PREFIX = "lockstep:"
-"""Prefix of our mark in an `incident_key` or `dedup_key`: monitors' keys may have the same shape and are not marks."""
+"""Prefix of the hub's mark in an `incident_key` or `dedup_key`. A monitor's key may look like a mark but lacks it."""
 
 TITLE_LIMIT = 1024
 """Characters."""
@@ -37,7 +37,7 @@ LOG_STATUS: Mapping[str, str] = {
     "unacknowledge_log_entry": TRIGGERED,
     "resolve_log_entry": RESOLVED,
 }
-"""Log entry → the status that the incident has after it. Entries of other types leave the status alone."""
+"""Log entry type → the status that the incident has after it. Entries of other types do not change the status."""
 
 ASSIGNING = frozenset({"trigger_log_entry", "assign_log_entry", "delegate_log_entry", "escalate_log_entry"})
 """Log entries that record who was assigned, and why."""
@@ -88,14 +88,14 @@ def priority_name(incident: Mapping[str, Any]) -> str | None:
 
 
 def assignee_ids(incident: Mapping[str, Any]) -> list[str]:
-    """REST says `assignments[].assignee`, webhooks say `assignees[]`."""
+    """The ids of the assignees: `assignments[].assignee` in REST, `assignees[]` in webhooks."""
     people = [_dict(_dict(a).get("assignee")) for a in _list(incident.get("assignments"))]
     people += [_dict(a) for a in _list(incident.get("assignees"))]
     return sorted({i for p in people if (i := _text(p.get("id")))})
 
 
 def fields(incident: Mapping[str, Any]) -> dict[str, Json]:
-    """The readable fields, theirs."""
+    """The readable fields, in PagerDuty's values."""
     return {
         "status": incident.get("status"),
         "severity": [priority_name(incident), incident.get("urgency")],
@@ -106,28 +106,30 @@ def fields(incident: Mapping[str, Any]) -> dict[str, Json]:
 
 
 def merged_into(incident: Mapping[str, Any]) -> Ref | None:
-    """The incident that this one was merged into: a resolve has the one documented reason `merge_resolve_reason`."""
+    """The incident that this one was merged into. PagerDuty documents one reason of a resolution:
+    `merge_resolve_reason`."""
     reason = _dict(incident.get("resolve_reason"))
     target = _text(_dict(reason.get("incident")).get("id"))
     return Ref(INCIDENT, target) if reason.get("type") == "merge_resolve_reason" and target else None
 
 
 def may_be_escalated(incident: Mapping[str, Any]) -> bool:
-    """False where the incident itself shows that no escalation gave it to the people who have it: only then is its log
-    worth reading."""
+    """False if the incident itself shows that no escalation assigned its present assignees. If True, only its log can
+    show it."""
     by_policy = incident.get("assigned_via") == "escalation_policy" and incident.get("status") != RESOLVED
     return by_policy and incident.get("updated_at") != incident.get("created_at")
 
 
 def escalated(entries: Iterable[Mapping[str, Any]]) -> bool:
-    """The newest log entry (oldest first given) that says who has the incident is an escalation."""
+    """Whether the newest log entry about the assignees is an escalation. entries: oldest first."""
     kinds = [e.get("type") for e in entries if e.get("type") in ASSIGNING]
     return bool(kinds) and kinds[-1] == "escalate_log_entry"
 
 
 def consequences(incident: Mapping[str, Any], by_escalation: bool) -> frozenset[str]:
-    """Fields whose present value is PagerDuty's own doing: a resolved incident has no assignees, and an escalation gives it
-    to whoever is next. (An acknowledgement that runs out is a change of status like another: authority judges it.)"""
+    """Fields whose present value PagerDuty set by itself: a resolved incident has no assignees, and an escalation
+    assigns the next level. (An acknowledgement that times out is a change of status like any other: the authority
+    table decides on it.)"""
     return frozenset({"assignees"}) if incident.get("status") == RESOLVED or by_escalation else frozenset()
 
 
@@ -160,7 +162,7 @@ def observation(
 
 
 def note(payload: Mapping[str, Any], parent: Ref) -> Observation:
-    """One note; our mark, if it carries one, is taken out of the text."""
+    """One note; the hub's mark, if there is one, is removed from the text."""
     text, key = unsign(str(payload.get("content") or ""))
     return Observation(
         ref=Ref(COMMENT, str(payload["id"]), parent.id),
@@ -183,7 +185,7 @@ def status_changes(entries: Iterable[Mapping[str, Any]], before: str | None) -> 
     return out
 
 
-# What is written. `severity` is [priority's name or None, urgency]; ids of priorities are looked up by the adapter.
+# Writing. `severity` is [priority's name or None, urgency]; the adapter looks up the ids of priorities.
 
 
 def assignments(users: Iterable[str]) -> list[dict[str, Any]]:
@@ -195,7 +197,7 @@ def reference(kind: str, id: str) -> dict[str, str]:
 
 
 EVENT_SEVERITY: Mapping[str, str] = {"high": "critical", "low": "warning"}
-"""Our incident's urgency → the severity word of Events API v2; dynamic urgency rules of a service turn it back."""
+"""Urgency of the incident → severity of an Events API v2 event; a service's dynamic urgency rules map it back."""
 
 
 def trigger(routing_key: str, key: str, title: str, urgency: str, details: str, url: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Atlassian Statuspage: one page as a connection. Settings, secrets, promises and limits: `README.md` beside this file."""
+"""Atlassian Statuspage: one page as a connection. Settings, secrets, promises and limits are in `README.md` here."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ PLACE = ("page_id",)
 SETTINGS = frozenset({"page_id", "webhook_email", "notify", "notify_changes", "api_url"})
 
 CLOCK_SLACK = timedelta(hours=1)
-"""How far the vendor's clock may be behind ours when the objects of a create are looked for."""
+"""How far the vendor's clock may be behind the hub's when the object of a create is searched for."""
 POLL_OVERLAP = timedelta(seconds=120)
 
 
 def build(spec: Spec) -> StatuspageAdapter:
-    """Raises ValueError naming the connection and the setting or word table that is wrong."""
+    """Raises ValueError that names the connection and the wrong setting or word table."""
     return StatuspageAdapter(spec)
 
 
@@ -136,8 +136,8 @@ class StatuspageAdapter:
         raise Refused(f"Statuspage cannot change {', '.join(sorted(update.changes))} of an {ref.kind}")
 
     def changed_since(self, cursor: Json | None) -> Changes:
-        """All unresolved incidents, and (after the first poll) those changed since. A component's change does not touch
-        its incident's `updated_at`: that is why every unresolved incident is listed each time."""
+        """Lists all unresolved incidents, and after the first poll those changed since. A component's change does not
+        change its incident's `updated_at`, so every unresolved incident is listed each time."""
         seen = {str(i["id"]): i for i in self._client.walk("/incidents/unresolved")}
         since = wire.when(cursor.get("at")) if isinstance(cursor, dict) else None
         newest = max((t for i in seen.values() if (t := wire.when(i.get("updated_at")))), default=since)
@@ -184,7 +184,7 @@ class StatuspageAdapter:
 
     def _written(self, answer: Any) -> Written:
         if not isinstance(answer, dict) or not answer.get("id"):
-            raise OutcomeUnknown("Statuspage's answer does not name the incident")
+            raise OutcomeUnknown("Statuspage's response has no incident id")
         seen = wire.observation(answer)
         return Written(seen.ref, seen.url, seen.version, seen)
 
@@ -199,7 +199,7 @@ class StatuspageAdapter:
             body = wire.publication(incident, desired.fields, mark, self._notify)
             answer = self._client.write("PATCH", f"/incidents/{quote(parent.id, safe='')}", body)
         if not isinstance(answer, dict) or not answer.get("id"):
-            raise OutcomeUnknown("Statuspage's answer does not name the incident")
+            raise OutcomeUnknown("Statuspage's response has no incident id")
         born = [child for child in wire.children(answer, guess=mark.key) if child.mark == mark.key]
         if not born:
             raise OutcomeUnknown("Statuspage's response does not contain the published text")

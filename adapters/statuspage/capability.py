@@ -7,7 +7,7 @@ from hub.domain.capability import Capabilities, CreateSafety, FieldCapability, G
 from hub.domain.values import INCIDENT, UPDATE
 
 TEXT_LIMIT = 25_000
-"""Characters of an update's body, by the published document."""
+"""Most characters of an update's body, by the published document."""
 
 CAPABILITIES = Capabilities(
     vendor="statuspage",
@@ -17,11 +17,11 @@ CAPABILITIES = Capabilities(
             create=CreateSafety.FINDABLE,
             adoptable=True,
             fields={
-                # Every change of status makes an incident update, whoever makes it: that is the history.
+                # Every change of status creates an incident update, whoever makes it: these updates are the history.
                 STATUS: FieldCapability(gap=Gap.HISTORY),
                 TITLE: FieldCapability(max_length=TITLE_LIMIT),
                 TEXT: FieldCapability(write="create", max_length=TEXT_LIMIT),
-                # Computed from the components until a person overrides it.
+                # Statuspage computes it from the components until a person overrides it.
                 SEVERITY: FieldCapability(consequence=True),
                 PAGE_IMPACTS: FieldCapability(many="map"),
                 SERVICES: FieldCapability(write="never", many="set", consequence=True),

@@ -14,9 +14,9 @@ from hub.ports import Clock, Secrets
 
 API = "https://api.statuspage.io/v1"
 PAGE_SIZE = 100
-"""Rows per list request: the most that the API gives."""
+"""Rows per list request: the most that the API returns."""
 MOST_PAGES = 20
-"""Where a walk through a list ends: nothing that is open is behind that."""
+"""Most pages that `walk` reads: no open incident is further back in a list."""
 
 
 class Client:
@@ -29,16 +29,16 @@ class Client:
         self._root = f"{api.rstrip('/')}/pages/{quote(page, safe='')}"
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """The answer, or None where there is nothing (404)."""
+        """The parsed response; None for a 404."""
         return self._call("GET", path, params=params)
 
     def write(self, method: str, path: str, body: Any) -> Any:
-        """The answer of a write. Raises Refused when the object is not there."""
+        """The parsed response to a write. Raises Refused if the object does not exist."""
         return self._call(method, path, body=body)
 
     def walk(self, path: str, size: str = "per_page", **params: Any) -> Iterator[dict[str, Any]]:
-        """Every row of a list, page by page; the caller stops when it has seen enough. size: the parameter that says how
-        many rows a page has. Raises Refused when the page itself is not there."""
+        """Every row of a list, read page by page until the caller stops. size: the parameter for the rows per page.
+        Raises Refused if the status page itself does not exist."""
         for number in range(1, MOST_PAGES + 1):
             rows = self.get(path, {**params, "page": number, size: PAGE_SIZE})
             if rows is None:

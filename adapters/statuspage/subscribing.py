@@ -18,7 +18,7 @@ from hub.domain.values import Finding, Json
 from hub.ports import Ids, Secrets
 
 FOREIGN_CHECK = 30
-"""How many of the newest incidents are checked for another integration's metadata."""
+"""Number of the newest incidents that are checked for another integration's metadata."""
 
 
 def _subscribers(client: Client) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def _subscribers(client: Client) -> list[dict[str, Any]]:
 
 
 def _is_under(base: str, subscriber: Mapping[str, Any]) -> bool:
-    """Whether it notifies this connection's address, whatever its token."""
+    """Whether a subscriber's endpoint is this connection's address, with any token."""
     door, _, token = str(subscriber.get("endpoint") or "").rpartition("/")
     return door == base and re.fullmatch(r"[^?#]+", token) is not None
 
@@ -44,11 +44,12 @@ def _remove(client: Client, subscriber: Mapping[str, Any]) -> None:
 
 
 def subscribe(client: Client, url: str, email: str, secrets: Secrets, ids: Ids) -> Json:
-    """Registers `url` plus our secret path segment as a webhook subscriber, or keeps the one that is there.
+    """Registers `url` plus the secret path segment as a webhook subscriber, or keeps the existing one.
 
-    A quarantined subscriber (our endpoint failed too often) is removed and made anew. One that we made with an older token is
-    removed when the new one is there: its notifications would be refused for ever. What is returned holds no secret:
-    {"id", "expires_at": None, "url": the URL without the token}. Raises Refused when `webhook_email` is not set.
+    A quarantined subscriber (the hub's endpoint failed too often) is removed and created again. One that the hub
+    created with an older token is removed after the new one is created: its notifications would always be refused. The
+    result contains no secret: {"id", "expires_at": None, "url": the URL without the token}. Raises Refused if
+    `webhook_email` is not set.
     """
     tokens = list(secrets.all(PATH_TOKEN))
     if not tokens:
@@ -70,7 +71,7 @@ def subscribe(client: Client, url: str, email: str, secrets: Secrets, ids: Ids) 
 
 
 def _make(client: Client, endpoint: str, email: str, instead_of: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """A new subscriber; there may be one only for each endpoint."""
+    """Creates a subscriber; Statuspage allows only one for each endpoint."""
     if not email:
         raise Refused(
             "Statuspage requires an owner's e-mail address for a webhook; set webhook_email", field="webhook_email"

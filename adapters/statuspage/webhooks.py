@@ -1,7 +1,7 @@
 """Statuspage's webhook notifications: unsigned, so an unguessable path is their only authentication.
 
-They are taken as hints only; what is true is read by REST. `meta.unsubscribe` in them is a live link that ends our
-subscription: nothing of `meta` goes into a hint, an id or a message.
+They are used as hints only; the values are read by REST. `meta.unsubscribe` in them is a working link that ends the
+hub's subscription: nothing of `meta` goes into a hint, an id or a message.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from hub.domain.values import Hint, Request
 from hub.ports import Secrets
 
 PATH_TOKEN = "webhook_path_token"  # noqa: S105 - the name of a secret, not one
-"""Name of the secret that is the last segment of our URL; several are valid while it is rotated."""
+"""Name of the secret that is the last segment of the webhook's URL; several are valid while it is rotated."""
 
 
 def parse(body: bytes) -> Any:
-    """Raises Unusable, whatever the bytes."""
+    """The parsed body. Raises only Unusable, for any bytes."""
     try:
         return json.loads(body)
     except RecursionError:
@@ -48,5 +48,5 @@ def authenticate(request: Request, secrets: Secrets) -> str:
 
 
 def hints(request: Request) -> Sequence[Hint]:
-    """Pure. Raises Unusable."""
+    """The hints in a notification. Pure. Raises Unusable."""
     return wire.hints(parse(request.body))

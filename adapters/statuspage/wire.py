@@ -1,7 +1,7 @@
-"""Statuspage's payloads ↔ our values. Pure.
+"""Statuspage's payloads ↔ the hub's values. Pure.
 
-Sources: Atlassian's published OpenAPI document of the v1 API, and webhook bodies as the service sends them. What the
-document promises is not always there (older pages leave fields out, anything may be null), so everything is read leniently.
+Sources: Atlassian's published OpenAPI document of the v1 API, and webhook bodies as the service sends them. Real
+payloads differ from the document (older pages leave fields out, any value may be null), so reading is lenient.
 """
 
 from __future__ import annotations
@@ -29,31 +29,32 @@ from hub.domain.errors import Refused, Unusable
 from hub.domain.values import INCIDENT, UPDATE, Change, Desired, Fields, Hint, Json, Mark, Observation, Ref, Update
 
 STATUS_WORDS = ("investigating", "identified", "monitoring", "resolved", "postmortem")
-"""Of a real-time incident. "postmortem" is only ever read."""
+"""Statuses of a real-time incident. "postmortem" is only read, never written."""
 SCHEDULED_WORDS = ("scheduled", "in_progress", "verifying", "completed")
-"""Of a scheduled maintenance, which is a different object and never kept in step."""
+"""Statuses of a scheduled maintenance, which is a different object and never synchronised."""
 IMPACT_WORDS = ("none", "minor", "major", "critical", "maintenance")
 COMPONENT_WORDS = ("operational", "under_maintenance", "degraded_performance", "partial_outage", "major_outage")
 
 FIELD_OF = {STATUS: "status", TITLE: "name", SEVERITY: "impact_override"}
-"""Our field → Statuspage's, for those that are one word."""
+"""The hub's field → Statuspage's, for fields with a single value."""
 
 METADATA = "lockstep"
-"""Our top-level key in an incident's metadata: {"mark": …, "updates": {mark: {"after": …, "text": …}}}."""
+"""The hub's top-level key in an incident's metadata: {"mark": …, "updates": {mark: {"after": …, "text": …}}}."""
 KEPT_MARKS = 20
 DUPLICATES_WITHIN = timedelta(seconds=120)
-"""Longer than a request can take effect after it was sent, shorter than it takes people to repeat themselves."""
+"""Longer than a request may take to have its effect, shorter than the time in which people post the same text twice."""
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
 def when(text: Any) -> datetime | None:
-    """UTC; Statuspage mixes offsets within one payload. None if it cannot be parsed."""
+    """The time as UTC; Statuspage mixes offsets within one payload. None if it cannot be parsed."""
     return utc(text)
 
 
 def updates_of(incident: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The incident's updates, oldest first; those of one moment in the vendor's own order (it lists the newest first)."""
+    """The incident's updates, oldest first. Updates with the same time keep the vendor's order (which lists the newest
+    first)."""
     updates = [u for u in as_list(incident.get("incident_updates")) if isinstance(u.get("id"), str) and u["id"]]
     updates.reverse()
     epoch = datetime.min.replace(tzinfo=UTC)
@@ -75,12 +76,12 @@ def mark_of(incident: Mapping[str, Any]) -> str | None:
 
 
 def update_marks(incident: Mapping[str, Any], guess: str | None = None) -> dict[str, str]:
-    """update id → mark. Metadata cannot name an update that does not exist yet, so a mark names the update *before* it and
-    the text; the first later update with this text is meant, and its duplicates: the same text within
-    `DUPLICATES_WITHIN`, which is what a request that lands late leaves behind.
+    """update id → mark. Metadata cannot name an update that does not exist yet, so a mark is stored with the update
+    *before* it and the text. It stands for the first later update with this text and for its duplicates: updates with
+    the same text within `DUPLICATES_WITHIN`, which a request that takes effect late leaves behind.
 
-    guess: a mark whose write is known to have happened (metadata and update are one request): if a person has edited the
-    text since, it means the first later update that no other mark names.
+    guess: a mark whose write is known to have happened (metadata and update are one request). If a person has edited
+    the text since, it stands for the first later update that no other mark stands for.
     """
     updates = updates_of(incident)
     place = {str(u["id"]): n for n, u in enumerate(updates)}
@@ -114,12 +115,12 @@ def _duplicates(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
 
 
 def publishes(incident: Mapping[str, Any], mark: str) -> bool:
-    """Whether the mark's text is published already: mark and text are one request."""
+    """Whether the mark's text is published already (mark and text are written by one request)."""
     return mark in as_map(_our_metadata(incident).get("updates"))
 
 
 def _first(incident: Mapping[str, Any], marks: Mapping[str, str]) -> dict[str, Any] | None:
-    """The update that was published with the incident: it is the incident's public text, no update of its own."""
+    """The update that was published with the incident: it is the incident's public text, not an update of its own."""
     updates = updates_of(incident)
     return updates[0] if updates and updates[0]["id"] not in marks else None
 
@@ -135,7 +136,7 @@ def update_observation(incident_id: str, update: Mapping[str, Any], mark: str | 
 
 
 def children(incident: Mapping[str, Any], guess: str | None = None) -> tuple[Observation, ...]:
-    """Published texts after the first. An update without a text only records a change of status."""
+    """The published texts after the first. An update without a text only records a change of status."""
     marks = update_marks(incident, guess)
     first = _first(incident, marks)
     return tuple(
@@ -154,7 +155,8 @@ def _type(incident: Mapping[str, Any]) -> str:
 
 
 def observation(incident: Mapping[str, Any]) -> Observation:
-    """An incident with its updates. The impact is the vendor's own calculation unless overridden: then it is no edit."""
+    """An incident with its updates. Unless a person has overridden it, the impact is computed by the vendor, and its
+    change is not an edit."""
     first = _first(incident, update_marks(incident))
     components = {
         str(c["id"]): c["status"]
@@ -186,7 +188,8 @@ def observation(incident: Mapping[str, Any]) -> Observation:
 
 
 def status_changes(incident: Mapping[str, Any], since: Json | None) -> tuple[list[Change], Json]:
-    """What the incident's updates say of its status after the position `since` ({"id", "at"} of the last update seen)."""
+    """The changes of status in the incident's updates after the position `since` ({"id", "at"} of the last update
+    seen)."""
     updates = updates_of(incident)
     last = updates[-1] if updates else {}
     position = {"id": last.get("id"), "at": last.get("created_at")}
@@ -206,7 +209,7 @@ def status_changes(incident: Mapping[str, Any], since: Json | None) -> tuple[lis
 
 
 def creation(desired: Desired, mark: Mark, notify: bool) -> dict[str, Any]:
-    """The body of `POST …/incidents`. Raises Refused without a public title: nothing internal may stand in for it."""
+    """The body of `POST …/incidents`. Raises Refused without a public title: no internal text may be used for it."""
     fields = desired.fields
     if not str(fields.get(TITLE) or "").strip():
         raise Refused("an incident on the page requires a public title; set it", field=TITLE)
@@ -225,8 +228,8 @@ def creation(desired: Desired, mark: Mark, notify: bool) -> dict[str, Any]:
 
 
 def change(update: Update, notify: bool, shown: Mapping[str, Json] | None = None) -> dict[str, Any]:
-    """The body of one `PATCH …/incidents/{id}` that holds every changed field: at one request a second, a field each
-    would be too slow, and customers would be told of each.
+    """The body of one `PATCH …/incidents/{id}` with every changed field: at one request a second, one request for each
+    field would be too slow, and customers would be notified of each.
 
     shown: the incident's components as they are, needed where components only leave the incident (`only_leaving`).
     """
@@ -236,7 +239,7 @@ def change(update: Update, notify: bool, shown: Mapping[str, Json] | None = None
             incident[FIELD_OF[field]] = value
         elif field == PAGE_IMPACTS:
             after = entries_after(update, field)
-            # One that leaves would keep its last status on the page for ever.
+            # A component taken off the incident would keep its last status on the page for ever.
             left = dict.fromkeys(sorted(set(shown or ()) - set(after)), "operational")
             incident["components"] = {**left, **(value or {})}
             if PAGE_IMPACTS in update.desired:
@@ -248,15 +251,16 @@ def change(update: Update, notify: bool, shown: Mapping[str, Json] | None = None
 
 
 def only_leaving(update: Update) -> bool:
-    """No component changes its status, so some must be taken off the incident: which, only the incident itself says."""
+    """Whether no component changes its status: then some are only taken off the incident, and the incident must be read
+    to know which."""
     return PAGE_IMPACTS in update.changes and not update.changes[PAGE_IMPACTS]
 
 
 def publication(incident: Mapping[str, Any], fields: Fields, mark: Mark, notify: bool) -> dict[str, Any]:
     """The body of the one `PATCH …/incidents/{id}` that publishes a text, with its mark in the metadata.
 
-    No status is sent unless asked for: the page keeps the one it has, also if a person has just changed it. The metadata
-    is sent whole, for the document does not say whether it is merged or replaced.
+    A status is sent only if `fields` has one: otherwise the page keeps its status, even one that a person has just set.
+    The metadata is sent whole, because the document does not say whether it is merged or replaced.
     """
     updates = updates_of(incident)
     ours = _our_metadata(incident)
@@ -277,21 +281,21 @@ def publication(incident: Mapping[str, Any], fields: Fields, mark: Mark, notify:
 
 def _identifier(value: Any, what: str) -> str:
     if not isinstance(value, str) or not ID.match(value):
-        raise Unusable(f"{what} is missing or no identifier")
+        raise Unusable(f"{what} is missing or not a valid id")
     return value
 
 
 def hints(payload: Any) -> Sequence[Hint]:
-    """One of the two shapes that webhook subscribers get: about an incident, or about a component.
+    """The hint in one of the two kinds of notifications: about an incident, or about a component.
 
     A component notification does not name its incident: the whole connection is polled.
     """
     if not isinstance(payload, dict):
-        raise Unusable("the body is no JSON object")
+        raise Unusable("the body is not a JSON object")
     if "incident" in payload:
         incident = payload["incident"]
         if not isinstance(incident, dict):
-            raise Unusable("incident is no object")
+            raise Unusable("`incident` is not a JSON object")
         return (Hint(event="incident", ref=Ref(INCIDENT, _identifier(incident.get("id"), "incident.id"))),)
     if "component_update" in payload or "component" in payload:
         return (Hint(event="component_update", resync=True),)
@@ -299,7 +303,7 @@ def hints(payload: Any) -> Sequence[Hint]:
 
 
 def delivery_id(payload: Any) -> str | None:
-    """Statuspage numbers no deliveries: the newest update of the incident, or the component's, names what happened."""
+    """An id made from the newest update of the incident or the component: Statuspage's deliveries have no ids."""
     payload = as_map(payload)
     incident = as_map(payload.get("incident"))
     updates = updates_of(incident)

@@ -1,7 +1,8 @@
 """Microsoft Teams: an incident's card in a channel and the thread under it, over one of three routes.
 
 Route "graph" is a service account in the channel: it edits the card and reads the thread. "workflow" and "activity"
-(`posts`) can only post. `incoming` handles what Teams sends, on every route. README.md lists what each route promises.
+(`posts`) can only post. `incoming` handles what Teams sends, on every route. README.md lists the promises of each
+route.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ PLACE = ("route", "team", "channel")
 SETTINGS = frozenset(Settings.__dataclass_fields__)
 
 SKEW = timedelta(minutes=10)
-"""How far Graph's clock may differ from ours when a mark is searched for."""
+"""How far Graph's clock may differ from the hub's when a mark is searched for."""
 
 REMEMBERED = 4_096
 
@@ -70,7 +71,7 @@ class GraphRoute(Incoming):
         self._known: OrderedDict[Ref, Observation] = OrderedDict()
 
     def _remember(self, seen: Observation) -> Observation:
-        """What our own messages showed last: an edit right after a read needs no second one."""
+        """Keeps what the hub's own messages showed last, so that an edit right after a read needs no second read."""
         for one in (seen, *seen.children):
             if one.mark:
                 self._known[one.ref] = replace(one, children=())
@@ -96,7 +97,7 @@ class GraphRoute(Incoming):
         return None if wire.has_id({"id": id}) else f"{id[:40]!r} is no id of a message in Teams: give its numeric id"
 
     def read_fields(self, ref: Ref) -> Observation:
-        """The root message alone, without its thread."""
+        """Reads the root message alone, without its thread."""
         message = self.channel.message(ref)
         if message is None:
             return Observation(ref=ref, state="absent")
@@ -104,7 +105,7 @@ class GraphRoute(Incoming):
             return self._remember(wire.observed(message, self.settings.account))
 
     def find(self, mark: Mark) -> Sequence[Observation]:
-        """Roots: by what has changed since a little before the create; replies: by their thread."""
+        """Finds a root among the messages changed since shortly before the create, and a reply in its thread."""
         account = self.settings.account
         seen: list[Observation] = []
         if mark.kind == COMMENT:
@@ -137,7 +138,7 @@ class GraphRoute(Incoming):
         return Written(ref=seen.ref, url=seen.url, version=seen.version, observation=seen)
 
     def _posted(self, payload: Mapping[str, Json], root: str | None) -> dict[str, Json]:
-        """Raises OutcomeUnknown when Graph took the message but does not say which it is: it is found by its mark."""
+        """Posts a message. Raises OutcomeUnknown if Graph accepted it but returned no id: it is found by its mark."""
         message = self.channel.post(payload, root)
         if not wire.has_id(message):
             raise OutcomeUnknown("Graph accepted the message but returned no id")
@@ -158,7 +159,7 @@ class GraphRoute(Incoming):
         return Written(ref=ref)
 
     def _whose(self, ref: Ref, refusal: Unauthorised) -> VendorError:
-        """403 means "not your message" as well as "no permission": one read tells them apart."""
+        """The error for a 403, which means "not your message" or "no permission": one read distinguishes the two."""
         if not refusal.words.startswith("HTTP 403"):
             return refusal
         message = self.channel.message(ref)
@@ -167,7 +168,7 @@ class GraphRoute(Incoming):
         return refusal
 
     def _new_reply(self, ref: Ref, update: Update) -> Mapping[str, Json]:
-        """A reply's mark never changes, so any earlier reading will do."""
+        """The new body of a reply. Its mark never changes, so it may come from any earlier read."""
         seen = self._known.get(ref) or self.observe(ref)
         if seen.mark is None:
             raise Refused("Teams allows only the author to edit a message")
@@ -175,7 +176,7 @@ class GraphRoute(Incoming):
         return wire.reply_payload(str(text or ""), seen.mark, update.context.get("author"))
 
     def _new_root(self, ref: Ref, update: Update) -> Mapping[str, Json]:
-        """The card as it was when `update.expected` was read, with the changes in it, drawn again."""
+        """The card as it was when `update.expected` was read, drawn again with the changes."""
         seen = self._known.get(ref)
         if seen is None or update.expected is None or seen.version != update.expected:
             message = self.channel.message(ref)
@@ -193,7 +194,8 @@ class GraphRoute(Incoming):
         return found
 
     def reactions(self, observation: Observation) -> Sequence[tuple[str, Command]]:
-        """Each person's each mapped reaction, once for all: its id names message, reaction and person."""
+        """One command for each mapped reaction of each person. Its id contains message, reaction and person, so that it
+        counts once only."""
         found = []
         for one in observation.fields.get(wire.REACTIONS) or ():
             kind, _, user = str(one).rpartition(":")
@@ -218,8 +220,8 @@ class GraphRoute(Incoming):
 
 
 def _changed(fields: Fields, update: Update) -> dict[str, Json]:
-    """`fields` with the changes in them. The whole new value of a set or map stands in `desired`; without it, the change
-    itself says which elements."""
+    """`fields` with the changes applied. The whole new value of a set or map is in `desired`; without it, the change
+    itself lists the elements."""
     out = dict(fields)
     for name, value in update.changes.items():
         many = capability.MANY.get(name)
@@ -236,7 +238,7 @@ def _changed(fields: Fields, update: Update) -> dict[str, Json]:
 
 
 def _names(spec: Spec, settings: Settings) -> Names:
-    """Services as customers know them; people as the settings name them, else by our own id."""
+    """The names on a card: services as customers know them; people as the settings name them, else by the hub's id."""
     return Names(
         person=lambda who: settings.people_names.get(who, who),
         service=lambda which: spec.service_names.get(which, which),
@@ -250,7 +252,8 @@ def needs(given: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def build(spec: Spec, keys: KeySource | None = None) -> Adapter:
-    """Raises ValueError (or VocabularyGap) with the place. keys: another source of signing keys than the notebook."""
+    """Raises ValueError (or VocabularyGap) that names the setting or table. keys: replaces the notebook as the source
+    of signing keys."""
     settings = setup.read(spec)
     names = _names(spec, settings)
     if settings.route == setup.WORKFLOW:

@@ -1,4 +1,4 @@
-"""What each route of Teams can do, as frozen data, and the relations between our words and those on the card."""
+"""The capabilities of each route of Teams, as frozen data, and the relations between the hub's words and the card's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _card(read: bool, write: str) -> dict[str, FieldCapability]:
 
 
 def graph() -> Capabilities:
-    """A service account in a channel: a card that is edited in place, and its thread."""
+    """Route "graph": a service account in a channel; a card that is edited in place, and its thread."""
     return Capabilities(
         vendor="teams",
         title="Microsoft Teams (Graph, service account)",
@@ -56,7 +56,7 @@ def graph() -> Capabilities:
 
 
 def workflow() -> Capabilities:
-    """A Workflows webhook: cards go in, nothing comes back."""
+    """Route "workflow": a Workflows webhook, which accepts cards and returns nothing."""
     post_only = {"reads": False, "edits": False, "create": CreateSafety.NEITHER}
     return Capabilities(
         vendor="teams",
@@ -82,7 +82,7 @@ def workflow() -> Capabilities:
 
 
 def activity() -> Capabilities:
-    """Notifications in the activity feed, sent as the application."""
+    """Route "activity": notifications in the activity feed, sent as the application."""
     return Capabilities(
         vendor="teams",
         title="Microsoft Teams (activity feed)",
@@ -103,7 +103,8 @@ def activity() -> Capabilities:
 
 
 def relations(spec: Spec, comment: int = wire.COMMENT_LIMIT) -> Mapping[str, Mapping[str, Relation]]:
-    """Raises VocabularyGap with the place. comment: characters of one, on this route. People and services stand on the card by our own ids; it shows their names."""
+    """kind → field → relation. Raises VocabularyGap that names the table. comment: most characters of a comment on this
+    route. The card stores people and services by the hub's ids and shows their names."""
 
     def table(field: str, words: tuple[str, ...]) -> Table:
         place = f"connection {spec.name}: vocabulary of {field!r}"

@@ -1,11 +1,11 @@
 """The Adaptive Card of an incident: drawn from its fields, and read back from them.
 
 Only its author can edit a card, so the card carries its own fields in a hidden block (compressed JSON): what was
-written is read back exactly, even where the visible part was shortened. It is trusted only in a message that our own
-account has sent, and only to compare (see `wire.observed`).
+written is read back exactly, even where the visible part was shortened. It is trusted only in a message that the hub's
+own account has sent, and only to compare (see `wire.observed`).
 
-A message may have about 28 KB, and one reading of the limit counts UTF-16: `LIMIT` holds under both. What people see is
-shortened first, the description before all; the hidden block never.
+A message may have about 28 KB, and one interpretation of the limit counts UTF-16: `LIMIT` holds under both. What people
+see is shortened, the description first; the hidden block never is.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from hub.domain.values import Fields, Json
 
 CARD_TYPE = "application/vnd.microsoft.card.adaptive"
 LIMIT = 25 * 1024
-"""Bytes of the whole request, counted as UTF-16."""
+"""Most bytes of the whole request, counted as UTF-16."""
 DATA_ID, DATA_PREFIX = "lockstep", "ls1:"
 _UNPACKED = 256 * 1024
 
 Name = Callable[[str], str]
 
 COLOURS: Mapping[str, str] = {"SEV1": "Attention", "SEV2": "Attention", "SEV3": "Warning", "SEV4": "Default"}
-"""Severity → Adaptive Card colour. The word itself always stands beside it: colour alone tells too few people."""
+"""Severity → Adaptive Card colour. The word is always shown too: not everybody can distinguish the colours."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """How a card shows the ids in the fields."""
+    """The names that a card shows for the ids in the fields."""
 
     person: Name
     service: Name
@@ -54,7 +54,7 @@ def pack(fields: Fields, mark: str) -> str:
 
 
 def unpack(text: str) -> tuple[dict[str, Json], str] | None:
-    """(fields, mark) of a hidden block, or None when it is not one of ours."""
+    """(fields, mark) of a hidden block; None if it is not one of the hub's."""
     if not text.startswith(DATA_PREFIX):
         return None
     try:
@@ -68,7 +68,7 @@ def unpack(text: str) -> tuple[dict[str, Json], str] | None:
 
 
 def read(attachments: Json) -> tuple[dict[str, Json], str] | None:
-    """The hidden block of the first card among a message's attachments."""
+    """(fields, mark) of the first card among a message's attachments; None if there is no card of the hub's."""
     for attachment in attachments if isinstance(attachments, list) else ():
         if not isinstance(attachment, dict) or attachment.get("contentType") != CARD_TYPE:
             continue
@@ -84,7 +84,7 @@ def read(attachments: Json) -> tuple[dict[str, Json], str] | None:
 
 
 def open_url(title: str, url: Json) -> dict[str, Json] | None:
-    """A button, or None for what is not a web address."""
+    """A button that opens `url`; None if that is not a web address."""
     parts = urlsplit(str(url or ""))
     if parts.scheme not in ("http", "https") or not parts.netloc:
         return None
@@ -122,7 +122,7 @@ def _facts(fields: Fields, names: Names, most: int) -> list[dict[str, str]]:
 
 
 def headline(fields: Fields, context: Fields) -> str:
-    """One plain line: for the notification and for clients that show no cards."""
+    """One line of plain text, for the notification and for clients that show no cards."""
     number = context.get("number")
     words = [str(w) for w in (number, fields.get("severity"), fields.get("status")) if w]
     return f"{' '.join(words)}: {fields.get('title') or 'incident'}"[:250]
@@ -154,7 +154,7 @@ def _body(fields: Fields, context: Fields, names: Names, description: str, most:
 def draw(fields: Fields, mark: str | None, context: Fields, names: Names, room: int = LIMIT) -> dict[str, Any]:
     """The card, in at most `room` bytes (as `size` counts them, twice encoded). mark None: without the hidden block.
 
-    Raises Refused when even the shortest form does not fit.
+    Raises Refused if even the shortest form does not fit.
     """
     hidden = [] if mark is None else [
         {"type": "TextBlock", "id": DATA_ID, "isVisible": False, "text": pack(fields, mark)}

@@ -1,4 +1,4 @@
-"""One channel's messages at Graph: single ones, threads, and what has changed (delta)."""
+"""Graph's calls for one channel's messages: single messages, threads, and changes (delta)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from hub.domain.errors import Refused, RetryLater
 from hub.domain.values import COMMENT, Json, Ref
 
 PAGE = 50
-"""The most that Graph gives in one page of messages."""
+"""Messages in one page: the most that Graph returns."""
 
 PAGES = 40
-"""No thread is read further than this many pages."""
+"""Most pages of one thread that are read."""
 
 
 def not_found(refusal: Refused) -> bool:
@@ -27,7 +27,7 @@ def not_found(refusal: Refused) -> bool:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of delta. more: `link` leads to the next page; else it is the delta link, for the next round."""
+    """A page of delta. more: True = `link` leads to the next page; False = it is the delta link for the next poll."""
 
     messages: list[dict[str, Json]]
     link: str | None
@@ -39,7 +39,7 @@ def _objects(value: Json) -> list[dict[str, Json]]:
 
 
 class Channel:
-    """Calls about one channel. All raise VendorErrors."""
+    """Calls for one channel. All raise VendorErrors."""
 
     def __init__(self, settings: Settings, graph: Graph) -> None:
         self.settings, self.graph = settings, graph
@@ -57,12 +57,12 @@ class Channel:
         return self._place(client).messages.by_chat_message_id(root).replies
 
     def itself(self) -> dict[str, Json]:
-        """The channel. The cheapest read that needs this channel's permission."""
+        """The channel itself: the cheapest read that needs permission for this channel."""
         return self.graph.get(self._place).read("id")
 
     def message(self, ref: Ref) -> dict[str, Json] | None:
-        """None when Graph does not show it. Raises RetryLater for an answer about anything else: it must not be taken for a
-        message of somebody's that is no card of ours."""
+        """The message; None if Graph does not show it. Raises RetryLater if the response is about another message: it
+        must not be read as a message of another author."""
         try:
             found = self.graph.get(lambda c: self._message(c, ref)).read("id")
         except Refused as exc:
@@ -74,7 +74,7 @@ class Channel:
         return found
 
     def replies(self, root: str) -> tuple[list[dict[str, Json]], bool] | None:
-        """(replies, whether these are all); None when the root is not shown."""
+        """(replies, whether these are all); None if Graph does not show the root."""
         found: list[dict[str, Json]] = []
         try:
             answer = self.graph.get(lambda c: self._thread(c, root), {"top": PAGE}).read("value")
@@ -91,12 +91,12 @@ class Channel:
         return found, False
 
     def changed(self, since: datetime) -> Page:
-        """The first page of the chains (roots with their replies) that changed after `since`."""
+        """The first page of chains (roots with their replies) that changed after `since`."""
         query = {"top": PAGE, "expand": ["replies"], "filter": f"lastModifiedDateTime gt {wire.stamp(since)}"}
         return self._page(self.graph.get(lambda c: self._place(c).messages.delta, query))
 
     def pages(self, since: datetime) -> Iterator[Page]:
-        """The same, to the last page."""
+        """All pages of the chains that changed after `since`."""
         page = self.changed(since)
         yield page
         for _ in pages():
@@ -106,7 +106,7 @@ class Channel:
             yield page
 
     def follow(self, link: str) -> Page:
-        """The page behind a next or delta link."""
+        """The page of a next or delta link."""
         return self._page(self.graph.follow(lambda c: self._place(c).messages.delta, link))
 
     def _page(self, answer: Answer) -> Page:
@@ -116,7 +116,7 @@ class Channel:
         return Page(_objects(data["value"]), link, more=isinstance(following, str))
 
     def post(self, payload: Mapping[str, Json], root: str | None = None) -> dict[str, Json]:
-        """A new root, or a reply under `root`; returns the message as Graph shows it."""
+        """Posts a new root, or a reply under `root`; returns the message as Graph shows it."""
         build = (lambda c: self._place(c).messages) if root is None else (lambda c: self._thread(c, root))
         return self.graph.call("POST", build, dict(payload), write=True).json()
 
@@ -124,5 +124,5 @@ class Channel:
         self.graph.call("PATCH", lambda c: self._message(c, ref), dict(payload), write=True)
 
     def delete(self, ref: Ref) -> None:
-        """A soft deletion: Teams shows that a message was deleted."""
+        """Deletes a message softly: Teams still shows that a message was deleted."""
         self.graph.call("POST", lambda c: self._message(c, ref).soft_delete, write=True)

@@ -1,9 +1,9 @@
 """Commands that people type to the outgoing webhook: `@Lockstep ack`.
 
-Teams signs the raw body (HMAC-SHA256, keyed with the base64-decoded security token) and waits 5 s for the answer, which
-therefore comes from our own rows. The signature covers no time, so an activity older (or newer) than `SKEW` is refused, and
-its id is the delivery id. People are known by `from.aadObjectId`, never by name. (MicrosoftDocs/msteams-docs, outgoing
-webhooks; shape: Bot Framework activity.)
+Teams signs the raw body (HMAC-SHA256, keyed with the base64-decoded security token) and waits 5 s for the response,
+which is therefore made from the hub's own rows. The signature covers no time, so an activity whose timestamp differs
+from the hub's clock by more than `SKEW` is refused, and its id is the delivery id. People are identified by
+`from.aadObjectId`, never by name. (MicrosoftDocs/msteams-docs, outgoing webhooks; format: Bot Framework activity.)
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ VERBS: Mapping[str, str] = {
     "ack": "ack", "acknowledge": "ack", "resolve": "resolve", "resolved": "resolve", "sev": "sev", "severity": "sev",
     "status": "status", "note": "note", "who": "who", "help": "help",
 }  # fmt: skip
-"""What people write → the command."""
+"""Typed word → the command."""
 
 HELP = (
     "I understand, in the thread of an incident:\n\n"
-    "- `ack` – you acknowledge it\n"
-    "- `resolve` – it is over\n"
-    "- `sev 2` – its severity\n"
-    "- `status monitoring` – its status\n"
-    "- `note …` – a note for everybody, in every tool\n"
-    "- `who` – who has which role\n"
-    "- `help` – this text\n\n"
-    "Elsewhere, `who INC-12` tells who has which role."
+    "- `ack` – acknowledge the incident\n"
+    "- `resolve` – resolve the incident\n"
+    "- `sev 2` – set its severity\n"
+    "- `status monitoring` – set its status\n"
+    "- `note …` – add a note to the incident, in every tool\n"
+    "- `who` – show who has which role\n"
+    "- `help` – show this text\n\n"
+    "Elsewhere, `who INC-12` shows who has which role."
 )
 
 _QUIET = frozenset({"who", "help"})
@@ -49,7 +49,7 @@ _GLUED = re.compile(r"^sev([1-5])$")
 
 
 def is_signed(request: Request) -> bool:
-    """Distinguished from a change notification by its shape."""
+    """Whether the request is a command: its form distinguishes it from a change notification."""
     return request.headers.get("authorization", "").upper().startswith("HMAC ")
 
 
@@ -70,7 +70,7 @@ def _inner(data: Mapping[str, Json], name: str) -> Mapping[str, Json]:
 
 
 def authenticate(request: Request, secrets: Secrets) -> str:
-    """Any of the security tokens that are valid now. Raises InvalidSignature."""
+    """The delivery id. Any of the valid security tokens may have signed it. Raises InvalidSignature."""
     try:
         given = base64.b64decode(request.headers["authorization"][5:].strip(), validate=True)
     except (binascii.Error, ValueError):
@@ -88,7 +88,7 @@ def authenticate(request: Request, secrets: Secrets) -> str:
     try:
         activity = activity_of(request.body)
     except Unusable as exc:
-        # Authentic, but without a time: it cannot be told from a replay. The signature is right, so it is kept.
+        # Authentic, but without a time it cannot be distinguished from a replay. The signature is valid, so it is kept.
         return "teams-" + hashlib.sha256(request.body + str(exc).encode()).hexdigest()[:40]
     sent_at = wire.when(activity.get("timestamp"))
     if sent_at is None or abs(request.received_at - sent_at) > SKEW:
@@ -107,13 +107,13 @@ def _actor(activity: Mapping[str, Json]) -> Actor:
 
 
 def thread_of(activity: Mapping[str, Json]) -> Ref | None:
-    """The root message that the command was written under (`19:…@thread.tacv2;messageid=161…`)."""
+    """The root message of the thread in which the command was written (`19:…@thread.tacv2;messageid=161…`)."""
     found = re.search(r";messageid=(\d{1,20})(?:;|$)", str(_inner(activity, "conversation").get("id") or ""))
     return Ref(INCIDENT, found[1]) if found else None
 
 
 def command_of(activity: Mapping[str, Json]) -> Command | None:
-    """The verb and what follows; None when it is no verb of ours."""
+    """The command's verb and argument; None for an unknown verb."""
     text = activity.get("text")
     words = wire.command_text(text if isinstance(text, str) else "")
     first, _, rest = words.partition(" ") if " " in words.split("\n")[0] else words.partition("\n")
@@ -125,7 +125,7 @@ def command_of(activity: Mapping[str, Json]) -> Command | None:
 
 
 def hints(request: Request) -> Sequence[Hint]:
-    """One hint. Questions and words that are no verb change nothing. Raises Unusable."""
+    """One hint; questions and unknown verbs are marked as ignored. Raises Unusable."""
     activity = activity_of(request.body)
     if activity.get("type") != "message":
         return (Hint(event=str(activity.get("type"))[:60], ignored="not a message"),)
@@ -152,7 +152,7 @@ def _who(incident: Mapping[str, Any]) -> str:
     assigned = [to_markdown(str(p)) for p in incident.get("assignees") or ()]
     lines += [f"- assigned: {', '.join(assigned)}"] if assigned else []
     number = to_markdown(str(incident.get("number") or "This incident"))
-    return f"{number}:\n\n" + "\n".join(lines) if lines else f"{number}: nobody yet."
+    return f"{number}:\n\n" + "\n".join(lines) if lines else f"{number}: nobody is assigned yet."
 
 
 def _pairs(roles: Json) -> list[tuple[str, str]]:
@@ -160,16 +160,16 @@ def _pairs(roles: Json) -> list[tuple[str, str]]:
 
 
 DONE: Mapping[str, str] = {
-    "ack": "your acknowledgement is noted",
-    "resolve": "noted as resolved",
-    "sev": "the severity is noted",
-    "status": "the status is noted",
-    "note": "your note goes to every tool",
+    "ack": "your acknowledgement is recorded",
+    "resolve": "recorded as resolved",
+    "sev": "the severity is recorded",
+    "status": "the status is recorded",
+    "note": "your note is sent to every tool",
 }
 
 
 def reply(request: Request, ask: Ask) -> Reply | None:
-    """The answer that appears under the person's message, from our own rows only."""
+    """The response that Teams shows under the person's message, made from the hub's own rows only."""
     try:
         activity = activity_of(request.body)
     except Unusable:

@@ -21,9 +21,9 @@ KEYS_LIVE = timedelta(hours=24)
 
 
 def note_keys(spec: Spec, settings: Settings) -> None:
-    """Keeps the identity platform's public keys in the notebook, at most a day old, if encrypted content is in use.
+    """Stores the identity platform's public keys in the notebook, at most a day old, if encrypted content is in use.
 
-    Called where a vendor may be asked (subscribing, renewing), never while a webhook waits. Raises VendorErrors.
+    Called where vendor calls are allowed (subscribing, renewing), never while a webhook waits. Raises VendorErrors.
     """
     if not settings.certificates:
         return
@@ -46,7 +46,7 @@ def note_keys(spec: Spec, settings: Settings) -> None:
 
 
 def examine(spec: Spec, settings: Settings, channel: Channel, subscriptions: Subscriptions) -> Sequence[Finding]:
-    """Each finding has a remedy. A failing step is a finding itself; the others still run."""
+    """The findings, each with a remedy. A check that fails is a finding itself; the others still run."""
     found = []
     try:
         name = str(channel.itself().get("displayName") or settings.channel)

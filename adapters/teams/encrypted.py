@@ -1,7 +1,7 @@
-"""Encrypted content of change notifications, and the tokens that prove who sent it.
+"""Encrypted content of change notifications, and the tokens that prove its sender.
 
-Graph wraps a fresh key with our certificate (RSA-OAEP, SHA-1), signs the data with it (HMAC-SHA256) and encrypts them with
-AES-256-CBC, PKCS7, the initialisation vector being the first 16 bytes of the key (Microsoft Graph, "Set up change
+Graph wraps a fresh key with our certificate (RSA-OAEP, SHA-1), signs the data with it (HMAC-SHA256) and encrypts them
+with AES-256-CBC, PKCS7, the initialisation vector being the first 16 bytes of the key (Microsoft Graph, "Set up change
 notifications that include resource data"). The signature is checked before anything is decrypted.
 """
 
@@ -23,10 +23,10 @@ KeySource = Callable[[str], Any]
 """Key id → public key of the identity platform (a JWK as a dict, or a PEM), or None when it is unknown."""
 
 SENDER = "0bf30f3b-4a52-48df-9a82-234910c4a086"
-"""The application id of Graph's change tracking service, as the documents name it (settings: `notification_app`)."""
+"""The application id of Graph's change tracking service, by Microsoft's documents (setting `notification_app`)."""
 
 LEEWAY = 300.0
-"""Seconds by which the clocks may differ."""
+"""Seconds by which Microsoft's clock may differ from the hub's."""
 
 
 def _bytes(content: Mapping[str, Json], name: str) -> bytes:
@@ -37,7 +37,8 @@ def _bytes(content: Mapping[str, Json], name: str) -> bytes:
 
 
 def decrypt(content: Json, pem_of: Callable[[str], Sequence[str]]) -> dict[str, Json]:
-    """The resource in an `encryptedContent`. pem_of: certificate id → our private keys (PEM). Raises InvalidSignature."""
+    """The resource in an `encryptedContent`. pem_of: certificate id → the hub's private keys (PEM). Raises
+    InvalidSignature."""
     from cryptography.hazmat.primitives import hashes, padding, serialization
     from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -70,7 +71,8 @@ def decrypt(content: Json, pem_of: Callable[[str], Sequence[str]]) -> dict[str, 
 
 
 def check_token(token: Json, keys: KeySource, audience: str, tenant: str, sender: str, now: datetime) -> None:
-    """One of `validationTokens`: RS256, ours as the audience, our tenant as the issuer, Graph as the party. Raises InvalidSignature."""
+    """Checks one of `validationTokens`: RS256, the hub's application as the audience, its tenant as the issuer, Graph
+    as the authorised party. Raises InvalidSignature."""
     import jwt
 
     try:

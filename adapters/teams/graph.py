@@ -1,5 +1,5 @@
 """The calls of one connection to Microsoft Graph, and the VendorError that each failure means. msgraph-sdk makes them
-(`sdk.py`); it is imported with the first call. Every call is exactly one HTTP request, watched like all others.
+(`sdk.py`); it is imported at the first call. Every call is exactly one HTTP request, reported to `Wire.watch`.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from adapters.teams.sdk import Sdk
 
 Builder = Callable[[Any], Any]
-"""From the SDK's client to the request builder of a place (`lambda c: c.teams.by_team_id(t)`)."""
+"""The SDK's client → a request builder (`lambda c: c.teams.by_team_id(t)`)."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back with 2xx or 3xx."""
+    """A response with 2xx or 3xx."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> dict[str, Json]:
-        """The JSON object of the body, {} when there is none (204, or something else than an object)."""
+        """The JSON object of the body; {} if there is none (a 204, or a body that is not a JSON object)."""
         try:
             value = json.loads(self.body) if self.body else {}
         except (ValueError, RecursionError):
@@ -40,8 +40,8 @@ class Answer:
         return value if isinstance(value, dict) else {}
 
     def read(self, name: str) -> dict[str, Json]:
-        """The JSON object of what was read, which must have `name` in it. Raises RetryLater: a malformed response is
-        not an empty one."""
+        """The JSON object of the body, which must contain `name`. Raises RetryLater if it does not: a malformed
+        response must not be read as an empty one."""
         return understood(self.json(), dict, name)
 
 
@@ -56,7 +56,7 @@ class Graph:
         return self.call("GET", build, query=query)
 
     def follow(self, build: Builder, url: str) -> Answer:
-        """A next or delta link. It must lead back to the same Graph: our token goes nowhere else."""
+        """Follows a next or delta link. It must lead to the same Graph: the hub sends its token to no other host."""
         if not url.startswith(self.base_url + "/"):
             raise Refused("Graph returned a link to another host; the hub does not send its token there")
         return self.call("GET", lambda client: build(client).with_url(url))
@@ -69,7 +69,7 @@ class Graph:
         query: Mapping[str, Json] | None = None,
         write: bool = False,
     ) -> Answer:
-        """One request. write: whether it may change something at Graph. Raises VendorErrors."""
+        """Makes one request. write: whether it may change data at Graph. Raises VendorErrors."""
         token = self.tokens.bearer()
         sdk = self._own_sdk()
         request = sdk.request(method, build, body, query, token)
@@ -88,7 +88,7 @@ class Graph:
         return answer
 
     def _own_sdk(self) -> Sdk:
-        """One SDK per process: one made before a fork is not reused."""
+        """This process's SDK client: one created before a fork is not reused."""
         from adapters.teams.sdk import Sdk
 
         pid = os.getpid()

@@ -1,4 +1,5 @@
-"""What comes in from Teams, for every route: change notifications and signed commands, at one URL, told apart by shape."""
+"""Requests from Teams, for every route: change notifications and signed commands come to one URL and are distinguished
+by their form."""
 
 from __future__ import annotations
 
@@ -13,13 +14,14 @@ from hub.domain.values import Hint, Reply, Request
 from hub.ports import Ask, Secrets
 
 KEYS_PAGE = "signing-keys"
-"""Where the notebook keeps the platform's public keys: fetched by `probe` and on subscribing, never while a webhook waits."""
+"""Key in the notebook of the platform's public keys: fetched by `probe` and on subscribing, never while a webhook
+waits."""
 
 
 class Incoming:
-    """The part of an adapter that answers Teams. Pure, but for the notebook's keys.
+    """The part of an adapter that handles requests from Teams. Pure, except that it reads keys from the notebook.
 
-    keys: where the identity platform's public keys come from; by default from the notebook.
+    keys: the source of the identity platform's public keys; by default the notebook.
     """
 
     def __init__(self, spec: Spec, settings: Settings, keys: KeySource | None = None) -> None:
@@ -60,5 +62,5 @@ class Incoming:
         return notifications.handshake(request)
 
     def reply(self, request: Request, ask: Ask) -> Reply | None:
-        """Commands get their response at once; everything else a plain 202."""
+        """The immediate response to a command; None for everything else, which gets a plain 202."""
         return commands.reply(request, ask) if commands.is_signed(request) else None

@@ -1,6 +1,6 @@
-"""Text on its way into Teams and back: plain text ↔ the HTML of a message, plain text → the Markdown of an Adaptive Card.
+"""Converts text for Teams: plain text ↔ the HTML of a message, plain text → the Markdown of an Adaptive Card.
 
-What people typed must come back as they typed it, and nothing that anybody typed may become markup, a link or a mention.
+Text that people typed must be read back unchanged, and no typed text may become markup, a link or a mention.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _SILENT = frozenset({"script", "style"})
 
 
 def _keep_spaces(line: str) -> str:
-    """Runs of spaces survive HTML only as no-break spaces; a single one stays as it is."""
+    """HTML keeps runs of spaces only as no-break spaces; a single space stays as it is."""
     line = line.replace("\t", "    ")
     line = re.sub(r"^ +| {2,}", lambda run: _NBSP * len(run[0]), line)
     return line
 
 
 def to_html(text: str) -> str:
-    """`text` as the HTML of a message body: escaped, one `<br>` a line break."""
+    """`text` as the HTML of a message body: escaped, with a `<br>` for each line break."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "").split("\n")
     return "<br>".join(html.escape(_keep_spaces(line), quote=False).replace(_NBSP, "&nbsp;") for line in lines)
 
@@ -76,7 +76,7 @@ class _Reader(HTMLParser):
 
 
 def from_html(content: str) -> str:
-    """The text that a reader of the message sees. Unclosed or unknown tags are no error."""
+    """The text that a reader of the message sees. Unclosed and unknown tags are accepted."""
     reader = _Reader()
     reader.feed(content)
     reader.close()
@@ -90,7 +90,8 @@ _NUMBERED = re.compile(r"^(\s*\d+)([.)])", re.M)
 
 
 def to_markdown(text: str) -> str:
-    """`text` for a TextBlock or Fact of an Adaptive Card: no emphasis, link, list, entity, mention or `{{DATE()}}` of its own.
+    """`text` for a TextBlock or Fact of an Adaptive Card: no emphasis, link, list, entity, mention or `{{DATE()}}` of
+    its own.
 
     (adaptivecards.io, "Text Features": a Markdown subset; line breaks need an empty line.)
     """

@@ -1,8 +1,9 @@
 """Graph's change notifications: the validation handshake, their authenticity, and which message changed.
 
-There is no signature. Every item carries the `clientState` that we chose when we subscribed, which only Graph and we know;
-items with encrypted content are proved by their validation tokens too. Not ordered, at least once, several subscriptions in
-one delivery, within 3 s (Microsoft Graph, "Receive change notifications through webhooks").
+There is no signature. Every item carries the `clientState` that the hub chose when it subscribed, which only Graph and
+the hub know; items with encrypted content are verified by their validation tokens too. Deliveries are not ordered, come
+at least once, may combine several subscriptions, and must be answered within 3 s (Microsoft Graph, "Receive change
+notifications through webhooks").
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from hub.domain.values import INCIDENT, Hint, Json, Reply, Request
 from hub.ports import Secrets
 
 TOKEN_LIMIT = 4096
-"""Bytes. Real validation tokens are shorter; nothing longer is sent back."""
+"""Most bytes of a validation token. Real ones are shorter; nothing longer is sent back."""
 
 LIFECYCLE: Mapping[str, Hint] = {
     "missed": Hint(event="missed", resync=True),
@@ -33,8 +34,8 @@ CHANGES = frozenset({"created", "updated", "deleted"})
 
 
 def handshake(request: Request) -> Reply | None:
-    """Graph proves that the URL is ours by having a token sent back, as plain text. A token that could be markup is refused:
-    this endpoint reflects no script."""
+    """The response to Graph's validation request: Graph checks the URL by having a token sent back as plain text. A
+    token that could be markup is refused, so that this endpoint never reflects a script."""
     token = request.query.get("validationToken")
     if token is None or request.method.upper() != "POST":
         return None
@@ -45,7 +46,7 @@ def handshake(request: Request) -> Reply | None:
 
 
 def items(body: bytes) -> list[dict[str, Any]] | None:
-    """The items of a delivery, or None when it is something else."""
+    """The items of a delivery; None if the body is no delivery."""
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
@@ -73,10 +74,10 @@ def _names_its_version(item: Mapping[str, Json]) -> bool:
 
 
 def delivery_id(found: Sequence[Mapping[str, Json]], request: Request) -> str:
-    """The same for a repeated delivery: a hash over what each item names.
+    """An id that is the same for a repeated delivery: a hash over the change that each item names.
 
-    An "updated" item without an etag or id cannot be told from the next change of the same message; such a delivery is new
-    each time it comes (reading twice is cheap, losing an edit is not).
+    An "updated" item without an etag or id cannot be distinguished from the next change of the same message, so such a
+    delivery counts as new each time (reading twice is cheap, losing an edit is not).
     """
     keys = sorted(
         json.dumps(
@@ -96,7 +97,7 @@ def delivery_id(found: Sequence[Mapping[str, Json]], request: Request) -> str:
 
 @dataclass(frozen=True)
 class ChangeNotifications:
-    """One channel's notifications. team, channel: ids; notifications of others are ignored.
+    """Notifications for one channel. team, channel: ids; notifications for others are ignored.
 
     certificates: certificate id → name of the secret that holds its private key. keys: see `KeySource`.
     """
@@ -114,7 +115,7 @@ class ChangeNotifications:
         return lambda name: secrets.all(self.certificates[name]) if name in self.certificates else ()
 
     def authenticate(self, request: Request, secrets: Secrets) -> str:
-        """Every item must carry one of our client states. Raises InvalidSignature."""
+        """The delivery id. Every item must carry one of the hub's client states. Raises InvalidSignature."""
         found = items(request.body)
         if found is None:
             raise InvalidSignature("neither a change notification nor a signed command")
@@ -140,7 +141,7 @@ class ChangeNotifications:
                 decrypt(item["encryptedContent"], self._pems(secrets))
 
     def hints(self, request: Request) -> Sequence[Hint]:
-        """Raises Unusable when it is no change notification at all."""
+        """The hints in a delivery. Raises Unusable if it is not a change notification."""
         found = items(request.body)
         if found is None:
             raise Unusable('no JSON object with a list "value"')
@@ -161,11 +162,11 @@ class ChangeNotifications:
             return Hint(event=change or "?", ref=where.ref)
         return Hint(
             event=change, ref=where.ref, deleted=change == "deleted", actor=self._actor(item), born=change == "created",
-            alone=change == "updated" and where.ref.kind == INCIDENT,  # what is said under it is announced by itself
+            alone=change == "updated" and where.ref.kind == INCIDENT,  # replies have notifications of their own
         )  # fmt: skip
 
     def _actor(self, item: Mapping[str, Json]) -> Any:
-        """Who sent the message, where the content came along (that is its author, not always who changed it)."""
+        """The author of the message, if its content was included (not always the person who changed it)."""
         if "encryptedContent" not in item:
             return None
         try:

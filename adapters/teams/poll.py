@@ -1,8 +1,9 @@
-"""Polling: Graph's delta of the channel, whole chains at a time (a root with its replies).
+"""Polling: Graph's delta of the channel, in whole chains (a root with its replies).
 
-The cursor is Graph's own link, with the time of the newest message seen, so that within a changed chain only the replies
-that are new are named. A lost or expired link, or another channel, starts again at `lookback_days`. (Microsoft Graph,
-"chatMessage: delta": `$filter=lastModifiedDateTime gt` finds every chain changed since, `$expand=replies` shows it whole.)
+The cursor is Graph's own link, with the time of the newest message seen, so that only the new replies of a changed
+chain are reported. After a lost or expired link, or for another channel, polling starts again at `lookback_days`.
+(Microsoft Graph, "chatMessage: delta": `$filter=lastModifiedDateTime gt` finds every chain changed since,
+`$expand=replies` returns it with its replies.)
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from hub.domain.values import Changed, Changes, Json, Observation
 from hub.domain.vocabulary import Relation, UnknownWord
 
 OVERLAP = timedelta(seconds=60)
-"""Replies this much older than the newest one seen are named again: Graph may show them late."""
+"""Replies up to this much older than the newest one seen are reported again: Graph may show them late."""
 
 
 def _modified(message: Mapping[str, Json]) -> datetime | None:
@@ -29,7 +30,7 @@ def _modified(message: Mapping[str, Json]) -> datetime | None:
 
 
 class Poll:
-    """`changed_since` of one channel. status: the relation of the status field, to know what is open."""
+    """`changed_since` of one channel. status: the relation of the status field, to find out what is open."""
 
     def __init__(self, spec: Spec, settings: Settings, channel: Channel, status: Relation) -> None:
         self.spec, self.settings, self.channel, self.status = spec, settings, channel, status
@@ -59,7 +60,7 @@ class Poll:
         return Changes(tuple(items), following, more=page.more)
 
     def _follow(self, link: Json) -> Page | None:
-        """None: there is no link, or it is no good any more."""
+        """The page of the link; None if there is no link or Graph does not accept it any more."""
         if not isinstance(link, str):
             return None
         try:
@@ -72,7 +73,8 @@ class Poll:
         return [r for r in message.get("replies") or () if isinstance(r, dict) and wire.has_id(r)]
 
     def _chain(self, message: Mapping[str, Json], seen: datetime | None, first: bool) -> Iterator[Changed]:
-        """Our cards only: nothing else in a channel is ever kept in step. A deleted one has lost its card."""
+        """Reports the hub's own cards only: nothing else in a channel is synchronised. A deleted message has no card
+        any more."""
         account = self.settings.account
         if not wire.is_from(message, account):
             return
@@ -82,11 +84,11 @@ class Poll:
             return
         if first and not self._open(root):
             return
-        # The hub compares no field that holds reactions: a root that has any is always refreshed.
+        # The hub does not compare reactions, so a root that has any is always refreshed.
         reacted = bool(root.fields.get(wire.REACTIONS)) and _recent(message, seen)
         yield Changed(root.ref, None if reacted else root)
         for child, reply in zip(root.children, wire.in_order(replies), strict=True):
-            ours = child.mark is not None and child.state == "present"  # only we can change it
+            ours = child.mark is not None and child.state == "present"  # only the hub's account can change it
             if not ours and _recent(reply, seen):
                 yield Changed(child.ref)
 

@@ -1,6 +1,6 @@
 """The two routes that can only post: a Workflows webhook, and notifications in the activity feed.
 
-Neither answers with an id, so what they post is never assumed editable: `Written.ref` is None.
+Neither returns an id, so nothing that they post can be edited: `Written.ref` is None.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class PostOnly(Incoming):
         raise Refused("this Teams route cannot read; use route graph")
 
     def find(self, mark: Mark) -> Sequence[Observation]:
-        """Nothing that was posted here carries a mark."""
+        """Always empty: what this route posts carries no mark."""
         return ()
 
     def update(self, ref: Ref, update: Update) -> Written:
@@ -44,7 +44,8 @@ class PostOnly(Incoming):
 
 
 class WorkflowRoute(PostOnly):
-    """Posts cards to the URL of a flow. The URL is the credential (secret `workflow_url`): it is in no message or log."""
+    """Posts cards to the URL of a flow. The URL is the credential (secret `workflow_url`): it appears in no message or
+    log."""
 
     def __init__(self, spec: Spec, settings: Settings, names: Names) -> None:
         super().__init__(spec, settings, names)
@@ -100,10 +101,10 @@ class ActivityRoute(PostOnly):
         return tuple({"@odata.type": kind, "userId": user} for user in chosen)
 
     def create(self, desired: Desired, mark: Mark) -> Written:
-        """One call for a channel or team; one for each person of a list. Raises OutcomeUnknown when a later one of them
-        fails: some were notified."""
+        """Makes one call for a channel or team, or one for each person of a list. Raises OutcomeUnknown if a later one
+        fails: some people were notified."""
         topic = str(desired.context.get("url") or self.spec.base_url or "https://teams.microsoft.com")
-        for told, recipient in enumerate(self._recipients()):
+        for notified, recipient in enumerate(self._recipients()):
             payload = wire.notification_payload(desired, self.settings.activity_type, recipient, topic)
             try:
                 self.graph.call(
@@ -113,13 +114,13 @@ class ActivityRoute(PostOnly):
                     write=True,
                 )
             except VendorError as exc:
-                if told:
-                    raise OutcomeUnknown(f"{told} told, then: {exc.words}") from None
+                if notified:
+                    raise OutcomeUnknown(f"{notified} recipient(s) notified, then: {exc.words}") from None
                 raise
         return Written(ref=None)
 
     def probe(self) -> None:
-        """The token alone: this permission allows no read."""
+        """Checks the token only: this permission allows no read."""
         self.graph.tokens.bearer()
 
     def examine(self) -> Sequence[Finding]:

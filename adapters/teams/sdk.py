@@ -1,8 +1,8 @@
-"""msgraph-sdk under our limits: the only file that imports it, itself imported with the first call.
+"""msgraph-sdk under the hub's limits: the only file that imports it, itself imported at the first call.
 
-The SDK is asynchronous, so it lives on one loop thread a process, made when first needed and again after a fork. Its request
-builders make the URLs; its retries (429, 503, 504, POSTs too, and the second try after a claims challenge) and its redirects
-are off: the library must never send a message twice.
+The SDK is asynchronous, so it runs on one event-loop thread per process, started when first needed and again after a
+fork. Its request builders make the URLs; its retries (429, 503, 504, POSTs too, and the second attempt after a claims
+challenge) and its redirects are off: the library must never send a message twice.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _threads: dict[int, _LoopThread] = {}
 
 
 def _forked() -> None:
-    """A loop thread does not survive a fork, and a lock may have been held during it."""
+    """Resets the module after a fork: the loop thread does not survive it, and a lock may have been held during it."""
     global _lock
     _lock = threading.Lock()
     _threads.clear()
@@ -65,7 +65,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 class _InProcess(httpx.AsyncBaseTransport):
-    """Hands a request to what is mounted for `requests`: a stand-in in this process."""
+    """Passes a request to the adapter mounted for `requests`: a stand-in in this process."""
 
     def __init__(self, adapter: BaseAdapter, wire: Wire) -> None:
         self._adapter, self._wire = adapter, wire
@@ -85,13 +85,13 @@ class _OnceOnly(GraphRequestAdapter):  # type: ignore[misc]
 
 
 def _mounted(wire: Wire, url: str) -> Callable[[], BaseAdapter] | None:
-    """The mount with the longest prefix of `url`, as requests would choose it."""
+    """The mount with the longest prefix of `url`, which `requests` would choose too."""
     fitting = [p for p in wire.mounts if url.lower().startswith(p.lower())]
     return wire.mounts[max(fitting, key=len)] if fitting else None
 
 
 def _client(wire: Wire, base_url: str) -> Any:
-    """The SDK's client on our transport: no retry, no redirect, our limits."""
+    """The SDK's client over the hub's transport: no retries, no redirects, the hub's time-outs."""
     mounted = _mounted(wire, base_url)
     if mounted:
         transport: httpx.AsyncBaseTransport = _InProcess(mounted(), wire)
@@ -114,7 +114,7 @@ def _client(wire: Wire, base_url: str) -> Any:
 
 
 class Sdk:
-    """The SDK's client for one Graph. Safe to use from several threads of the process that made it."""
+    """The SDK's client for one Graph address. Safe to use from several threads of the process that created it."""
 
     def __init__(self, wire: Wire, base_url: str) -> None:
         self._wire = wire
@@ -123,7 +123,7 @@ class Sdk:
     def request(
         self, method: str, build: Callable[[Any], Any], body: Json, query: Mapping[str, Json] | None, token: str
     ) -> Any:
-        """What `send` sends; `url` says where to. build: from the SDK's client to the request builder of a place."""
+        """The request for `send`; it has its address in `url`. build: the SDK's client → a request builder."""
         place = build(self._client)
         info = RequestInformation(Method(method), place.url_template, dict(place.path_parameters))
         info.query_parameters = {f"%24{name}": value for name, value in (query or {}).items()}
@@ -136,7 +136,7 @@ class Sdk:
         return info
 
     def send(self, info: Any) -> tuple[int, Mapping[str, str], bytes]:
-        """(status, headers, body) of the answer. Raises TimeoutError, and what httpx raises."""
+        """(status, headers, body) of the response. Raises TimeoutError, and httpx's exceptions."""
         coroutine: Coroutine[Any, Any, Any] = self._client.request_adapter.send_no_response_content_async(info, {})
         future: Future[Any] = asyncio.run_coroutine_threadsafe(coroutine, _loop())
         try:

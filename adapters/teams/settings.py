@@ -1,4 +1,4 @@
-"""A Teams connection's settings, read once and refused with their place when something is missing."""
+"""A Teams connection's settings, read once. A missing or wrong setting raises an error that names it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ REACTION_VERBS = frozenset({"ack", "resolve", "confirm"})
 class Settings:
     """tenant, client_id, team (its AAD group), account (the service account): GUIDs. channel: `19:…@thread.tacv2`.
 
-    lookback_days: how far the first poll looks. subscription_minutes: life asked for (Graph allows 4320 for messages).
-    certificates: certificate id → name of the secret with its private key (PEM), for encrypted notifications;
-    encryption_certificate(_id): the public part and its id, asked for in a new subscription (base64 of the DER or PEM).
-    reactions: reaction → verb. people_names: our id of a person → the name on the card. recipients: "channel", "team" or a list of user ids (route "activity").
+    lookback_days: days that the first poll reads back. subscription_minutes: requested lifetime of a subscription
+    (Graph allows 4320 for messages). certificates: certificate id → name of the secret with its private key (PEM), for
+    encrypted notifications; encryption_certificate(_id): the public part (base64 of the DER or PEM) and its id, sent
+    with a new subscription. reactions: reaction → verb. people_names: our id of a person → the name on the card.
+    recipients: "channel", "team" or a list of user ids (route "activity").
     """
 
     route: str
@@ -63,12 +64,12 @@ class Settings:
 
     @property
     def scope(self) -> str:
-        """Of the cloud that `graph_url` belongs to."""
+        """The OAuth scope of the cloud that `graph_url` belongs to."""
         return self.graph_url.split("/v1.0")[0] + "/.default"
 
     @property
     def resource(self) -> str:
-        """What is subscribed to."""
+        """The resource of the subscription: the channel's messages."""
         return f"/teams/{self.team}/channels/{self.channel}/messages"
 
 

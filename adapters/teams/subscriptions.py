@@ -1,7 +1,7 @@
-"""Our subscription to a channel's messages: made, adopted, renewed at half life, made again.
+"""The hub's subscription to a channel's messages: creates, adopts and renews it (at half of its lifetime).
 
-A life of more than an hour needs a `lifecycleNotificationUrl`, which cannot be added later; both are the same URL here. What
-Graph grants is read from its answer, never assumed (Microsoft Graph, "subscription" and "Reduce missing change
+A lifetime of more than an hour needs a `lifecycleNotificationUrl`, which cannot be added later; both URLs are the same
+here. The granted lifetime is read from Graph's response (Microsoft Graph, "subscription" and "Reduce missing change
 notifications").
 """
 
@@ -24,7 +24,7 @@ CHANGES = "created,updated,deleted"
 
 
 def _kept(answer: Mapping[str, Json], url: str, asked_at: datetime) -> Json:
-    """What the hub keeps. renew_at: half of what is left."""
+    """The subscription as the hub stores it. renew_at: at half of the remaining lifetime."""
     ends = wire.when(answer.get("expirationDateTime"))
     half = asked_at + (ends - asked_at) / 2 if ends else asked_at
     return {
@@ -45,7 +45,7 @@ class Subscriptions:
         return wire.stamp(now + timedelta(minutes=self.settings.subscription_minutes))
 
     def ours(self) -> list[dict[str, Any]]:
-        """The live ones on this channel."""
+        """The application's live subscriptions on this channel."""
         now = self.spec.clock.now()
         found = self.graph.get(lambda c: c.subscriptions).read("value")["value"]
         wanted = self.settings.resource.strip("/").lower()
@@ -57,8 +57,8 @@ class Subscriptions:
         ]
 
     def subscribe(self, url: str, secrets: Secrets) -> Json:
-        """Adopts one of ours that leads to `url`, if we know its client state; else makes one. Graph shakes hands with `url`
-        while this call runs. Raises VendorErrors."""
+        """Adopts a subscription to `url` if its client state is known, else creates one. Graph sends its validation
+        request to `url` while this call runs. Raises VendorErrors."""
         for known in self.ours():
             if known.get("notificationUrl") != url:
                 continue
@@ -87,7 +87,7 @@ class Subscriptions:
         return _kept(answer.json(), url, now)
 
     def _extend(self, name: str, url: str) -> Json:
-        """PATCH reauthorises too."""
+        """Extends the subscription by a PATCH, which reauthorises it too."""
         now = self.spec.clock.now()
         body = {"expirationDateTime": self._until(now)}
         answer = self.graph.call("PATCH", lambda c: c.subscriptions.by_subscription_id(name), body, write=True)
@@ -97,7 +97,7 @@ class Subscriptions:
         self.graph.call("DELETE", lambda c: c.subscriptions.by_subscription_id(name), write=True)
 
     def renew(self, subscription: Json, secrets: Secrets) -> Json:
-        """Extends it; makes it again when Graph has forgotten it. Raises VendorErrors."""
+        """Extends the subscription; creates it again if Graph no longer has it. Raises VendorErrors."""
         name, url = str(subscription["id"]), str(subscription["url"])
         if secrets.all("client_state"):
             try:

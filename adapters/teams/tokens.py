@@ -1,8 +1,9 @@
-"""Access tokens of the Microsoft identity platform, by plain form POSTs over the one transport.
+"""Access tokens of the Microsoft identity platform, by plain form POSTs over the hub's transport.
 
 Two grants are used: a service account's refresh token (delegated: the only way in which Graph lets a daemon post into a
-channel), and the application's own credential (for activity notifications). A refresh token is replaced on every use; the
-new one goes to the vault at once. (Microsoft identity platform, OAuth 2.0 authorization code and client credentials flows.)
+channel), and the application's own credential (for activity notifications). A refresh token is replaced on every use;
+the new one goes to the vault at once. (Microsoft identity platform, OAuth 2.0 authorization code and client credentials
+flows.)
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from hub.domain.errors import RetryLater, Unauthorised
 from hub.ports import Clock, Secrets
 
 EARLY = timedelta(minutes=5)
-"""A token is renewed this long before it ends."""
+"""A token is renewed this long before it expires."""
 
 DELEGATED, APPLICATION = "refresh_token", "client_credentials"
 
@@ -29,7 +30,7 @@ _SIGN_IN = frozenset({"invalid_grant", "interaction_required", "consent_required
 
 @dataclass
 class Tokens:
-    """The bearer token of one connection. One renewal at a time. scope: of the cloud that is used."""
+    """The bearer token of one connection, with one renewal at a time. scope: the OAuth scope of the cloud in use."""
 
     wire: Wire = field(repr=False)
     clock: Clock = field(repr=False)
@@ -43,14 +44,15 @@ class Tokens:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def bearer(self) -> str:
-        """A token that lives at least five minutes. Raises Unauthorised or RetryLater (nothing was written anywhere)."""
+        """A token that is valid for at least five minutes. Raises Unauthorised or RetryLater (nothing was written at
+        the vendor)."""
         with self._lock:
             if self._token is None or self._until is None or self.clock.now() >= self._until:
                 self._token, self._until = self._fetch()
             return self._token
 
     def drop(self) -> None:
-        """Forgets the token: the vendor did not accept it."""
+        """Drops the stored token, after the vendor did not accept it."""
         with self._lock:
             self._token = None
 

@@ -1,6 +1,6 @@
-"""Graph's messages ↔ the hub's values. Pure: nothing here talks or knows the time.
+"""Graph's messages ↔ the hub's values. Pure: no I/O and no clock.
 
-A root message is an incident's card, its replies are comments. Shapes: Microsoft Graph v1.0 `chatMessage`.
+A root message is an incident's card, its replies are comments. Format: Microsoft Graph v1.0 `chatMessage`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hub.domain.errors import Refused
 from hub.domain.values import COMMENT, INCIDENT, Actor, Desired, Fields, Json, Observation, Ref
 
 MESSAGE_ROOM = 2 * 1024
-"""Bytes (UTF-16) of a message that are not its card."""
+"""Bytes (UTF-16) reserved for the parts of a message other than its card."""
 
 COMMENT_LIMIT = 4_000
 TITLE_LIMIT = 250
@@ -33,7 +33,7 @@ DESCRIPTION_LIMIT = 2_000
 FIELDS = (
     "status", "severity", "title", "description", "services", "assignees", "roles", "tags", "owner_team", "impacts",
 )  # fmt: skip
-"""What a card carries. Theirs are our words unless a table says otherwise."""
+"""The fields of a card. Their values are the hub's own words unless a vocabulary table replaces them."""
 
 EMPTY: Mapping[str, Json] = {
     "title": "", "description": "", "services": [], "assignees": [], "roles": {}, "tags": [], "impacts": {},
@@ -51,7 +51,7 @@ _RESOURCE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a message stands."""
+    """The position of a message: team, channel, and its reference."""
 
     team: str
     channel: str
@@ -69,12 +69,12 @@ def place(resource: str) -> Place | None:
 
 
 def when(value: Json) -> datetime | None:
-    """Graph's time (up to seven digits of seconds, `Z`), UTC; None for anything else."""
+    """Graph's time (up to seven decimals of a second, `Z`) as UTC; None if it cannot be parsed."""
     return utc(re.sub(r"(\.\d{6})\d+", r"\1", value)) if isinstance(value, str) else None
 
 
 def stamp(moment: datetime) -> str:
-    """UTC as Graph writes it."""
+    """A time (UTC) as Graph writes it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
@@ -85,7 +85,7 @@ def _part(message: Json, *path: str) -> Json:
 
 
 def author(message: Mapping[str, Any]) -> Actor | None:
-    """Who sent it; None for a system message."""
+    """The author of a message; None for a system message."""
     user = _part(message, "from", "user") or _part(message, "from", "application")
     if not isinstance(user, Mapping):
         return None
@@ -97,7 +97,7 @@ def is_from(message: Mapping[str, Any], account: str) -> bool:
 
 
 def reactions(message: Mapping[str, Any]) -> list[str]:
-    """`reaction:user id`, sorted: who reacted with what."""
+    """The reactions to a message, each as `reaction:user id`, sorted."""
     found = set()
     for one in message.get("reactions") or ():
         kind, user = _part(one, "reactionType"), _part(one, "user", "user", "id")
@@ -107,7 +107,7 @@ def reactions(message: Mapping[str, Any]) -> list[str]:
 
 
 def text_of(message: Mapping[str, Any]) -> str:
-    """What a reader sees of a message's body, its attachments by name."""
+    """The text that a reader of the message sees, with its attachments by name."""
     content = str(_part(message, "body", "content") or "")
     text = from_html(content) if _part(message, "body", "contentType") != "text" else content.strip()
     names = [str(a.get("name")) for a in message.get("attachments") or () if isinstance(a, Mapping) and a.get("name")]
@@ -119,7 +119,7 @@ def _state(message: Mapping[str, Any]) -> str:
 
 
 def observed_reply(message: Mapping[str, Any], root: str, account: str) -> Observation:
-    """A reply as a comment. A mark counts only in what our own account has sent."""
+    """A reply as a comment. A mark counts only in a message of the hub's own account."""
     text, key = text_of(message), None
     if is_from(message, account):
         text, key = unsign(text)
@@ -138,7 +138,7 @@ def observed_reply(message: Mapping[str, Any], root: str, account: str) -> Obser
 
 
 def _type(message: Mapping[str, Any]) -> str:
-    """Whether a message mentions an app (our outgoing webhook): then it is a command, not a comment."""
+    """The type of a reply: one that mentions an app (the hub's outgoing webhook) is a command, not a comment."""
     if message.get("messageType", "message") != "message":
         return "other"
     calls = any((m.get("mentioned") or {}).get("application") for m in message.get("mentions") or ())
@@ -146,13 +146,13 @@ def _type(message: Mapping[str, Any]) -> str:
 
 
 def has_id(message: Mapping[str, Any]) -> bool:
-    """Whether Graph has said which message this is: its ids are moments, in digits."""
+    """Whether the message has an id of Graph's format: a time in digits."""
     id = str(message.get("id") or "")
     return id.isascii() and id.isdecimal()
 
 
 def in_order(replies: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """What people and apps have said, oldest first; without the system's own messages."""
+    """The replies of people and apps, oldest first, without system messages."""
     said = [r for r in replies if has_id(r) and r.get("messageType", "message") == "message"]
     return sorted(said, key=lambda r: int(r["id"]))
 
@@ -160,9 +160,9 @@ def in_order(replies: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def observed(
     message: Mapping[str, Any], account: str, replies: Iterable[Mapping[str, Any]] | None = None, complete: bool = False
 ) -> Observation:
-    """A root message as an incident: the fields are those of the hidden block, if our own account has sent it.
+    """A root message as an incident. Its fields are those of the hidden block, if the hub's own account has sent it.
 
-    Any other root is "other" and has no fields: the hub cannot edit it, so it is never synchronised.
+    Any other root has the type "other" and no fields: the hub cannot edit it, so it is never synchronised.
     version: of the root and its replies together, so that a new reply is a new version.
     """
     known = cards.read(message.get("attachments")) if is_from(message, account) else None
@@ -196,7 +196,8 @@ def _attachment_id(mark: str) -> str:
 
 
 def root_payload(fields: Fields, mark: str, context: Fields, names: cards.Names) -> dict[str, Json]:
-    """The body of a POST or PATCH of an incident's root message. Raises Refused when it cannot be made to fit."""
+    """The body of a POST or PATCH of an incident's root message. Raises Refused if even the shortest form is too
+    long."""
     own = {name: fields.get(name) or EMPTY.get(name) for name in FIELDS}
     card = cards.draw(own, mark, context, names, room=cards.LIMIT - MESSAGE_ROOM)
     key = _attachment_id(mark)
@@ -220,7 +221,7 @@ def reply_payload(text: str, mark: str | None, who: str | None) -> dict[str, Jso
 
 
 def workflow_payload(desired: Desired, names: cards.Names) -> dict[str, Json]:
-    """The body for a Workflows webhook: one card as an object, without the hidden block (it cannot be read back)."""
+    """The body for a Workflows webhook: one card as an object, without the hidden block, which could not be read."""
     if desired.kind == INCIDENT:
         card = cards.draw(desired.fields, None, desired.context, names, room=cards.LIMIT - MESSAGE_ROOM)
     else:
@@ -258,7 +259,7 @@ _AT = re.compile(r"<at[^>]*>(.*?)</at>", re.S | re.I)
 
 
 def command_text(text: str) -> str:
-    """What a person wrote to the outgoing webhook, without the mention that called it. Other mentions keep their name."""
+    """The text that a person wrote to the outgoing webhook, without the mention of it. Other mentions stay, by name."""
     text = re.sub(r"^\s*(?:<(?:p|div)[^>]*>\s*)*" + _AT.pattern, "", text, count=1, flags=re.S | re.I)
     text = _AT.sub(r"\1", text)
     text = re.sub(r"<br\s*/?>|</(?:p|div)>", "\n", text, flags=re.I)

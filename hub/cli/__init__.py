@@ -1,6 +1,6 @@
-"""The command line. It says what a person may ask for, and asks the same services as the web does (`hub.services`).
+"""The command line. Its commands call the same services as the web (`hub.services`).
 
-Modules here import little at their top, so that `lockstep --help` answers at once; a command imports what it needs when it
+Modules here import little at their top, so that `lockstep --help` is fast; a command imports what it needs when it
 runs.
 """
 
@@ -36,11 +36,11 @@ COMMANDS = {
     "unmatched": "hub.cli.unmatched",
     "token": "hub.cli.token",
 }
-"""word → module with a command of that name (`_` for `-`)."""
+"""Name of a command → module with a function of that name (`_` for `-`)."""
 
 
 class Root(Group):
-    """Finds a command when it is asked for."""
+    """Imports a command's module only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -70,7 +70,8 @@ def main() -> None:
 
 
 def _end_without_output(error: OSError) -> NoReturn:
-    """A full disk behind `>`, for one. What is left in the buffer would fail once more at Python's own end."""
+    """Ends after output failed, for example on a full disk. Stdout becomes the null device, because Python flushes the
+    buffer at its exit and would fail again."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     print_text(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), err=True)

@@ -3,10 +3,10 @@
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | it failed (the text says why) |
+| 1 | it failed (stderr has the reason) |
 | 2 | wrong use, or wrong configuration |
 | 3 | not found |
-| 4 | conflict: it changed since it was read, or its state does not allow this |
+| 4 | conflict: the object changed since it was read, or its state does not allow this |
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ DONE, FAILED, MISUSED, MISSING, CONFLICT = 0, 1, 2, 3, 4
 EXIT_CODES = "0 done · 1 failed · 2 wrong use or configuration · 3 not found · 4 conflict"
 
 ELSEWHERE = "correct LOCKSTEP_DATABASE_URL or LOCKSTEP_DATA"
-"""What to do where the database is not the one that is meant."""
+"""The remedy if the configuration names the wrong database."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Ended(click.ClickException):
-    """The command ends with this exit code and these words on stderr."""
+    """Ends the command with this exit code and this message on stderr."""
 
     def __init__(self, code: int, words: str) -> None:
         super().__init__(words)
@@ -57,7 +57,7 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         for param in self.get_params(ctx):
             for word in _words_of(ctx.params.get(str(param.name))):
-                if any("\ud800" <= c <= "\udfff" for c in word):  # how Python shows a byte that is no UTF-8
+                if any("\ud800" <= c <= "\udfff" for c in word):  # Python's escape for a byte that is not UTF-8
                     raise Ended(MISUSED, f"{param.get_error_hint(ctx)}: {word!a} is not UTF-8")
         return super().invoke(ctx)
 
@@ -70,14 +70,14 @@ class Command(click.Command):
 
 
 def _words_of(value: Any) -> Iterator[str]:
-    """The texts in the value of a parameter, which may be given several times."""
+    """The strings in the value of a parameter; a parameter that may be repeated has a tuple of them."""
     for word in value if isinstance(value, tuple) else (value,):
         if isinstance(word, str):
             yield word
 
 
 class Group(click.Group):
-    """A word with words of its own below it."""
+    """A command with subcommands."""
 
     command_class = Command
 
@@ -86,14 +86,14 @@ Group.group_class = Group
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
 limit = click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="At most this many.")
-before = click.option("--before", metavar="ID", help="Only what is older: the `next` of the answer before.")
+before = click.option("--before", metavar="ID", help="Only older ones: the `next` of the previous answer.")
 
 
 def acting(function: F) -> F:
-    """Adds `--as`: the person in whose name something is done."""
+    """Adds `--as`: the person on whose behalf the command acts."""
     option = click.option(
         "--as", "actor", envvar="LOCKSTEP_ACTOR", default=_user, metavar="PERSON",
-        help="Who asks, for the journal: an id from [people] or an e-mail address.  [default: your account here]",
+        help="Who acts, for the journal: an id from [people] or an e-mail address.  [default: your account here]",
     )  # fmt: skip
     return option(function)
 
@@ -108,7 +108,7 @@ def _user() -> str:
 
 
 def settings() -> Settings:
-    """The configuration. Ends with 2 and every problem, one on each line."""
+    """The configuration. Ends with exit code 2 and every problem, one a line, if it is invalid."""
     from hub import logs
     from hub.settings.load import SettingsError, load
 
@@ -121,7 +121,7 @@ def settings() -> Settings:
 
 @contextlib.contextmanager
 def asked() -> Iterator[Hub]:
-    """The hub, for the time of one question; what the services raise becomes the command's end."""
+    """The hub, for one command. Errors of the services end the command with their exit code."""
     from hub import logs, services
     from hub.settings.load import SettingsError
     from hub.store.address import no_file
@@ -158,15 +158,15 @@ def _words(error: Exception) -> str:
 
 
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode's categories of what a terminal obeys, or hides, instead of showing it."""
+"""Unicode categories of characters that a terminal executes or hides instead of showing."""
 
 JOINERS = "\u200c\u200d"
-"""Hidden too, but parts of words (Persian) and of pictures."""
+"""Zero-width (non-)joiners: hidden too, but part of words (Persian) and of emoji."""
 
 
 def visible(text: str) -> str:
-    """Text from outside, as it may reach a terminal: what would move the cursor, ring the bell, or turn or hide the words
-    beside it is written out, as in `\\x1b` and `\\u202e`."""
+    """Untrusted text, safe for a terminal: characters that would move the cursor, ring the bell, or reverse or hide the
+    text around them are escaped, as in `\\x1b` and `\\u202e`."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -179,7 +179,7 @@ CELL = 120
 
 
 def print_text(text: str, *, err: bool = False) -> None:
-    """Prints lines for a person; control characters are shown, not sent to the terminal."""
+    """Prints lines for a person; control characters are escaped (`visible`)."""
     click.echo("\n".join(visible(line) for line in text.split("\n")), err=err)
 
 
@@ -192,7 +192,7 @@ def answer(data: Any, as_json: bool, show: Callable[[Any], None] | None = None) 
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], empty: str = "nothing") -> None:
-    """Prints rows under titles. columns: key → title; `a.b` looks inside."""
+    """Prints rows under titles. columns: key → title; `a.b` is the key `b` of the mapping `a`."""
     if not rows:
         print_text(empty)
         return
@@ -209,7 +209,7 @@ def more(answered: Mapping[str, Any]) -> None:
 
 
 def record(data: Any, indent: int = 0) -> None:
-    """Prints one thing, field by field."""
+    """Prints one object, field by field."""
     if not isinstance(data, Mapping):
         print_text(" " * indent + _text(data))
         return
@@ -234,12 +234,12 @@ def _inside(row: Mapping[str, Any], key: str) -> Any:
 
 
 def _cell(value: Any) -> str:
-    """As it stands in a table: the beginning of a long text."""
+    """The text of a table's cell, cut off after `CELL` characters."""
     return _text(value, CELL)
 
 
 def _text(value: Any, most: int | None = None) -> str:
-    """On one line. most: characters of each text; None: whole, for a person who decides by it."""
+    """A value on one line. most: characters of each text; None: uncut, because a person may decide by it."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -26,9 +26,10 @@ def example() -> None:
 @config.command(example="lockstep config check")
 @as_json
 def check(as_json: bool) -> None:
-    """Checks the file, and lists every error in it. Makes no network call.
+    """Checks the file and lists every error in it. Makes no network call.
 
-    A connection whose client library is not installed is named with the remedy: it would be left out, and the others run.
+    Lists each connection whose client library is not installed, with the remedy: it would be left out, and the others
+    would run.
     """
     from hub.settings.load import SettingsError
     from workers.connecting import checked

@@ -17,13 +17,13 @@ COLUMNS = {
 
 @click.group(cls=Group)
 def connections() -> None:
-    """Connections: what each may do, and its health."""
+    """Connections: state and health."""
 
 
 @connections.command("list", example="lockstep connections list --json")
 @as_json
 def list_(as_json: bool) -> None:
-    """Every connection: its state, its health, what it cannot do."""
+    """Lists every connection: its state, its health, its limits."""
     from hub import services
 
     with asked() as hub:
@@ -49,7 +49,7 @@ def _set(name: str, state: str, actor: str, as_json: bool) -> None:
 @acting
 @as_json
 def enable(name: str, actor: str, as_json: bool) -> None:
-    """Lets the hub write there."""
+    """Enables a connection: the hub reads and writes there."""
     _set(name, "enabled", actor, as_json)
 
 
@@ -58,7 +58,8 @@ def enable(name: str, actor: str, as_json: bool) -> None:
 @acting
 @as_json
 def observe(name: str, actor: str, as_json: bool) -> None:
-    """Reads and plans only: what would be written is shown on the links."""
+    """Sets a connection to observe mode: the hub reads and plans; the links show what it would write, and it writes
+    nothing."""
     _set(name, "observe", actor, as_json)
 
 
@@ -67,7 +68,7 @@ def observe(name: str, actor: str, as_json: bool) -> None:
 @acting
 @as_json
 def disable(name: str, actor: str, as_json: bool) -> None:
-    """Neither reads nor writes there."""
+    """Disables a connection: the hub neither reads nor writes there."""
     _set(name, "disabled", actor, as_json)
 
 
@@ -84,20 +85,23 @@ def subscribe(name: str) -> None:
             raise Ended(FAILED, f"{name}: this vendor's webhooks are set up by hand; see the README of its adapter")
         if not hub.config.base_url:
             raise Ended(
-                FAILED, "webhooks need an address: set [hub].base_url in lockstep.toml to the address of this hub"
+                FAILED,
+                "vendors need an address for webhooks: set [hub].base_url in lockstep.toml to the address of this hub",
             )
         try:
             tasks.run(hub, "subscribe", name)
         except VendorError as e:
             raise Ended(FAILED, f"{name}: {e.words}") from None
-    print_text(f"{name}: the webhook subscription is managed by the hub; `lockstep doctor` shows what the vendor says")
+    print_text(
+        f"{name}: the webhook subscription is managed by the hub; `lockstep doctor` shows its state at the vendor"
+    )
 
 
 @click.command(cls=Command, example="lockstep pause")
 @acting
 @as_json
 def pause(actor: str, as_json: bool) -> None:
-    """Writes nothing anywhere until `lockstep resume`. Webhooks are kept and objects are read all the same."""
+    """Stops all writes to vendors until `lockstep resume`. Webhooks are still stored and objects are still read."""
     _pause(True, actor, as_json)
 
 
@@ -105,7 +109,7 @@ def pause(actor: str, as_json: bool) -> None:
 @acting
 @as_json
 def resume(actor: str, as_json: bool) -> None:
-    """Ends a pause; the writes that waited are sent now."""
+    """Ends a pause; the writes that waited are sent."""
     _pause(False, actor, as_json)
 
 

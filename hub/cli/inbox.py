@@ -1,4 +1,4 @@
-"""`lockstep inbox ...`: webhooks as they were received."""
+"""`lockstep inbox ...`: webhooks as received."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS = {
 
 @click.group(cls=Group)
 def inbox() -> None:
-    """Webhooks as they were received."""
+    """Webhooks as received."""
 
 
 @inbox.command("list", example="lockstep inbox list --state failed")
@@ -24,7 +24,7 @@ def inbox() -> None:
 @before
 @as_json
 def list_(state: str | None, limit: int, before: str | None, as_json: bool) -> None:
-    """Webhooks, newest first."""
+    """Lists webhooks, newest first."""
     from hub import services
 
     with asked() as hub:
@@ -41,7 +41,7 @@ def list_(state: str | None, limit: int, before: str | None, as_json: bool) -> N
 @click.argument("id")
 @as_json
 def show(id: str, as_json: bool) -> None:
-    """One webhook: the headers that were kept, its body, and what became of it."""
+    """Shows a webhook: the headers that were stored, its body, its state and reason."""
     from hub import services
 
     with asked() as hub:
@@ -53,7 +53,7 @@ def show(id: str, as_json: bool) -> None:
 @click.argument("id")
 @as_json
 def retry(id: str, as_json: bool) -> None:
-    """Reads a webhook again, for example after a mapping was corrected."""
+    """Processes a webhook again, for example after a mapping was corrected."""
     from hub import services
 
     with asked() as hub:

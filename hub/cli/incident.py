@@ -1,4 +1,4 @@
-"""`lockstep incident ...`"""
+"""`lockstep incident ...`: read and change incidents."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def incident() -> None:
 @before
 @as_json
 def list_(is_open: bool | None, limit: int, before: str | None, as_json: bool) -> None:
-    """Incidents, newest first."""
+    """Lists incidents, newest first."""
     from hub import services
 
     with asked() as hub:
@@ -53,7 +53,7 @@ def _shown(found: dict[str, Any]) -> None:
 @click.argument("ref")
 @as_json
 def show(ref: str, as_json: bool) -> None:
-    """One incident: its fields and where each value came from, its links, comments and updates."""
+    """Shows an incident: its fields and the source of each value, its links, comments and updates."""
     from hub import services
 
     with asked() as hub:
@@ -80,7 +80,7 @@ def open_(
     actor: str,
     as_json: bool,
 ) -> None:
-    """Opens an incident here; policy decides which systems get it."""
+    """Opens an incident in the hub; the policy decides to which connections it is copied."""
     from hub import services
 
     fields = {"title": title, "severity": severity, "description": description, "services": list(affected)}
@@ -95,7 +95,8 @@ def open_(
 @acting
 @as_json
 def set_(ref: str, changes: tuple[str, ...], actor: str, as_json: bool) -> None:
-    """Changes fields. A set is given whole, its elements separated by commas: tags=db,eu. A map too: impacts=shop:degraded."""
+    """Changes fields. A set replaces the previous one, its elements separated by commas: tags=db,eu. A map too:
+    impacts=shop:degraded."""
     from hub import services
 
     with asked() as hub:
@@ -104,7 +105,7 @@ def set_(ref: str, changes: tuple[str, ...], actor: str, as_json: bool) -> None:
 
 
 def fields_from(changes: tuple[str, ...]) -> dict[str, Any]:
-    """`field=value` words as fields. Ends with 2 for a word that is none, or a field that does not exist."""
+    """Fields from `field=value` arguments. Ends with exit code 2 for an argument without `=`, or an unknown field."""
     from hub.domain.incident import FIELDS
     from hub.domain.values import INCIDENT
 
@@ -132,7 +133,7 @@ def fields_from(changes: tuple[str, ...]) -> dict[str, Any]:
 @acting
 @as_json
 def comment(ref: str, text: str, actor: str, as_json: bool) -> None:
-    """Adds an internal comment; it is copied to the internal tools."""
+    """Adds an internal comment, which is copied to the internal tools."""
     from hub import services
 
     with asked() as hub:
@@ -143,7 +144,7 @@ def comment(ref: str, text: str, actor: str, as_json: bool) -> None:
 @incident.command(example='lockstep incident update INC-12 "A fix is being rolled out."')
 @click.argument("ref")
 @click.argument("text")
-@click.option("--audience", default="public", show_default=True, help="public, or internal: never shown to customers.")
+@click.option("--audience", default="public", show_default=True, help="public, or internal (never shown to customers).")
 @acting
 @as_json
 def update(ref: str, text: str, audience: str, actor: str, as_json: bool) -> None:
@@ -157,11 +158,11 @@ def update(ref: str, text: str, audience: str, actor: str, as_json: bool) -> Non
 
 @incident.command(example="lockstep incident publish 0f2k... --hash 9b1c...")
 @click.argument("update_id")
-@click.option("--hash", "content_hash", required=True, help="Of the text that was read: `content_hash` of the update.")
+@click.option("--hash", "content_hash", required=True, help="The `content_hash` of the update that was read.")
 @acting
 @as_json
 def publish(update_id: str, content_hash: str, actor: str, as_json: bool) -> None:
-    """Approves a drafted update: exactly the text with this hash."""
+    """Approves a drafted update if its text still has this hash."""
     from hub import services
 
     with asked() as hub:
@@ -175,7 +176,7 @@ def publish(update_id: str, content_hash: str, actor: str, as_json: bool) -> Non
 @acting
 @as_json
 def merge(loser: str, winner: str, actor: str, as_json: bool) -> None:
-    """Merges LOSER into WINNER, whose links stay the primary ones on every side."""
+    """Merges LOSER into WINNER, whose links stay the primary ones in every connection."""
     from hub import services
 
     with asked() as hub:
@@ -187,7 +188,7 @@ def merge(loser: str, winner: str, actor: str, as_json: bool) -> None:
 @click.argument("ref")
 @as_json
 def journal(ref: str, as_json: bool) -> None:
-    """Every change, oldest first, and whether the hash chain verifies (exit code 1 if it does not)."""
+    """Shows every change, oldest first, and verifies the hash chain (exit code 1 if it does not verify)."""
     from hub import services
 
     with asked() as hub:

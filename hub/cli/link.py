@@ -1,4 +1,4 @@
-"""`lockstep link ...`"""
+"""`lockstep link ...`: links between incidents and objects at the vendors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def link() -> None:
 @before
 @as_json
 def list_(ref: str | None, state: str | None, limit: int, before: str | None, as_json: bool) -> None:
-    """Links, of one incident (REF) or of all."""
+    """Lists links, of one incident (REF) or of all."""
     from hub import services
 
     with asked() as hub:
@@ -43,7 +43,7 @@ def list_(ref: str | None, state: str | None, limit: int, before: str | None, as
 @click.argument("link_id", metavar="LINK")
 @as_json
 def show(link_id: str, as_json: bool) -> None:
-    """One link; for one that waits for approval, its draft and the draft's hash."""
+    """Shows a link; if it waits for approval, also its draft and the draft's hash."""
     from hub import services
 
     with asked() as hub:
@@ -56,12 +56,12 @@ def show(link_id: str, as_json: bool) -> None:
 @click.option(
     "--hash",
     "content_hash",
-    help="Of the draft that was read. Without it, the draft is shown, and approved after a yes.",
+    help="The `content_hash` of the draft that was read. Without it, the draft is shown and approved after you confirm.",
 )
 @acting
 @as_json
 def approve(link_id: str, content_hash: str | None, actor: str, as_json: bool) -> None:
-    """Publishes the draft of a held link, exactly as it was read: if it changed since, that is a conflict (4)."""
+    """Publishes the draft of a held link. Exit code 4 (conflict) if it changed since it was read."""
     from hub import services
 
     with asked() as hub:
@@ -112,7 +112,7 @@ def relink(ref: str, connection: str, slot: str, remote_id: str, actor: str, as_
 @acting
 @as_json
 def review(link_id: str, field: str, decision: str, actor: str, as_json: bool) -> None:
-    """Decides a held field: `take` the vendor's value, or `keep` ours and write it back."""
+    """Decides a held field: `take` the vendor's value, or `keep` the hub's and write it back."""
     from hub import services
 
     with asked() as hub:

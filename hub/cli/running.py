@@ -17,11 +17,12 @@ PORT = click.IntRange(1, 65535)
 
 
 @click.command(cls=Command, example="lockstep up --port 8080 --workers 2")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where the web listens.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address on which the web listens.")
 @click.option("--port", type=PORT, default=8080, show_default=True)
 @click.option("--workers", type=click.IntRange(2, 64), default=2, show_default=True)
 def up(host: str, port: int, workers: int) -> None:
-    """Runs a whole hub: database, Redis if there is none, web, workers and timer. Ctrl-C stops it, in order."""
+    """Runs a whole hub: database, Redis if none is configured, web, workers and timer. Ctrl-C stops all of them, in
+    order."""
     from hub.clock import SystemIds
     from hub.settings.load import SettingsError
     from hub.store.migrate import NotMigratable
@@ -46,7 +47,8 @@ def up(host: str, port: int, workers: int) -> None:
 
 
 def _prepared() -> Settings:
-    """Logs and configuration. Refuses to start with a connection that cannot be built: ends with 2 and every problem."""
+    """Configures logging and loads the configuration. Ends with exit code 2 and every problem if a connection cannot be
+    built."""
     from hub import logs
     from hub.settings.load import SettingsError
     from workers.bootstrap import log_left_out, of_this_process
@@ -63,9 +65,9 @@ def _prepared() -> Settings:
 @click.command(cls=Command, example="lockstep web --host 0.0.0.0 --port 8080 --processes 2")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=PORT, default=8080, show_default=True)
-@click.option("--share-port", is_flag=True, help="Another web of the same hub may listen there too.")
+@click.option("--share-port", is_flag=True, help="Another web of the same hub may listen on the same port.")
 @click.option("--processes", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--threads", "at_once", type=click.IntRange(1, 16), help="That work at once in each process; more read what is sent.  [default: 1 with SQLite, else 4]")  # fmt: skip
+@click.option("--threads", "at_once", type=click.IntRange(1, 16), help="Requests that each process works on at the same time; further threads receive bodies.  [default: 1 with SQLite, else 4]")  # fmt: skip
 def web(host: str, port: int, share_port: bool, processes: int, at_once: int | None) -> None:
     """Runs the web (webhooks, API, health) on granian. Any other WSGI server can run `wsgi:app`."""
     import logging
@@ -83,7 +85,7 @@ def web(host: str, port: int, share_port: bool, processes: int, at_once: int | N
         address = place(host, port, shared=share_port)
     except NoPlace as e:
         raise Ended(CONFLICT if isinstance(e, Taken) else MISUSED, str(e)) from None
-    # measured: with SQLite more than one at a time only wait for each other's commits, for up to 400 ms
+    # measured: with SQLite, requests worked on at the same time only wait for each other's commits, for up to 400 ms
     at_once = at_once or (1 if found.database_url.startswith("sqlite") else 4)
     server = Server(
         "wsgi:app",
@@ -93,12 +95,12 @@ def web(host: str, port: int, share_port: bool, processes: int, at_once: int | N
         workers=processes,
         blocking_threads=THREADS,
         respawn_failed_workers=True,
-        workers_kill_timeout=10,  # one that is told to stop while it is still starting misses it
+        workers_kill_timeout=10,  # seconds; a worker that gets the signal to stop while it starts misses it
         log_enabled=True,
         log_level="warning",
         log_access=False,
     )
-    # its advice about threads means such as work; most of these wait for what is still being sent
+    # granian warns of many threads, assuming that all work; most of these wait for bodies
     logging.getLogger("_granian").addFilter(lambda record: "Python threads" not in record.getMessage())
     server.serve(target_loader=partial(load_web, os.getpid(), at_once), wrap_loader=False)
 
@@ -106,8 +108,8 @@ def web(host: str, port: int, share_port: bool, processes: int, at_once: int | N
 @click.command(cls=Command, example="lockstep worker --burst")
 @click.option("--burst", is_flag=True, help="Stop when nothing is due.")
 def worker(burst: bool) -> None:
-    """Works what is due, as an RQ worker. Stops on SIGTERM after the tasks in hand. Where Redis takes no writes, or there is none,
-    it polls the database; without Redis it also sweeps, and needs no timer."""
+    """Runs due tasks, as an RQ worker. On SIGTERM it ends the current tasks and stops. If Redis takes no writes or is
+    not configured, it polls the database; without Redis it also sweeps, and needs no timer."""
     import threading
 
     from workers import bootstrap
@@ -126,7 +128,8 @@ def worker(burst: bool) -> None:
 
 @click.command(cls=Command, example="lockstep timer")
 def timer() -> None:
-    """Finds what is due, once a second, and wakes the workers. Several may run; the one with the lease sweeps."""
+    """Wakes the workers for due work. Ten times a second it searches for due rows that no worker has claimed. Several
+    timers may run; the one with the lease sweeps."""
     import threading
 
     from workers.bootstrap import build_hub
@@ -140,9 +143,9 @@ def timer() -> None:
 
 
 @click.command(cls=Command, example="lockstep migrate --check")
-@click.option("--check", is_flag=True, help="Change nothing; exit with 1 if an upgrade is needed.")
+@click.option("--check", is_flag=True, help="Change nothing; exit code 1 if an upgrade is needed.")
 def migrate(check: bool) -> None:
-    """Upgrades the tables of the database to this version."""
+    """Upgrades the database's tables to this version."""
     from hub.settings.load import SettingsError
     from hub.store import migrate as steps
     from hub.store.unit import StoreUnavailable
@@ -168,8 +171,10 @@ def migrate(check: bool) -> None:
 
 
 @click.command(cls=Command, example="lockstep demo --once --json")
-@click.option("--once", is_flag=True, help="Play it, check it, and end: 0 if all systems show the same, else 1.")
-@click.option("--json", "as_json", is_flag=True, help="End with one JSON object.")
+@click.option(
+    "--once", is_flag=True, help="Play it, check it, and end: exit code 0 if all systems show the same, else 1."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 def demo(once: bool, as_json: bool) -> None:
     """Plays an incident over stand-in vendors on this machine."""
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""`lockstep token ...`: who may use the JSON API."""
+"""`lockstep token ...`: tokens of the JSON API."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def create(name: str, scopes: tuple[str, ...], days: int, forever: bool, as_json
 @token.command("list", example="lockstep token list")
 @as_json
 def list_(as_json: bool) -> None:
-    """Every token, without its secret."""
+    """Lists every token, without its secret."""
     from hub.store import tokens
 
     with asked() as hub:
@@ -57,7 +57,7 @@ def list_(as_json: bool) -> None:
 @click.argument("id_or_name")
 @as_json
 def revoke(id_or_name: str, as_json: bool) -> None:
-    """Revokes a token now: the one of an id, or all of a name."""
+    """Revokes the token with this id, or all tokens with this name, at once."""
     from hub.store import tokens
 
     with asked() as hub:

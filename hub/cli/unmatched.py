@@ -1,4 +1,4 @@
-"""`lockstep unmatched ...`: objects that people made in the vendors, and that belong to no incident yet."""
+"""`lockstep unmatched ...`: objects that people made at the vendors, and that are linked to no incident yet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = {
 
 @click.group(cls=Group)
 def unmatched() -> None:
-    """Objects made at a vendor that belong to no incident yet."""
+    """Objects made at a vendor that are linked to no incident yet."""
 
 
 @unmatched.command("list", example="lockstep unmatched list --state proposed")
@@ -25,7 +25,7 @@ def unmatched() -> None:
 @before
 @as_json
 def list_(state: str | None, limit: int, before: str | None, as_json: bool) -> None:
-    """Unmatched objects, newest first, and why each is where it is. `proposed` ones wait for a person."""
+    """Lists unmatched objects, newest first, and the reason of each one's state. Those `proposed` wait for a person."""
     from hub import services
 
     with asked() as hub:
@@ -44,7 +44,7 @@ def list_(state: str | None, limit: int, before: str | None, as_json: bool) -> N
 @acting
 @as_json
 def link(id: str, incident: str, actor: str, as_json: bool) -> None:
-    """Ties the object to an incident, which is kept in step with it from now on."""
+    """Links the object to an incident; both are kept in step from now on."""
     from hub import services
 
     with asked() as hub:
@@ -57,7 +57,7 @@ def link(id: str, incident: str, actor: str, as_json: bool) -> None:
 @acting
 @as_json
 def open_(id: str, actor: str, as_json: bool) -> None:
-    """Opens a new incident from the object. A second time it is a conflict (4)."""
+    """Opens a new incident from the object. Exit code 4 (conflict) if that was done already."""
     from hub import services
 
     with asked() as hub:
@@ -70,7 +70,7 @@ def open_(id: str, actor: str, as_json: bool) -> None:
 @acting
 @as_json
 def ignore(id: str, actor: str, as_json: bool) -> None:
-    """Leaves the object alone. A second time it is a conflict (4)."""
+    """Ignores the object. Exit code 4 (conflict) if that was done already."""
     from hub import services
 
     with asked() as hub:

@@ -1,1 +1,2 @@
-"""Reaching people: updates, approvals, receipts, ladders. Still empty: what is written to the vendors today needs none of it."""
+"""Reserved for communication with people: status updates, approvals, receipts, escalation policies. Still empty: what
+the hub writes to the vendors today needs none of it."""

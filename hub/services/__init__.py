@@ -1,5 +1,5 @@
-"""The application services: what people ask for, by API, command line or console. One file a noun; plain dicts in and out,
-times as ISO 8601 UTC.
+"""The application services: what people do by API, command line or console. One file for each noun; plain dicts in and
+out, times as ISO 8601 UTC.
 
 Every function raises only `NotFound`, `Conflict` or `Invalid` (and `StoreUnavailable`)."""
 

@@ -1,4 +1,4 @@
-"""What waits for a person: each matter with its place, what is the case, and what to do about it.
+"""What waits for a person: where it is, what the problem is, and what to do about it.
 
 | where | what |
 |---|---|
@@ -22,9 +22,9 @@ from hub.store.records import Link
 from hub.sync.hub import Hub
 
 RECENT = timedelta(days=7)
-"""A closed incident that has not changed for so long is left out."""
+"""Incidents that closed and have not changed for this long are left out."""
 MOST = 50
-"""Links that are named one by one."""
+"""Links that are listed one by one; if there are more, one line says so."""
 
 NO_REASON = "the vendor gave no reason"
 RETRY = "correct the cause, then run `lockstep failed-writes retry ID` (`lockstep failed-writes list` shows the ids)"
@@ -33,7 +33,7 @@ DOCTOR = "run `lockstep doctor --part connections` to see what the vendor answer
 
 @dataclass(frozen=True)
 class Attention:
-    """level: "ok" (for information; with a remedy: a person's turn), "warn"."""
+    """level: "warn" (a problem) or "ok" (for information; with a remedy, a decision that waits for a person)."""
 
     part: str
     level: str
@@ -42,7 +42,8 @@ class Attention:
 
 
 def matters(hub: Hub) -> Iterator[Attention]:
-    """Everything that waits, from the widest to the narrowest. Raises StoreUnavailable."""
+    """Everything that waits: first what concerns the whole hub, then connections, then links. Raises
+    StoreUnavailable."""
     seen = figures.read(hub.store, hub.clock.now())
     with hub.store.reading() as tx:
         connections = connection_rows.every(tx)
@@ -124,7 +125,7 @@ def _link(part: str, link: Link) -> Iterator[Attention]:
 
 
 def _noted(part: str, link: Link) -> Iterator[Attention]:
-    if link.state == "gone":  # no remedy: nobody need do anything
+    if link.state == "gone":  # no remedy: nothing needs to be done
         words = f"the object was {link.reason or 'deleted'}; the hub writes nothing there; `lockstep link relink` links another object"
         yield Attention(part, "ok", words)
         return

@@ -1,4 +1,4 @@
-"""Checks of what people send, and look-up of the incident that they name."""
+"""Checks values that people send, and finds the incident that they name."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hub.store.records import Incident
 from hub.store.unit import Tx
 
 COMMENT_LIMIT = 30_000
-"""Characters."""
+"""Characters of a comment or an update."""
 
 
 def incident(tx: Tx, ref: str) -> Incident:
-    """By id, by "INC-12" or by "12". Raises NotFound."""
+    """The incident with this id or number ("INC-12", "12"). Raises NotFound."""
     number = incident_rows.number_in(str(ref))
     found = incident_rows.by_number(tx, number) if number is not None else None
     if found is None and storable(str(ref)):
@@ -29,12 +29,13 @@ def incident(tx: Tx, ref: str) -> Incident:
 
 
 def storable(words: str) -> bool:
-    """Whether a database can keep this, or be asked for it: without NUL bytes and lone surrogates."""
+    """Whether a database can store or look up this text: it has no NUL byte and no lone surrogate."""
     return "\x00" not in words and not any("\ud800" <= c <= "\udfff" for c in words)
 
 
 def text(field: str, value: Json, limit: int, *, empty: bool = False) -> str:
-    """A text within its limit, without NUL bytes or lone surrogates. Raises Invalid."""
+    """The value, if it is a text that can be stored and is within `limit` characters. Raises Invalid. empty: may be
+    blank."""
     if not isinstance(value, str):
         raise Invalid(field, f"must be a string, not {type(value).__name__}")
     if not storable(value):
@@ -47,12 +48,12 @@ def text(field: str, value: Json, limit: int, *, empty: bool = False) -> str:
 
 
 def _says_something(words: str) -> bool:
-    """Whether there is anything to see: a zero-width space alone is as blank as a space."""
+    """Whether the text has a visible character: a zero-width space alone is as blank as a space."""
     return any(not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf") for c in words)
 
 
 def one_of(field: str, value: Json, known: Sequence[str]) -> str:
-    """One of the known words. Raises Invalid, which lists them."""
+    """The value, if it is one of the known words. Raises Invalid, which lists them."""
     if not isinstance(value, str) or value not in known:
         raise Invalid(field, f"{value!r} is not one of {', '.join(known)}")
     return value
@@ -99,7 +100,7 @@ def _word(name: str, value: Json, spec: FieldSpec) -> str:
 
 
 def cursor(value: str | None) -> str | None:
-    """The `next` of a page: an id. Raises Invalid."""
+    """The value, if it can be the `next` of a page: an id. Raises Invalid."""
     if value is not None and not (value.isascii() and value.isalnum() and len(value) <= 40):
         raise Invalid("before", "must be the `next` of the page before")
     return value

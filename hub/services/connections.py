@@ -42,7 +42,8 @@ def list_connections(hub: Hub) -> list[dict[str, Json]]:
 
 
 def set_connection(hub: Hub, name: str, state: str, *, actor: str) -> dict[str, Json]:
-    """Switches a connection. From the moment that it first observes, objects that people make there may be adopted."""
+    """Sets the state of a connection. Objects that people create there after it first became "observe" or "enabled" may
+    be adopted. Raises Invalid or NotFound."""
     if state not in STATES:
         raise Invalid("state", f"must be one of {', '.join(STATES)}")
     now = hub.clock.now()
@@ -68,7 +69,7 @@ def set_connection(hub: Hub, name: str, state: str, *, actor: str) -> dict[str, 
 
 
 def set_pause(hub: Hub, paused: bool, *, actor: str) -> dict[str, Json]:
-    """The global pause: everything is still received and decided, nothing is written anywhere."""
+    """Sets or ends the global pause: webhooks and reads are still merged, but nothing is written to any vendor."""
     with hub.store.unit() as tx:
         connection_rows.set_switch(tx, "paused", bool(paused))
         connection_rows.note_switch(tx, "*", "paused" if paused else "resumed", actor, hub.clock.now())

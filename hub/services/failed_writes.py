@@ -54,8 +54,8 @@ def _get(tx: Tx, write_id: str) -> Outbox:
 
 @contextmanager
 def _deciding(hub: Hub, write_id: str) -> Iterator[tuple[Case, Outbox]]:
-    """The case of its incident, and the failed write, about which nobody has decided yet: it is withdrawn. Raises NotFound or
-    Conflict."""
+    """Opens the case of a failed write that waits for a decision, and withdraws the write. Raises NotFound, or Conflict
+    if it was retried or discarded before."""
     with hub.store.reading() as tx:
         incident_id = _get(tx, write_id).incident_id
     with open_case(hub, incident_id) as case:
@@ -70,8 +70,8 @@ def _deciding(hub: Hub, write_id: str) -> Iterator[tuple[Case, Outbox]]:
 
 
 def retry_failed_write(hub: Hub, write_id: str, *, actor: str) -> dict[str, Json]:
-    """Plans the write again. What is sent is the incident as it is now, not the content that was refused. Raises NotFound, or
-    Conflict if it was retried or discarded before."""
+    """Plans the write again. What is sent is the incident as it is now, not the content that was refused. Raises
+    NotFound, or Conflict if it was retried or discarded before."""
     with _deciding(hub, write_id) as (case, row):
         link = case.links.get(row.link_id)
         if link is None:
@@ -84,8 +84,8 @@ def retry_failed_write(hub: Hub, write_id: str, *, actor: str) -> dict[str, Json
 
 
 def discard_failed_write(hub: Hub, write_id: str, *, actor: str) -> dict[str, Json]:
-    """Gives the write up. The field stays as the vendor has it until it changes here again. Raises NotFound, or Conflict if it
-    was retried or discarded before."""
+    """Discards the write. The field stays as the vendor has it until it changes in the hub again. Raises NotFound, or
+    Conflict if it was retried or discarded before."""
     with _deciding(hub, write_id) as (case, row):
         case.record("discarded", HERE, link=row.link_id, outbox=row.id, actor=actor)
     return serialize.failed_write(row)

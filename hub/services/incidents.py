@@ -21,7 +21,7 @@ from hub.sync.incident.case import Case, new_case
 from hub.sync.incident.commit import announce, finish, open_case
 
 HERE = "hub"
-"""The source of what people do here."""
+"""The source of changes that people make through the hub itself."""
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def list_incidents(
 
 
 def show_incident(hub: Hub, ref: str) -> dict[str, Json]:
-    """The incident with provenance, links, comments and updates."""
+    """The incident with provenance, links, comments and updates. Raises NotFound."""
     with hub.store.reading() as tx:
         row = checks.incident(tx, ref)
         items = incident_rows.items_of(tx, row.id).values()
@@ -60,7 +60,8 @@ def show_incident(hub: Hub, ref: str) -> dict[str, Json]:
 
 
 def show_journal(hub: Hub, ref: str) -> dict[str, Json]:
-    """Every line, oldest first, and whether the chain is whole. Lines of older versions are shown with today's kinds and keys."""
+    """Every line, oldest first, and whether the hash chain is intact. Lines that older versions wrote are shown with
+    today's kinds and keys. Raises NotFound."""
     with hub.store.reading() as tx:
         row = checks.incident(tx, ref)
         lines = journal.read(tx, row.id)
@@ -73,7 +74,8 @@ def show_journal(hub: Hub, ref: str) -> dict[str, Json]:
 
 
 def open_incident(hub: Hub, fields: Mapping[str, Any], *, actor: str, dedup_key: str | None = None) -> dict[str, Json]:
-    """A new incident. With a dedup key that an open incident has: that one, unchanged."""
+    """Opens an incident. If an open incident has the dedup key, returns that one unchanged. Raises Invalid or
+    Conflict."""
     given = checks.fields(fields)
     if "title" not in given:
         raise Invalid("title", "must not be empty")
@@ -83,14 +85,14 @@ def open_incident(hub: Hub, fields: Mapping[str, Any], *, actor: str, dedup_key:
     for _ in range(5):
         try:
             with hub.store.unit() as tx:
-                there = incident_rows.by_dedup_key(tx, key, open_only=True) if key else None
-                if there is not None:
-                    return serialize.incident(there)
+                existing = incident_rows.by_dedup_key(tx, key, open_only=True) if key else None
+                if existing is not None:
+                    return serialize.incident(existing)
                 case = new_case(hub, tx, given, dedup_key=key, source=HERE, actor=actor)
                 finish(case)
             announce(case)
             return serialize.incident(case.incident)
-        except Collision:  # another one took the key at the same moment
+        except Collision:  # another transaction took the key at the same moment
             continue
     raise Conflict(
         "too many incidents are being opened at the same moment, and this one was not opened; repeat the request"
@@ -98,7 +100,7 @@ def open_incident(hub: Hub, fields: Mapping[str, Any], *, actor: str, dedup_key:
 
 
 def edit_incident(hub: Hub, ref: str, fields: Mapping[str, Any], *, actor: str) -> dict[str, Json]:
-    """Changes fields. A set or map is given whole."""
+    """Changes fields of an incident. A set or map is replaced as a whole. Raises NotFound, Invalid or Conflict."""
     given = checks.fields(fields)
     with hub.store.reading() as tx:
         row = checks.incident(tx, ref)
@@ -114,7 +116,7 @@ def _not_merged(case: Case) -> None:
 
 
 def add_comment(hub: Hub, ref: str, text: str, *, actor: str) -> dict[str, Json]:
-    """An internal comment, copied to every internal tool that shows the incident."""
+    """Adds an internal comment, which is copied to every internal tool that shows the incident."""
     words = checks.text("text", text, checks.COMMENT_LIMIT)
     with hub.store.reading() as tx:
         row = checks.incident(tx, ref)
@@ -125,7 +127,7 @@ def add_comment(hub: Hub, ref: str, text: str, *, actor: str) -> dict[str, Json]
 
 
 def edit_comment(hub: Hub, comment_id: str, text: str | None, *, actor: str) -> dict[str, Json]:
-    """A new text, or None to delete it everywhere."""
+    """Changes a comment everywhere. text: the new text; None deletes the comment."""
     words = None if text is None else checks.text("text", text, checks.COMMENT_LIMIT)
     with hub.store.reading() as tx:
         item = incident_rows.item(tx, comment_id) if checks.storable(comment_id) else None
@@ -137,7 +139,8 @@ def edit_comment(hub: Hub, comment_id: str, text: str | None, *, actor: str) -> 
 
 
 def draft_update(hub: Hub, ref: str, text: str, *, audience: str = PUBLIC, actor: str) -> dict[str, Json]:
-    """An update for an audience (`AUDIENCES`). It goes nowhere until it is approved; the answer has the hash to approve."""
+    """Drafts an update for an audience (`AUDIENCES`). It is written to no vendor until it is approved; the answer
+    contains the hash to approve."""
     words = checks.text("text", text, checks.COMMENT_LIMIT)
     kind = checks.one_of("audience", audience, AUDIENCES)
     with hub.store.reading() as tx:
@@ -166,7 +169,7 @@ def approve_update(hub: Hub, update_id: str, digest: str, *, actor: str) -> dict
 
 
 def merge_incidents(hub: Hub, loser: str, winner: str, *, actor: str) -> dict[str, Json]:
-    """The loser becomes part of the winner. Returns the winner."""
+    """Merges the loser into the winner, and returns the winner. Raises NotFound or Conflict."""
     with hub.store.reading() as tx:
         gone, stays = checks.incident(tx, loser), checks.incident(tx, winner)
     if not merging.merge_incidents(hub, gone.id, stays.id, source=HERE, actor=actor):

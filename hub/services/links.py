@@ -25,8 +25,8 @@ HERE = "hub"
 
 SLOT = re.compile(r"(?!secondary|duplicate)[a-z0-9][a-z0-9-]{0,59}")
 SLOT_WORDS = (
-    "must be a word of small letters, digits and hyphens, such as primary; those that begin with secondary or duplicate are for "
-    "objects of merged incidents and for duplicates, which are closed"
+    "must consist of lower-case letters, digits and hyphens, such as primary; slots that begin with secondary or duplicate are "
+    "reserved for the objects of merged incidents and for duplicates, which are closed"
 )
 
 STATES = ("pending", "live", "held", "frozen", "unreachable", "gone", "unlinked")
@@ -47,7 +47,7 @@ def _link(hub: Hub, link_id: str) -> Iterator[tuple[Case, Link]]:
 def list_links(
     hub: Hub, ref: str | None = None, state: str | None = None, limit: int = 50, before: str | None = None
 ) -> dict[str, Json]:
-    """Newest first; of one incident, or in one state, or all."""
+    """Links, newest first: all, or those of one incident or in one state. before: the `next` of the page before."""
     if state is not None:
         checks.one_of("state", state, STATES)
     size = checks.page_size(limit)
@@ -95,7 +95,8 @@ def approve_link(hub: Hub, link_id: str, digest: str, *, actor: str) -> dict[str
 
 
 def unlink(hub: Hub, link_id: str, *, actor: str) -> dict[str, Json]:
-    """Ends the link: the object is neither read nor written from now on, and neither policy nor adoption links it again."""
+    """Ends the link: the object is neither read nor written from now on, and neither policy nor adoption links it
+    again."""
     with _link(hub, link_id) as (case, link):
         if link.state in TOMBSTONES:
             raise Conflict(f"the link {link.id} is {link.state} already")
@@ -108,8 +109,8 @@ def unlink(hub: Hub, link_id: str, *, actor: str) -> dict[str, Json]:
 
 
 def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, actor: str) -> dict[str, Json]:
-    """Links an existing remote object to an incident by hand; an unlinked link is live again. The object is read before
-    anything is written to it."""
+    """Links an existing remote object to an incident, for a person; an unlinked link becomes live again. The object is
+    read before anything is written to it. Raises NotFound, Invalid or Conflict."""
     if connection in hub.left_out:
         raise Conflict(f"connection {connection!r} is left out: {hub.left_out[connection]}")
     if connection not in hub.adapters:
@@ -136,7 +137,7 @@ def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, ac
             raise Invalid("slot", SLOT_WORDS)
         if link is not None and link.state not in TOMBSTONES and link.remote_id not in (None, name):
             raise Conflict(
-                f"the slot {place!r} shows {link.remote_id} already; run `lockstep link unlink {link.id}` first"
+                f"the slot {place!r} is linked to {link.remote_id} already; run `lockstep link unlink {link.id}` first"
             )
         if other is not None and (link is None or other.id != link.id):
             raise Conflict(f"{name} is linked to this incident already, in slot {other.slot!r}")
@@ -175,7 +176,7 @@ def review_field(hub: Hub, link_id: str, field: str, decision: str, *, actor: st
 
 
 def refresh_link(hub: Hub, link_id: str) -> dict[str, Json]:
-    """Has the remote object read now, without waiting for a webhook or a poll."""
+    """Makes a refresh of the link due now, without waiting for a webhook or a poll. Raises NotFound."""
     with hub.store.unit() as tx:
         link = link_rows.get(tx, link_id) if checks.storable(link_id) else None
         if link is None:

@@ -23,7 +23,7 @@ def incident(row: Incident) -> dict[str, Any]:
 
 
 def link(row: Link, now: datetime) -> dict[str, Any]:
-    """lag: seconds for which the link has not been in step; 0 = in step."""
+    """A link. lag: seconds for which its object has not been in step; 0 = in step."""
     return {
         "id": row.id, "incident_id": row.incident_id, "connection": row.connection, "kind": row.kind, "slot": row.slot,
         "state": row.state, "reason": row.reason, "item_id": row.item_id, "remote_id": row.remote_id, "url": row.url,
@@ -78,5 +78,6 @@ def unmatched(row: Unmatched) -> dict[str, Any]:
 
 
 def page(items: list[dict[str, Any]], limit: int) -> dict[str, Json]:
-    """A page and where the next one begins. Ids sort by time, and no two rows share one."""
+    """A page, and as `next` the id before which the next page begins; None at the end. Ids are unique and sort by
+    time."""
     return {"items": items, "next": items[-1]["id"] if len(items) == limit else None}

@@ -1,14 +1,14 @@
-"""Unmatched objects: what people made in the vendors, and what a person decides about each of them.
+"""Unmatched objects: objects that people created at vendors, and what a person decides about each of them.
 
-The hub decides by the rules of `hub.sync.inbound.adopt`. A person may overrule those that are caution or policy: several open
-incidents fit, none does, the object is older than the connection's activation, or the hub has ignored it. These stay for a
-person too, because breaking them ties one object twice or makes a second one:
+The hub decides by the rules of `hub.sync.inbound.adopt`. A person may overrule the rules of caution and policy: several
+open incidents fit, none does, the object is older than the connection's activation, or the hub has ignored it. The
+following rules hold for a person too: without them one object could be linked twice, or a second one created.
 
 | the object | then |
 |---|---|
 | is linked, or was | Conflict: `lockstep link relink` brings it back |
 | carries the mark of one of our links | Conflict: it belongs to that link |
-| may be one that the hub is creating there at this moment | Conflict: ask again when the create is settled |
+| may be one that the hub is creating there at this moment | Conflict: repeat when the create is settled |
 | is planned maintenance | Conflict: incidents are not written to it |
 | is not shown to the hub's account | Conflict |
 
@@ -46,7 +46,7 @@ def list_unmatched(hub: Hub, state: str | None = None, limit: int = 50, before: 
 
 
 def link_unmatched(hub: Hub, unmatched_id: str, incident: str, *, actor: str) -> dict[str, Json]:
-    """Ties the object to an incident ("INC-12", "12" or its id). Raises NotFound or Conflict."""
+    """Links the object to an incident ("INC-12", "12" or its id). Raises NotFound or Conflict."""
     with hub.store.reading() as tx:
         _undecided(tx, unmatched_id)
         target = checks.incident(tx, incident)
@@ -59,8 +59,8 @@ def open_unmatched(hub: Hub, unmatched_id: str, *, actor: str) -> dict[str, Json
 
 
 def ignore_unmatched(hub: Hub, unmatched_id: str, *, actor: str) -> dict[str, Json]:
-    """Leaves the object alone. There is no incident whose journal could say so: it is noted with the switches of the
-    connection. Raises NotFound or Conflict."""
+    """Ignores the object. No incident's journal can record this, so it is recorded with the connection's changes of
+    state. Raises NotFound or Conflict."""
     now = hub.clock.now()
     with hub.store.unit() as tx:
         row = _undecided(tx, unmatched_id, lock=True)
@@ -73,8 +73,9 @@ def ignore_unmatched(hub: Hub, unmatched_id: str, *, actor: str) -> dict[str, Js
 
 
 def _undecided(tx: Tx, unmatched_id: str, *, lock: bool = False) -> Unmatched:
-    """The object, if it is still nobody's. lock: until the end of the transaction; after the lock of an incident. Raises
-    NotFound, or Conflict that names the incident which it belongs to."""
+    """The unmatched object, if it was neither linked nor opened. lock: locks its row until the end of the transaction;
+    only after the lock of an incident. Raises NotFound, or Conflict that names the incident to which the object
+    belongs."""
     if not checks.storable(unmatched_id):
         raise _missing(unmatched_id)
     if lock:
@@ -101,7 +102,7 @@ def _owner(tx: Tx, link: Link) -> str:
 
 
 def _adopt(hub: Hub, unmatched_id: str, target: Incident | None, actor: str) -> dict[str, Json]:
-    """target: None = a new incident."""
+    """Reads the object and links it to `target`, or to a new incident if None. Raises NotFound or Conflict."""
     with hub.store.reading() as tx:
         row = _undecided(tx, unmatched_id)
         connection = connection_rows.get(tx, row.connection)
@@ -143,7 +144,7 @@ def _observe(hub: Hub, row: Unmatched) -> Observation:
 
 
 def _may_be_adopted(tx: Tx, row: Unmatched, seen: Observation) -> None:
-    """Raises Conflict where the object belongs to a link of ours, or may turn out to."""
+    """Raises Conflict if the object belongs to a link, or may be the object of an unsettled create."""
     where = f"{row.remote_id} in {row.connection}"
     linked = link_rows.by_ref(tx, row.connection, row.ref)
     if linked is not None:
@@ -153,7 +154,7 @@ def _may_be_adopted(tx: Tx, row: Unmatched, seen: Observation) -> None:
     marked = link_rows.by_mark(tx, seen.mark) if seen.mark is not None else None
     if marked is not None:
         raise Conflict(
-            f"{where} was created by the hub for {_owner(tx, marked)}: the hub ties it to that link, or closes it as a duplicate"
+            f"{where} was created by the hub for {_owner(tx, marked)}: the hub binds it to that link, or closes it as a duplicate"
         )
     if link_rows.create_in_doubt(tx, row.connection, INCIDENT):
         raise Conflict(

@@ -1,5 +1,5 @@
-"""Addresses as people write them: what is wrong with one, said without repeating it, for a password may stand in it; and when
-two of them lead to the same place. Talks to nobody."""
+"""Checks of the addresses in the configuration, and a normal form to compare them by. No message repeats the address,
+because it may hold a password. Makes no network call."""
 
 from __future__ import annotations
 
@@ -9,30 +9,32 @@ from urllib.parse import SplitResult, urlsplit
 
 
 def unreadable(what: str) -> str:
-    """Of an address that may hold a password, which is nearly always the reason."""
+    """The message for an address that cannot be parsed. A password with unescaped characters is nearly always the
+    cause."""
     return f"this is not a valid address: {what} (escape @ / # in its password as %40 %2F %23)"
 
 
-UNKNOWN_OPTION = "an option behind its ? is not known, or has a value that cannot be read"
+UNKNOWN_OPTION = "an option behind its ? is unknown, or its value is invalid"
 
 _PORTS = {"http": 80, "https": 443}
 
 
 def _split(text: str) -> SplitResult:
-    """Raises ValueError in words of ours: the standard library's repeat what stands in the address."""
+    """The parts of a URL. Raises ValueError with a message of our own: the standard library's repeats parts of the
+    address."""
     try:
         parts = urlsplit(text)
     except ValueError:
-        raise ValueError("its host cannot be read") from None
+        raise ValueError("its host is invalid") from None
     try:
-        parts.port  # noqa: B018 - read to have it checked
+        parts.port  # noqa: B018 - reading it validates it
     except ValueError:
         raise ValueError("its port is not a number from 0 to 65535") from None
     return parts
 
 
 def is_address(text: str) -> bool:
-    """Whether a URL can be taken apart at all."""
+    """Whether a URL can be parsed, and its port is not 0."""
     try:
         return _split(text).port != 0
     except ValueError:
@@ -42,9 +44,9 @@ def is_address(text: str) -> bool:
 def web_problem(text: str) -> str | None:
     """What is wrong with a web address; None = nothing."""
     if not re.match(r"https?://", text, re.IGNORECASE):
-        return "it must begin with https:// (or http:// on a machine of your own)"
+        return "it must begin with https:// (or http:// on your own machine)"
     if re.search(r"[\s\x00-\x1f\x7f]", text):
-        return "there is a space, or a character that nobody sees, in it"
+        return "it contains a space or an invisible character"
     try:
         return None if _split(text).hostname else "it has no host"
     except ValueError as e:
@@ -52,8 +54,8 @@ def web_problem(text: str) -> str | None:
 
 
 def same(text: str) -> str:
-    """A web address in the one way of writing it that stands for all: host in lower case, no port that goes without saying, no
-    slash at the end. Any other text as it is."""
+    """The normal form of a web address: host in lower case, no default port, no slash at the end. Any other text is
+    returned as it is, without slashes at its end."""
     if web_problem(text):
         return text.rstrip("/")
     parts = urlsplit(text)
@@ -64,7 +66,8 @@ def same(text: str) -> str:
 
 
 def redis_problem(text: str) -> str | None:
-    """What is wrong with the address of a Redis; None = nothing. Its client reads it here as it will when it calls."""
+    """What is wrong with the address of a Redis; None = nothing. Parsed by the Redis client itself, as when it
+    connects."""
     import redis
 
     if not re.match(r"(rediss?|unix)://", text):
@@ -72,7 +75,7 @@ def redis_problem(text: str) -> str | None:
     try:
         parts = _split(text)
         if parts.scheme != "unix" and (parts.fragment or "@" in parts.path + parts.query):
-            return unreadable("its password cannot be told from the rest")
+            return unreadable("where its password ends is unclear")
     except ValueError as e:
         return unreadable(str(e))
     try:
@@ -83,11 +86,11 @@ def redis_problem(text: str) -> str | None:
 
 
 def folder_problem(folder: Path) -> str | None:
-    """Why this cannot be a folder of ours; None = it is one, or may be made."""
-    for there in (folder, *folder.parents):
+    """Why the hub cannot use this as its folder; None = it is a folder, or can be created as one."""
+    for path in (folder, *folder.parents):
         try:
-            if there.exists():
-                return None if there.is_dir() else f"{there} is not a folder"
+            if path.exists():
+                return None if path.is_dir() else f"{path} is not a folder"
         except OSError as e:
-            return f"{there} cannot be used: {e.strerror}"
+            return f"{path} cannot be used: {e.strerror}"
     return None

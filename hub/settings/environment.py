@@ -1,4 +1,5 @@
-"""What comes from the environment: the secrets of each connection, and the few addresses that differ from place to place.
+"""What comes from the environment: the secrets of each connection, and the few addresses that differ between
+installations.
 
 Every variable `X` may be given as `X_FILE`, the path of a file that holds the value (as Docker and Kubernetes mount
 secrets). No value read here is ever logged or put into an error; only the variables' names are.
@@ -21,12 +22,12 @@ MAKE_VAULT_KEY = (
 
 
 class Unreadable(ValueError):
-    """A `*_FILE` variable names a file that cannot be read. The text names the variable and says why."""
+    """A `*_FILE` variable names a file that cannot be read. The message has the variable's name and the reason."""
 
 
 def variable(environ: Mapping[str, str], name: str) -> str | None:
     """The value of `name`, or the content of the file that `name`_FILE names; None when neither is set (or both are
-    empty). The variable itself goes first. Raises Unreadable."""
+    empty). The variable itself takes precedence. Raises Unreadable."""
     if value := environ.get(name, "").strip():
         return value
     path = environ.get(f"{name}_FILE", "").strip()
@@ -35,13 +36,13 @@ def variable(environ: Mapping[str, str], name: str) -> str | None:
     try:
         return Path(path).read_text(encoding="utf-8").strip() or None
     except (OSError, UnicodeDecodeError) as e:
-        why = getattr(e, "strerror", None) or "it is not text"
+        why = getattr(e, "strerror", None) or "it is not UTF-8"
         raise Unreadable(f"{name}_FILE names {path!r}, which cannot be read: {why}") from None
 
 
 def vault_key_problem(key: bytes | None) -> str | None:
-    """What is wrong with the vault key, or one of several parted by commas; None = nothing, or there is none. The vault itself
-    takes the same keys (`hub.store.vault`); this needs neither its tables nor `cryptography`."""
+    """What is wrong with the vault key, or with one of several separated by commas; None = nothing, or there is no key.
+    The vault accepts the same keys (`hub.store.vault`); this check needs neither its tables nor `cryptography`."""
     for part in (key or b"").split(b","):
         try:
             whole = not part.strip() or len(base64.urlsafe_b64decode(part.strip())) == 32
@@ -53,7 +54,7 @@ def vault_key_problem(key: bytes | None) -> str | None:
 
 
 def prefix(connection: str) -> str:
-    """How the variables of a connection begin: `jira-payments` → `LOCKSTEP_JIRA_PAYMENTS`."""
+    """The prefix of a connection's variables: `jira-payments` → `LOCKSTEP_JIRA_PAYMENTS`."""
     return "LOCKSTEP_" + re.sub(r"[^A-Z0-9]+", "_", connection.upper())
 
 
@@ -73,7 +74,7 @@ class EnvSecrets:
     """A connection's secrets from the environment (`hub.ports.Secrets`).
 
     While a signing secret is rotated, two are valid: put them on two lines of one variable or file, the newer first, or
-    into `..._1` (newer) and `..._2`. Files are read anew at each call, so that one that is replaced is in force at once.
+    into `..._1` (newer) and `..._2`. Files are read at each call, so that a replaced file takes effect at once.
     """
 
     def __init__(self, connection: str, environ: Mapping[str, str]) -> None:
@@ -85,8 +86,8 @@ class EnvSecrets:
         return f"EnvSecrets({self._connection!r})"
 
     def all(self, name: str) -> Sequence[str]:
-        """Every value that is valid now, newest first; empty when there is none. Raises Unauthorised for an unreadable
-        file."""
+        """Every value that is valid now, newest first; empty when there is none. Raises Unauthorised if a file cannot
+        be read."""
         found: list[str] = []
         try:
             for each in self._variables(name):
@@ -97,7 +98,8 @@ class EnvSecrets:
         return tuple(dict.fromkeys(found))
 
     def _variables(self, name: str) -> Sequence[str]:
-        """Those that may hold it, the newest value's first. Looked for once: a process keeps its environment."""
+        """The variables that may hold the secret, the newest value's first. Computed once: a process's environment is
+        fixed."""
         if name not in self._known:
             base = secret_variable(self._connection, name)
             numbered = re.compile(re.escape(base) + r"_(\d+)(?:_FILE)?")
@@ -106,7 +108,7 @@ class EnvSecrets:
         return self._known[name]
 
     def get(self, name: str) -> str:
-        """The newest value. Raises Unauthorised that names the variable to set."""
+        """The newest value. Raises Unauthorised, whose message names the variable to set."""
         if values := self.all(name):
             return values[0]
         base = secret_variable(self._connection, name)
@@ -118,7 +120,7 @@ class EnvSecrets:
         return None
 
     def put(self, name: str, value: str) -> None:
-        """The environment cannot be written to. Raises Unauthorised that says what is needed."""
+        """Raises Unauthorised: the environment cannot be written to, and a vault is needed."""
         raise Unauthorised(
             f"connection {self._connection}: secret {name!r} arrived at run time and there is no vault to keep it in; "
             "set LOCKSTEP_VAULT_KEY (or LOCKSTEP_VAULT_KEY_FILE)"

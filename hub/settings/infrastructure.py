@@ -1,6 +1,6 @@
-"""What a hub stands on: data folder, database, Redis, vault key and log level, the environment before the file. All of it is
-checked when the configuration is read, so that a wrong address is one sentence with its place, and not the fault of whichever
-library meets it first. No value is repeated: a database's address holds a password."""
+"""Data folder, database, Redis, vault key and log level; a variable takes precedence over the file. All are checked
+when the configuration is read, so that a wrong address is reported in one sentence with its place, and not as an error
+of the library that uses it first. No message repeats a value: a database's address holds a password."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hub.settings.models import HubTable
 
 @dataclass
 class _Found:
-    """The variables, the place of each value for messages, and what is wrong."""
+    """The configuration file's path, the environment, and the problems found so far."""
 
     path: Path
     environ: Mapping[str, str]
@@ -31,7 +31,7 @@ class _Found:
             return None
 
     def either(self, name: str, key: str, in_file: str) -> tuple[str, str]:
-        """(the value, where it stands) of a variable, else of a key of [hub]."""
+        """(value, its place for messages) of a variable, else of a key of [hub]."""
         value = self.read(name)
         return (value, name) if value else (in_file, f"{self.path}: [hub].{key}")
 
@@ -41,7 +41,7 @@ class _Found:
 
 
 def infrastructure_of(table: HubTable, path: Path, environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """The fields of `hub.settings.load.Settings` that say where the hub's own parts are; and what is wrong with them."""
+    """(the fields of `hub.settings.load.Settings` that are checked here, the problems found)."""
     found = _Found(path, environ)
     data_dir = _data_dir(found, table.data_dir)
     level = environ.get("LOCKSTEP_LOG_LEVEL", "").strip().upper() or "INFO"
@@ -65,7 +65,7 @@ def _data_dir(found: _Found, in_file: str) -> Path:
     try:
         folder = Path(given).expanduser() if place == "LOCKSTEP_DATA" else found.path.parent / given
     except RuntimeError:
-        found.wrong(place, "there is no user of the name behind its ~")
+        found.wrong(place, "there is no user with the name behind its ~")
         return found.path.parent
     found.wrong(place, folder_problem(folder.absolute()))
     return folder.absolute()
@@ -98,7 +98,7 @@ def _vault_key(found: _Found, data_dir: Path) -> bytes | None:
             given = file.read_text(encoding="ascii").strip()
     except UnicodeDecodeError:
         found.wrong(str(file), "this is not a vault key; put back the one that `lockstep up` made")
-    except PermissionError:  # another account's; who needs the key says that there is none
+    except PermissionError:  # the file of another account; what needs the key reports that it is missing
         pass
     except OSError as e:
         found.wrong(str(file), f"it cannot be read: {e.strerror}")

@@ -1,7 +1,7 @@
-"""`lockstep.toml`: read, checked, and turned into the plain values that the engine works with.
+"""Reads and checks `lockstep.toml`, and makes from it the plain values that the engine works with.
 
-Unknown keys, wrong values, secrets, and names that lead nowhere are refused, all of them at once, each with the file, the
-place (`[connections.jira-payments].url`) and what to do about it. What a vendor's own keys mean is checked by its adapter
+Unknown keys, wrong values, secrets, and names of things that do not exist are refused, all of them at once, each with
+the file, the place (`[connections.jira-payments].url`) and the remedy. A vendor's own keys are checked by its adapter
 when it is built.
 """
 
@@ -26,7 +26,7 @@ from hub.settings.infrastructure import infrastructure_of
 from hub.settings.models import Document
 
 Vocabulary = Mapping[str, list[list[Any]]]
-"""field → pairs [our word, their word]."""
+"""field → pairs [the hub's word, the vendor's word]."""
 
 
 class SettingsError(ValueError):
@@ -41,11 +41,11 @@ class SettingsError(ValueError):
 class Settings:
     """The configuration of one hub.
 
-    path: the file it was read from. redis_url: None = the embedded one (`workers.supervisor`), "" = none at all.
-    trusted_proxies: how many reverse proxies of ours stand before the web.
-    vault_key: encrypts secrets that arrive at run time; None = there is no vault. log_level: of our own loggers.
-    vocabulary: connection → its own tables, `people` and `services` among them; the vendor's packaged tables are laid
-    under them by `mappings.vocabulary`.
+    path: the file it was read from. redis_url: None = the embedded Redis (`workers.supervisor`), "" = no Redis.
+    trusted_proxies: the number of your own reverse proxies in front of the web.
+    vault_key: encrypts secrets that arrive at run time; None = there is no vault. log_level: of the hub's own loggers.
+    vocabulary: connection → its own tables, `people` and `services` among them; they take precedence over the vendor's
+    packaged tables (`mappings.vocabulary`).
     """
 
     path: Path
@@ -65,7 +65,7 @@ class Settings:
 
 
 def where(environ: Mapping[str, str] | None = None) -> Path:
-    """The file that is used: `LOCKSTEP_CONFIG`, else `lockstep.toml` in the current folder."""
+    """The path of the configuration file: `LOCKSTEP_CONFIG`, else `lockstep.toml` in the current folder."""
     environ = os.environ if environ is None else environ
     return Path(environ.get("LOCKSTEP_CONFIG") or "lockstep.toml").absolute()
 
@@ -82,11 +82,11 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         ) from None
     except (OSError, UnicodeDecodeError) as e:
         raise SettingsError(
-            [f"{path}: it cannot be read: {getattr(e, 'strerror', None) or 'it is not UTF-8'}"]
+            [f"{path}: the file cannot be read: {getattr(e, 'strerror', None) or 'it is not UTF-8'}"]
         ) from None
     except tomllib.TOMLDecodeError as e:
         raise SettingsError([f"{path}: this is not TOML: {str(e)[:300]}; correct that line"]) from None
-    except ValueError:  # what Python refuses to read as a number
+    except ValueError:  # an integer of more digits than Python parses
         raise SettingsError([f"{path}: a number in it has too many digits; correct it"]) from None
     except RecursionError:
         raise _too_deep(path) from None
@@ -97,9 +97,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
 
 
 def _too_deep(path: Path) -> SettingsError:
-    return SettingsError(
-        [f"{path}: its tables or lists stand too deep inside each other; no setting needs more than four"]
-    )
+    return SettingsError([f"{path}: its tables or lists are nested too deeply; no setting needs more than four levels"])
 
 
 def _checked(raw: Mapping[str, Any], path: Path, environ: dict[str, str]) -> Settings:
@@ -119,23 +117,24 @@ def _checked(raw: Mapping[str, Any], path: Path, environ: dict[str, str]) -> Set
     )
 
 
-# ---------------------------------------------------------------- places and words
+# ---------------------------------------------------------------- places and messages
 
 _ADVICE = {
     "missing": "add it",
     "extra_forbidden": "there is no such key here; remove it or correct its name",
-    "literal_error": "use one of the words named",
+    "literal_error": "use one of these words",
     "bool_type": "write true or false, without quotes",
     "int_type": "write a whole number, without quotes",
     "string_type": "write a text in quotes",
     "list_type": "write a list: [ ... ]",
-    "too_short": "write pairs: [our word, their word]",
-    "too_long": "write pairs: [our word, their word]",
+    "too_short": "write pairs: [the hub's word, the vendor's word]",
+    "too_long": "write pairs: [the hub's word, the vendor's word]",
 }
 
 
 def place(location: Sequence[str | int]) -> str:
-    """Where in the file: ("connections", "jira", "url") → `[connections.jira].url`; items of lists are counted from 1."""
+    """A place in the file: ("connections", "jira", "url") → `[connections.jira].url`; items of lists are counted from
+    1."""
     tables: list[str] = []
     arrays = {("policy", "links"): "[[policy.links]]", ("authority",): "[[authority]]"}
     depth = {"connections": 2, "services": 2, "people": 2, "vocabulary": 2, "hub": 1, "policy": 1}
@@ -161,21 +160,21 @@ def _shape_problems(error: ValidationError) -> Iterator[str]:
     seen = set()
     for one in error.errors(include_url=False, include_input=False):
         at, kind = place(one["loc"]), one["type"]
-        words = one["msg"].removeprefix("Value error, ")
+        text = one["msg"].removeprefix("Value error, ")
         if "[key]" in one["loc"]:
-            words, advice = "this name cannot be used", "use letters, digits and '-', beginning with a letter or digit"
+            text, advice = "this name cannot be used", "use letters, digits and '-', beginning with a letter or digit"
             advice += "; connections in lower case"
         elif kind == "extra_forbidden":
-            words, advice = "unknown key", _ADVICE[kind] + _near(one["loc"])
+            text, advice = "unknown key", _ADVICE[kind] + _near(one["loc"])
         else:
             advice = _ADVICE.get(kind, "correct it")
-        if at not in seen:  # a value that may have one of several types is reported once
+        if at not in seen:  # pydantic reports a value once for each type that it may have
             seen.add(at)
-            yield f"{at}: {words[:1].lower()}{words[1:]}; {advice}"
+            yield f"{at}: {text[:1].lower()}{text[1:]}; {advice}"
 
 
 def _near(location: Sequence[str | int]) -> str:
-    """ ", did you mean ...?" for a key that is nearly right."""
+    """` (did you mean …?)` for a key that is close to an existing one, else nothing."""
     model: Any = Document
     for part in location[:-1]:
         annotation = (
@@ -187,7 +186,7 @@ def _near(location: Sequence[str | int]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-# ---------------------------------------------------------------- secrets do not belong here
+# ---------------------------------------------------------------- secrets in the file
 
 _SECRET_KEY = re.compile(
     r"(^|_)(password|passwd|token|tokens|secret|secrets|credential|credentials|"
@@ -201,7 +200,7 @@ _WEB_USER = re.compile(r"https?://[^/\s@]*@", re.IGNORECASE)
 
 
 def _secrets_in(raw: Mapping[str, Any]) -> Iterator[str]:
-    """A problem for each key whose name or value looks like a secret's."""
+    """A problem for each key whose name or value looks like that of a secret."""
     for name, table in raw.items():
         if name in ("vocabulary", "authority"):
             continue
@@ -209,7 +208,7 @@ def _secrets_in(raw: Mapping[str, Any]) -> Iterator[str]:
             if not isinstance(value, str) or not value:
                 continue
             if _SECRET_KEY.search(key) or _SECRET_VALUE.search(value):
-                yield f"{place([*location, key])}: this looks like a secret, and secrets do not stand in this file; {_instead(location, key, value)}"
+                yield f"{place([*location, key])}: this looks like a secret, and secrets are not allowed in this file; {_instead(location, key, value)}"
 
 
 def _leaves(value: Any, location: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str, Any]]:
@@ -225,7 +224,7 @@ def _leaves(value: Any, location: tuple[str | int, ...]) -> Iterator[tuple[tuple
 
 def _instead(location: Sequence[str | int], key: str, value: str) -> str:
     if _WEB_USER.match(value):
-        others = "; the adapter's README says which secrets it takes, and how" if location[0] == "connections" else ""
+        others = "; the adapter's README lists its secrets and how to set them" if location[0] == "connections" else ""
         return f"write the address without user and password{others}"
     if location[0] == "connections" and len(location) > 1:
         name = secret_variable(str(location[1]), key)
@@ -234,7 +233,7 @@ def _instead(location: Sequence[str | int], key: str, value: str) -> str:
     return f"remove it here and set {known.get(key, 'an environment variable')}"
 
 
-# ---------------------------------------------------------------- names that must lead somewhere
+# ---------------------------------------------------------------- names of things that must exist
 
 
 def _names(d: Document) -> Iterator[str]:
@@ -261,13 +260,13 @@ def _names(d: Document) -> Iterator[str]:
         yield from known(name, d.connections, f"[vocabulary.{name}]", "connection", "connections")
         for derived, table in (("people", "people"), ("services", "services")):
             if derived in fields:
-                yield f"[vocabulary.{name}].{derived}: this table is made from [{table}]; write it there"
+                yield f"[vocabulary.{name}].{derived}: this table is made from [{table}]; make the entry there"
     vendors = {c.vendor for c in d.connections.values()} | {row.vendor for row in DEFAULT.rows} | {"hub"}
     for number, line in enumerate(d.authority, 1):
         if line.vendor not in vendors:
             yield f"[[authority]] no. {number}, vendor: no connection is of vendor {line.vendor!r}; correct it or remove the line"
     for name in sorted(INTERNAL & d.connections.keys()):
-        yield f"[connections.{name}]: the hub itself goes by this name in the journal; give the connection another"
+        yield f"[connections.{name}]: the hub itself uses this name in the journal; give the connection another name"
     prefixes: dict[str, str] = {}
     for name in d.connections:
         if (other := prefixes.setdefault(prefix(name), name)) != name:
@@ -309,7 +308,7 @@ def _config(d: Document) -> Config:
             comments=d.policy.comments,
             impact_of={**Policy().impact_of, **d.policy.impact_of},
         ),
-        # `parse` wants a last line for all others; the default table has one
+        # `parse` requires a last line that matches everything; the default table has one
         authority=Authority(Authority.parse([*lines, {}], "lockstep.toml").rows[:-1]).over(DEFAULT),
         services={key: table.name for key, table in d.services.items()},
         people={key: person.model_dump() for key, person in d.people.items()},

@@ -1,5 +1,5 @@
-"""The shape of `lockstep.toml`: one model a table. What it means stands in `hub.settings.load`, which checks the names between
-the tables and builds the engine's own values."""
+"""The models of `lockstep.toml`, one for each table. `hub.settings.load` checks the names that tables use of each other
+and builds the engine's own values."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hub.domain.values import INCIDENT
 from hub.settings.addresses import web_problem
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
-"""Of a connection: it stands in paths and in names of variables."""
+"""The name of a connection: it is part of URL paths and of variables' names."""
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")]
-"""Of a service or a person."""
+"""The id of a service or a person."""
 
 
 def _in(*words: str) -> AfterValidator:
-    """A fixed vocabulary."""
+    """Accepts only these words."""
 
     def check(value: str) -> str:
         if value not in words:
@@ -62,7 +62,7 @@ RemoteIds = RemoteId | list[RemoteId]
 
 
 class Shape(BaseModel):
-    """Base: a table without unknown keys."""
+    """Base of a table that may have no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -78,7 +78,7 @@ class HubTable(Shape):
 
 
 class ConnectionTable(BaseModel):
-    """[connections.NAME]: what is the hub's; all else is the vendor's and is checked by its adapter."""
+    """[connections.NAME]: the hub's own keys. All others are the vendor's and are checked by its adapter."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     vendor: Annotated[str, StringConstraints(min_length=1)]
@@ -149,7 +149,7 @@ class PersonTable(Shape):
 def _words(pair: list[Any]) -> list[Any]:
     ours, theirs = pair
     if isinstance(ours, list | dict) or not _is_word(theirs):
-        raise ValueError("a word is a text, a number, or true or false; theirs may be a list of such")
+        raise ValueError("a word is a text, a number, true or false; the vendor's may be a list of these")
     return pair
 
 

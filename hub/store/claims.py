@@ -4,8 +4,8 @@ A claim is a row of its own, (task, key), beside the `due_at` columns: taking on
 no wide row. Many are taken, given back and renewed in one transaction. A claim ends when it is given back, or at `claimed_until`:
 a worker renews what it is still at, so a dead worker's claims come back within `SECONDS`.
 
-Deadlocks cannot occur between claimers: rows are inserted in the order of their key, what exists is taken over with SKIP
-LOCKED, and a claimer deletes only its own rows, before it inserts.
+On PostgreSQL a transaction that takes claims or gives them back begins with `turn`: one claimer inserts what another is about to
+delete, and the other way round, so without it they deadlock now and then.
 """
 
 from __future__ import annotations
@@ -147,6 +147,8 @@ _TAKE_OVER = (
     .values(claimed_by=_OWNER, claimed_until=_UNTIL)
     .returning(claims.c.task, claims.c.key, claims.c.due_at)
 )
+_TURN = select(func.pg_advisory_xact_lock(literal_column(str(0x636C61696D73))))
+"""The key is "claims", in hexadecimal."""
 _GIVE_BACK = delete(claims).where(_ITEMS, _MINE)
 _RENEW = update(claims).where(_ITEMS, _MINE).values(claimed_until=_UNTIL)
 _FAILED = update(claims).where(_ITEMS, _MINE).values(failures=claims.c.failures + 1).returning(claims.c.failures)
@@ -154,6 +156,12 @@ _ALL = {name: _all(name) for name in _TAKE}
 _OLDEST = {name: select(rows.c.task, func.min(rows.c.due_at)).group_by(rows.c.task) for name, rows in _ALL.items()}
 _NEXT = {name: select(rows.c.task, rows.c.key).order_by(rows.c.turn).limit(1) for name, rows in _ALL.items()}
 _HAS_EXPIRED = select(claims.c.task, claims.c.key).where(claims.c.claimed_until <= _NOW).limit(1)
+
+
+def turn(tx: Tx) -> None:
+    """Waits until no other transaction takes or gives back claims. To be called first in its transaction."""
+    if tx.dialect.name == "postgresql":  # SQLite has one writer at a time
+        tx.execute(_TURN)
 
 
 def take(tx: Tx, owner: str, now: datetime, most: int) -> list[Claim]:

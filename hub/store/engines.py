@@ -58,16 +58,13 @@ def engines(url: str, file: File) -> tuple[Engine, Engine]:
     if url in ("sqlite://", "sqlite:///:memory:"):
         memory = create_engine("sqlite://", poolclass=StaticPool, connect_args=PLAIN, **COMMON)
         event.listen(memory, "connect", _pragmas("foreign_keys=ON"))
-        event.listen(memory, "begin", _begin)
         return memory, memory
     make_room(url.removeprefix("sqlite:///"))
     writer, reader = (create_engine(url, connect_args=PLAIN, **POOL, **COMMON) for _ in range(2))
     # FULL: a webhook that was accepted survives a power cut
     common = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
     event.listen(writer, "connect", _pragmas(*common, "busy_timeout=0"))  # writers wait in `_begin_to_write`
-    event.listen(writer, "begin", _begin_to_write)
     event.listen(reader, "connect", _pragmas(*common, f"busy_timeout={1000 * BUSY_SECONDS}", "query_only=ON"))
-    event.listen(reader, "begin", _begin)
     for engine in (writer, reader):
         event.listen(engine, "connect", file.opened)
     return writer, reader
@@ -75,15 +72,22 @@ def engines(url: str, file: File) -> tuple[Engine, Engine]:
 
 def _pragmas(*pragmas: str) -> Callable[[Any, Any], None]:
     def on_connect(dbapi: Any, record: Any) -> None:
-        dbapi.isolation_level = None  # the driver begins no transaction by itself; the "begin" event does
+        dbapi.isolation_level = None  # the driver begins no transaction by itself; `begin` does
         for pragma in pragmas:
             dbapi.execute(f"PRAGMA {pragma}")
 
     return on_connect
 
 
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+def begin(connection: Connection, *, to_write: bool) -> None:
+    """The first statement of every transaction; a server's driver sends its own.
+
+    SQLAlchemy's "begin" event could do this, but with a listener for it every statement goes through the events' dispatch."""
+    if connection.dialect.name == "sqlite":
+        if to_write:
+            _begin_to_write(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
 
 
 def _begin_to_write(connection: Connection) -> None:

@@ -56,7 +56,7 @@ def one(tx: Tx, cls: type[R], statement: Executable, **values: Any) -> R | None:
 def save(tx: Tx, record: Record) -> bool:
     """Inserts a new record, or updates the columns that differ. Returns whether anything was written."""
     held, was = record.__dict__, record._was
-    now = {column.name: held[column.name] for column in record.table.columns}
+    now = {name: held[name] for name in record.table.columns.keys()}  # noqa: SIM118
     if was is None:
         tx.execute(_insert(record.table), now)
     elif changed := {name: value for name, value in now.items() if value != was[name]}:

@@ -16,7 +16,7 @@ from sqlalchemy.pool import Pool
 
 from hub.store.address import file_of
 from hub.store.driver_errors import translated
-from hub.store.engines import BUSY_SECONDS, engines
+from hub.store.engines import BUSY_SECONDS, begin, engines
 from hub.store.faults import Collision as Collision
 from hub.store.faults import File, TransactionOpen
 from hub.store.faults import StoreUnavailable as StoreUnavailable
@@ -62,6 +62,7 @@ class Store:
         """
         with self._alone(self.writer):
             with self.writer.begin() as tx:
+                begin(tx, to_write=True)
                 yield tx
                 self._tell("commit")
             self._tell("committed")
@@ -70,6 +71,7 @@ class Store:
     def reading(self) -> Iterator[Tx]:
         """Reads only; never blocks a writer. Raises as `unit` does."""
         with self._alone(self.reader), self.reader.connect() as tx:
+            begin(tx, to_write=False)
             yield tx
 
     def at_once(self) -> AbstractContextManager[Tx]:

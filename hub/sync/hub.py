@@ -1,4 +1,4 @@
-"""What every task receives: the ports, the store, the adapters and the policy of one process."""
+"""`Hub`, which every task receives: the ports, the store, the adapters and the policy of one process."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Hub:
     left_out: Mapping[str, LeftOut] = field(default_factory=dict)
 
     def adapter(self, connection: str) -> Adapter:
-        """Raises NoSuchConnection, ConnectionLeftOut."""
+        """The connection's adapter. Raises NoSuchConnection, or ConnectionLeftOut."""
         if connection in self.left_out:
             raise ConnectionLeftOut(f"connection {connection!r} is left out: {self.left_out[connection]}")
         if connection not in self.adapters:
@@ -74,7 +74,7 @@ class Hub:
         return capabilities.request_limit + lag
 
     def person(self, connection: str, account: str | None) -> str | None:
-        """Our id of the person with this vendor account; None if unknown."""
+        """The id in the configuration of the person with this vendor account; None if unknown."""
         if account is None:
             return None
         for person, card in self.config.people.items():
@@ -83,7 +83,7 @@ class Hub:
         return None
 
     def actor_email(self, name: Json) -> str | None:
-        """The e-mail address of one of our people, by id or by address."""
+        """The e-mail address of a person who is named by id or by address; None if unknown."""
         card = self.config.people.get(str(name)) if name else None
         if card:
             return card.get("email")

@@ -13,10 +13,10 @@ def register(hub: Hub) -> None:
     state set later (`lockstep connections enable`) stays. Raises ValueError if a connection's vendor was changed."""
     now = hub.clock.now()
     with hub.store.unit() as tx:
-        link_rows.hint_frozen(tx, now)  # an unknown word may have been mapped since
-        there = connection_rows.every(tx)
+        link_rows.hint_frozen(tx, now)  # the new configuration may map a value that was unknown
+        stored = connection_rows.every(tx)
         for name, config in hub.config.connections.items():
-            if name not in there:
+            if name not in stored:
                 enabled = config.state == "enabled"
                 row = Connection(
                     name=name, vendor=config.vendor, state=config.state, created_at=now,
@@ -24,10 +24,10 @@ def register(hub: Hub) -> None:
                 )  # fmt: skip
                 save(tx, row)
                 connection_rows.move_cursor(tx, name, None, None, now)
-            elif there[name].vendor != config.vendor:
+            elif stored[name].vendor != config.vendor:
                 raise ValueError(
-                    f"connection {name!r} was a {there[name].vendor} connection and is now configured as {config.vendor}: "
-                    "its links would point to nothing; give the new connection a new name"
+                    f"connection {name!r} was a {stored[name].vendor} connection and is now configured as "
+                    f"{config.vendor}: its links name objects of the old vendor; give the new connection another name"
                 )
-            elif there[name].state != "disabled" and (connection_rows.cursor(tx, name) or {}).get("due_at") is None:
-                connection_rows.poll_at(tx, name, now)  # polling stopped while it was not configured
+            elif stored[name].state != "disabled" and (connection_rows.cursor(tx, name) or {}).get("due_at") is None:
+                connection_rows.poll_at(tx, name, now)  # polling had stopped while the connection was not configured

@@ -1,8 +1,8 @@
 """Authentication and authorisation: bearer tokens, their scopes, and a limit on wrong ones.
 
-A wrong token costs one indexed read. An address that sends `LIMIT` of them within `WINDOW` seconds is answered 429 without
-any until the window is over, except with a token that was right a moment ago (others may share the address, behind a NAT
-or a proxy that we were not told of). Counted per process, for at most `ADDRESSES` addresses.
+A wrong token costs one indexed read. An address that sends `LIMIT` of them within `WINDOW` seconds is answered 429
+without a read until the window ends, except for a token that was valid when last seen (other clients may share the
+address, behind a NAT or a proxy that is not configured). Counted per process, for at most `ADDRESSES` addresses.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _REALM = 'Bearer realm="lockstep"'
 
 
 def network(address: str | None) -> str:
-    """What is counted as one address: an IPv6 subscriber has a whole /64."""
+    """What counts as one address: an IPv4 address, or an IPv6 /64, because one subscriber has a whole /64."""
     try:
         parsed = ipaddress.ip_address((address or "").split("%")[0])
     except ValueError:
@@ -36,7 +36,7 @@ def network(address: str | None) -> str:
 
 
 class Failures:
-    """Wrong tokens by address. Bounded: the address heard of least recently goes first."""
+    """Counts wrong tokens by address. Bounded: the address seen least recently is dropped first."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -52,7 +52,7 @@ class Failures:
             return left if count >= LIMIT and left > 0 else 0.0
 
     def failed(self, address: str, token_hash: str) -> None:
-        """One more wrong token from there."""
+        """Counts a wrong token from this address."""
         with self._lock:
             now = self._clock.monotonic()
             since, count = self._counts.pop(address, (now, 0))
@@ -62,7 +62,7 @@ class Failures:
                 self._counts.popitem(last=False)
 
     def succeeded(self, token_hash: str) -> None:
-        """This token was right."""
+        """Remembers that this token was valid."""
         with self._lock:
             self._good[token_hash] = None
             self._good.move_to_end(token_hash)
@@ -70,12 +70,12 @@ class Failures:
                 self._good.popitem(last=False)
 
     def known(self, token_hash: str) -> bool:
-        """Whether this token was right when last seen."""
+        """Whether this token was valid when last seen."""
         return token_hash in self._good
 
 
 class Access:
-    """Decides about one request at a time."""
+    """Authenticates and authorises requests."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -96,7 +96,7 @@ class Access:
         if (wait := self._failures.wait(address)) and not self._failures.known(digest):
             raise Problem(
                 429,
-                f"{LIMIT} wrong tokens came from your address; wait for the seconds in Retry-After",
+                f"{LIMIT} invalid tokens came from your address; wait the seconds given in Retry-After",
                 headers={"Retry-After": str(int(wait) + 1)},
             )
         grant = tokens.check(self._store, self._clock, token)

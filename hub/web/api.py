@@ -1,4 +1,4 @@
-"""The whole JSON API: every operation of every resource, in the order in which the document shows them."""
+"""The whole JSON API: every operation of every resource, in the order of the OpenAPI document."""
 
 from __future__ import annotations
 

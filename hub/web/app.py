@@ -1,4 +1,5 @@
-"""The web edge as one WSGI application: webhooks first (`hub.web.webhooks`), then the JSON API, its document and health."""
+"""The web as one WSGI application: webhooks first (`hub.web.webhooks`), then the JSON API, its OpenAPI document and
+health."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-"""On every answer that does not say otherwise itself."""
+"""Set on every response that does not set them itself."""
 
 _LOG = structlog.get_logger("hub.web")
 
@@ -35,8 +36,9 @@ _LOG = structlog.get_logger("hub.web")
 def create_app(hub: Hub, *, redis_state: Callable[[], str] | None = None, trusted_proxies: int = 0) -> Flask:
     """The application of one process.
 
-    redis_state: "up", "refuses writes" or "down", as of now; None = this hub runs without a Redis.
-    trusted_proxies: how many reverse proxies of ours stand before it; that many entries of X-Forwarded-For are believed.
+    redis_state: "up", "refuses writes" or "down", as of now; None = this hub runs without Redis.
+    trusted_proxies: the number of your own reverse proxies in front of it; that many entries of X-Forwarded-For are
+    trusted.
     """
     app = Flask("hub.web", static_folder=None)
     app.before_request(lambda: _begin(hub))
@@ -79,14 +81,14 @@ def _problem(problem: Problem) -> Response:
 
 
 def _refused(refusal: HTTPException) -> Response:
-    """What Flask itself refuses: an unknown path, a wrong method."""
-    words = {
+    """An error that Flask itself raises: an unknown path, a wrong method."""
+    details = {
         404: "no resource has this path; `/api/openapi.json` lists them",
         405: "the resource does not support this method",
     }
     status = refusal.code or 500
     headers = {name: value for name, value in refusal.get_headers() if name == "Allow"}
-    return _problem(Problem(status, words.get(status, refusal.name.lower()), headers=headers))
+    return _problem(Problem(status, details.get(status, refusal.name.lower()), headers=headers))
 
 
 def _unavailable(error: StoreUnavailable) -> Response:
@@ -95,6 +97,6 @@ def _unavailable(error: StoreUnavailable) -> Response:
 
 
 def _failed(error: Exception) -> Response:
-    """An error of ours: its traceback goes to the log alone."""
+    """An error in the hub: its traceback goes to the log only."""
     _LOG.exception("request failed", exc_info=error)
     return _problem(Problem(500, "internal error; the hub's log has its traceback under this request id"))

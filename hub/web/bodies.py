@@ -1,12 +1,12 @@
-"""Reads the body of a request, whole or not at all, and parses its JSON strictly: what could not be stored, or has two meanings, is
+"""Reads a request's body, whole or not at all, and parses its JSON strictly: what cannot be stored, or is ambiguous, is
 refused with its place.
 
 | what | answer |
 |---|---|
-| more bytes than may be sent there | 413 |
-| fewer bytes than were announced | 400 |
+| more bytes than the path allows | 413 |
+| fewer bytes than Content-Length | 400 |
 | not UTF-8, not JSON, the same name twice | 400 |
-| NUL or half a surrogate pair in a text (no database keeps them), NaN, infinities, whole numbers beyond 64 bits | 422 |
+| NUL or half a surrogate pair in a text (not storable), NaN, infinities, integers beyond 64 bits | 422 |
 | more than `DEPTH` levels | 422 |
 """
 
@@ -23,16 +23,16 @@ from werkzeug.wsgi import get_content_length, get_input_stream
 from hub.web.problems import Problem
 
 DEPTH = 16
-"""Levels of lists and objects inside each other; no request needs more than four."""
+"""Levels of nested lists and objects; no request needs more than four."""
 
 
 def whole(environ: dict[str, Any], limit: int) -> bytes:
-    """Raises Problem 413 (before reading, if the length is announced) or 400 (the sender hung up)."""
+    """The whole body. Raises Problem 413 (before reading, if Content-Length is given) or 400 (the sender hung up)."""
     too_large = Problem(413, f"the body is larger than the limit of {limit} bytes")
     if (get_content_length(environ) or 0) > limit:
         raise too_large
     try:
-        # one more than allowed: a stream without length would otherwise end, cut off, exactly at the limit
+        # one byte more than allowed: a stream without Content-Length would otherwise be cut off at the limit unnoticed
         body = get_input_stream(environ, max_content_length=limit + 1).read()
     except ClientDisconnected:
         raise Problem(400, "the body ended before its announced length") from None
@@ -66,7 +66,7 @@ def parse(raw: bytes) -> Any:
         raise Problem(400, f"the name {str(e)[:60]!a} occurs twice in one object", "body") from None
     except RecursionError:
         raise Problem(422, f"the body has more than {DEPTH} levels", "body") from None
-    except ValueError:  # a number of more digits than Python reads
+    except ValueError:  # an integer of more digits than Python parses
         raise Problem(422, "a number in the body has too many digits", "body") from None
     for place, leaf in _leaves(value):
         if fault := storable(leaf):
@@ -75,7 +75,7 @@ def parse(raw: bytes) -> Any:
 
 
 def storable(leaf: Any) -> str | None:
-    """None, or why neither of our databases could keep this text or number."""
+    """Why the hub's databases cannot store this text or number; None = they can."""
     if isinstance(leaf, str):
         if "\x00" in leaf:
             return "contains a NUL character"
@@ -89,7 +89,7 @@ def storable(leaf: Any) -> str | None:
 
 
 def _leaves(value: Any) -> Iterator[tuple[str, Any]]:
-    """(place, value) of every text, number and name; without recursion, as the depth is the sender's choice."""
+    """(place, value) of every text, number and name. Not recursive, because the sender chooses the depth."""
     waiting = [("body", value, 1)]
     while waiting:
         place, one, level = waiting.pop()

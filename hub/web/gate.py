@@ -1,18 +1,19 @@
-"""Stands between the server's threads and the application (`wsgi:app`), so that whoever sends slowly, or never ends, holds a
-thread that waits and nothing else.
+"""Stands between the server's threads and the application (`wsgi:app`), so that a client that sends its body slowly, or
+never ends it, holds one waiting thread and nothing else.
 
-The body is read here, whole, up to what may be sent there; only then does a request take one of the few places in which the
-hub itself works. How many those are is measured (`hub.cli.running`); threads that wait for a body cost nothing beside them.
+The body is read here, whole, up to the limit of its path; only then does a request take one of the few slots in which
+the hub works on requests. Their number is measured (`hub.cli.running`); a thread that waits for a body costs next to
+nothing.
 
-| what came | what happens |
+| request | what happens |
 |---|---|
-| `/health/...` | goes on at once: no body is read, no place is needed |
-| no body, or one that is announced as too large | waits for a place, and goes on unread |
+| `/health/...` | passed on at once: no body is read, no slot is needed |
+| no body, or a Content-Length above the limit | waits for a slot, and is passed on unread |
 | a body, while `half_sent` others are being read | 503 with Retry-After, unread |
-| any other body | is read, then waits for a place |
+| any other body | is read, then waits for a slot |
 
 The server has no deadline for a body: one that never ends holds its thread until its sender hangs up. There are more threads
-than bodies may be half sent, so that the rest still answers.
+than bodies that may be read at the same time, so that the other threads still answer.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _LOG = structlog.get_logger("hub.web.gate")
 
 class Gate:
     """A WSGI application around the hub's own, for a server with many threads. at_once: requests that the hub works on
-    at the same time."""
+    at the same time. half_sent: bodies that are read at the same time."""
 
     def __init__(self, hub: Hub, inner: webhooks.WSGI, at_once: int, half_sent: int = HALF_SENT) -> None:
         self._hub = hub
@@ -59,7 +60,7 @@ class Gate:
             return self._inner(environ, start_response)
 
     def _limit(self, path: str) -> int:
-        """Bytes that may be sent there."""
+        """Bytes that a body sent to this path may have."""
         if not path.startswith(webhooks.PREFIX):
             return operations.MAX_BODY
         return webhooks.limit(self._hub, webhooks.connection_of(path))
@@ -77,7 +78,7 @@ class Gate:
 
 
 def _has_body(environ: dict[str, Any]) -> bool:
-    """HTTP/1 announces a body; later versions may just send one."""
+    """Whether a body follows. HTTP/1 declares it in a header; later versions may send one without."""
     if "HTTP_TRANSFER_ENCODING" in environ:
         return True
     announced = environ.get("CONTENT_LENGTH") or None
@@ -87,13 +88,13 @@ def _has_body(environ: dict[str, Any]) -> bool:
 
 
 def _read(environ: dict[str, Any], limit: int) -> None:
-    """Puts the body into memory. The application sees the stream that the server gave, with all that may come at hand: one
-    byte more than the limit, or less than was announced, is for it to refuse."""
+    """Reads the body into memory, as `wsgi.input`. The application refuses a body of one byte more than the limit, or
+    of less than Content-Length."""
     announced = get_content_length(environ)
     if announced is not None and announced > limit:
         body = b""
     else:
         body = environ["wsgi.input"].read(limit + 1 if announced is None else announced)
     environ["wsgi.input"] = io.BytesIO(body)
-    if announced is not None:  # then whoever hangs up too early is told from whoever has sent all
+    if announced is not None:  # so that werkzeug compares the length, and detects a sender that hung up early
         environ.pop("wsgi.input_terminated", None)

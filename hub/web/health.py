@@ -1,15 +1,15 @@
-"""Is this process alive, can it do its work, and how is everything: for load balancers, orchestrators and Prometheus.
+"""Liveness, readiness and metrics, for load balancers, orchestrators and Prometheus.
 
 | path | 200 means |
 |---|---|
 | `/health/live` | the process answers |
 | `/health/ready` | the database answers, and has the tables that this version needs (or newer ones: a rolling restart) |
-| `/metrics` | see `hub.web.metrics`; holds names of connections and counts, no content: keep it inside your network |
+| `/metrics` | see `hub.web.metrics`; shows names of connections and counts, no content: keep it inside your network |
 
-`/health/ready` also says what makes the hub slower, and does not make it unready: a web that a load balancer takes out would lose
-webhooks that it can keep. `redis`: "up", "refuses writes", "down" (in both the workers poll the database) or "none".
-`oldest_due_seconds`: for how long the longest overdue row has waited for a worker; `working` is false above `STALLED_SECONDS`, which
-no load explains. Redis is never required.
+`/health/ready` also reports what makes the hub slower. That does not make it unready: a web that a load balancer takes
+out of service would lose webhooks that it can store. `redis`: "up", "refuses writes", "down" (in both the workers poll
+the database) or "none". `oldest_due_seconds`: for how long the longest overdue row has waited for a worker; `working`
+is false above `STALLED_SECONDS`, which high load alone does not reach. Redis is never required.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Figures for Prometheus. Two kinds: what the rows say (read at each scrape, the same from every process), and what this
-web process has counted itself.
+"""Metrics for Prometheus. Two kinds: figures from the database (read at each scrape, the same from every process), and
+counts of this web process.
 
-With several web processes on a machine, set `PROMETHEUS_MULTIPROC_DIR` to an empty folder of theirs before they start: their
-own counts are then added up. Without it each process shows its own.
+With several web processes on a machine, set `PROMETHEUS_MULTIPROC_DIR` to an empty folder for them before they start:
+their counts are then added up. Without it each process shows only its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REQUESTS = Counter(
 _GAUGES = {
     "inbox_due": ("lockstep_inbox_due", "Webhooks that are not processed yet", ["connection"]),
     "inbox_wait": ("lockstep_inbox_wait_seconds", "Age in seconds of the oldest webhook that is not processed yet", ["connection"]),
-    "inbox_failed": ("lockstep_inbox_failed", "Authentic webhooks that could not be read", ["connection"]),
+    "inbox_failed": ("lockstep_inbox_failed", "Authentic webhooks that could not be processed", ["connection"]),
     "outbox_open": ("lockstep_outbox_open", "Writes that are not settled yet", ["connection", "state"]),
     "outbox_wait": ("lockstep_outbox_wait_seconds", "Age in seconds of the oldest write that is not settled yet", ["connection"]),
     "outbox_failed": ("lockstep_failed_writes", "Writes that the vendor refused and that wait for a person", ["connection"]),
@@ -39,7 +39,7 @@ _GAUGES = {
     "failures": ("lockstep_connection_failures", "Calls that failed in a row; 0 = healthy", ["connection"]),
     "breaker_open": ("lockstep_breaker_open", "1 while the circuit breaker lets no call through", ["connection"]),
     "incidents_open": ("lockstep_incidents_open", "Open incidents", []),
-    "oldest_due": ("lockstep_oldest_due_seconds", "For how long the longest overdue row has waited for a worker", ["task"]),
+    "oldest_due": ("lockstep_oldest_due_seconds", "Seconds for which the longest overdue row has waited for a worker", ["task"]),
     "paused": ("lockstep_paused", "1 while everything is paused", []),
 }  # fmt: skip
 
@@ -66,8 +66,8 @@ class _Rows(Collector):
             return
         reachable.add_metric([], 1)
         yield reachable
-        for key, (name, words, labels) in _GAUGES.items():
-            gauge = GaugeMetricFamily(name, words, labels=labels)
+        for key, (name, description, labels) in _GAUGES.items():
+            gauge = GaugeMetricFamily(name, description, labels=labels)
             for label, value in seen[key].items():
                 gauge.add_metric(label, value)
             yield gauge
@@ -80,7 +80,8 @@ class _Rows(Collector):
 
 
 def render(store: Store, clock: Clock, redis: str = "none") -> bytes:
-    """The page that Prometheus reads. Never raises: without a database, `lockstep_database_up` is 0. redis: see `hub.web.app.create_app`."""
+    """The metrics in Prometheus' text format. Never raises: without a database, `lockstep_database_up` is 0. redis: see
+    `hub.web.app.create_app`."""
     registry = CollectorRegistry()
     registry.register(_Rows(store, clock, redis))
     own = _OWN

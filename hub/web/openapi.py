@@ -30,7 +30,7 @@ FAILS: Mapping[int, str] = {
 
 @cache
 def document(operations: tuple[Operation, ...], base_url: str = "") -> dict[str, Any]:
-    """The document as JSON. base_url: of the hub, "" = wherever the document was read."""
+    """The document as JSON. base_url: of the hub; "" = the host that served the document."""
     refs, schemas = _schemas(operations)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -40,7 +40,7 @@ def document(operations: tuple[Operation, ...], base_url: str = "") -> dict[str,
         "info": {
             "title": "Lockstep",
             "version": hub.__version__,
-            "summary": "Incidents that are kept in step between vendors, and their journal.",
+            "summary": "Incidents that are synchronised between vendors, and their journal.",
             "description": "Times are ISO 8601, UTC. Scopes of a token, each including those before it: "
             + ", ".join(SCOPES),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -50,7 +50,7 @@ def document(operations: tuple[Operation, ...], base_url: str = "") -> dict[str,
         "paths": paths,
         "components": {
             "schemas": {name: _plain(schema) for name, schema in schemas.items()},
-            "responses": {str(status): _failure(status, words, refs) for status, words in FAILS.items()},
+            "responses": {str(status): _failure(status, description, refs) for status, description in FAILS.items()},
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "A token made by `lockstep token create`."}
             },
@@ -59,7 +59,7 @@ def document(operations: tuple[Operation, ...], base_url: str = "") -> dict[str,
 
 
 Refs = Mapping[Any, dict[str, Any]]
-"""Where each model is described."""
+"""Model → reference to its schema."""
 
 
 def _schemas(operations: Sequence[Operation]) -> tuple[Refs, dict[str, Any]]:
@@ -88,8 +88,8 @@ def _operation(operation: Operation, refs: Refs) -> dict[str, Any]:
 
 def _name(operation: Operation) -> str:
     """`POST /incidents/{ref}/comments` → `post_incidents_ref_comments`"""
-    words = operation.path.replace("{", "").replace("}", "").replace("-", "_").strip("/").split("/")
-    return "_".join([operation.method.lower(), *words])
+    parts = operation.path.replace("{", "").replace("}", "").replace("-", "_").strip("/").split("/")
+    return "_".join([operation.method.lower(), *parts])
 
 
 def _success(operation: Operation, refs: Refs) -> dict[str, Any]:
@@ -102,15 +102,15 @@ def _success(operation: Operation, refs: Refs) -> dict[str, Any]:
 _REQUEST_ID = {"description": "Names this request in the hub's log.", "schema": {"type": "string"}}
 _SECONDS = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
 _HEADERS: Mapping[int, dict[str, Any]] = {
-    401: {"WWW-Authenticate": {"description": "How to prove who asks.", "schema": {"type": "string"}}},
+    401: {"WWW-Authenticate": {"description": "The required authentication.", "schema": {"type": "string"}}},
     429: {"Retry-After": _SECONDS},
     503: {"Retry-After": _SECONDS},
 }
 
 
-def _failure(status: int, words: str, refs: Refs) -> dict[str, Any]:
+def _failure(status: int, description: str, refs: Refs) -> dict[str, Any]:
     return {
-        "description": words,
+        "description": description,
         "headers": {"X-Request-Id": _REQUEST_ID, **_HEADERS.get(status, {})},
         "content": {TYPE: {"schema": refs[ProblemDetails]}},
     }
@@ -145,14 +145,15 @@ def _query(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """In a query, what may be null is left out."""
+    """The schema without null: in a query, a parameter is left out instead."""
     kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
     return kinds[0] if len(kinds) == 1 else schema
 
 
 def _plain(schema: Any) -> Any:
-    """Without what says nothing: titles made from names, and "default: null" for what may be left out. A name in a map that
-    does not fit its pattern is refused, which pydantic does and does not say."""
+    """The schema without redundant entries: titles made from names, and "default: null" for optional values. Adds that
+    a map's name that does not match the pattern is refused, which pydantic enforces and does not state in its
+    schema."""
     if isinstance(schema, list):
         return [_plain(one) for one in schema]
     if not isinstance(schema, dict):

@@ -1,7 +1,7 @@
-"""The operations of the JSON API, one row each, and their Flask routes.
+"""The operations of the JSON API, and their Flask routes.
 
-A row holds the method, path, scope, request, response and error statuses of an operation. Its route and its part of the OpenAPI
-document (`hub.web.openapi`) are both made from the row, so that they cannot contradict each other.
+An `Operation` holds method, path, scope, request, response and error statuses. The route and the part of the OpenAPI
+document (`hub.web.openapi`) are both made from it, so that they cannot contradict each other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hub.web.problems import Problem
 PREFIX = "/api/v1"
 
 MAX_BODY = 256 * 1024
-"""Bytes of a request to the API."""
+"""Bytes that the body of a request to the API may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ SEGMENTS: Mapping[str, Segment] = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One validated request. actor: who asks, for the journal."""
+    """One validated request. actor: on whose behalf, for the journal."""
 
     hub: Hub
     actor: str
@@ -58,8 +58,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """method, path: below `PREFIX`, `{segments}` as in `SEGMENTS`. scope: of the token. status: of the answer when all is
-    well; answer: its body (None = no body). fails: statuses beyond those that every operation may have."""
+    """method, path: below `PREFIX`, `{segments}` as in `SEGMENTS`. words: its summary in the document. scope: that
+    the token must have. status: of the response on success; answer: its body (None = no body). fails: error statuses
+    beyond those that every operation may have."""
 
     method: str
     path: str
@@ -108,7 +109,7 @@ def _view(hub: Hub, access: Access, operation: Operation) -> Callable[..., Respo
         g.actor = f"token:{grant.name}"
         for name, value in segments.items():
             if not re.fullmatch(SEGMENTS[name].pattern, value):
-                raise Problem(404, f"{value[:60]!a} names nothing; expected here: {SEGMENTS[name].words}")
+                raise Problem(404, f"{value[:60]!a} does not exist; expected here: {SEGMENTS[name].words}")
         query = _checked(operation.query, _query(request, operation.query), "query") if operation.query else None
         body = _checked(operation.body, _body(request), "body") if operation.body else None
         answer = _done(operation, Call(hub, g.actor, segments, query, body))
@@ -133,7 +134,7 @@ def _done(operation: Operation, call: Call) -> Any:
 
 
 def _place(operation: Operation, name: str) -> str:
-    """Where in the request a field of the services stands."""
+    """The place in the request of a field that a service refused."""
     known = [where.model_fields if where else {} for where in (operation.query, operation.body)]
     if name in known[0]:
         return f"query.{name}"
@@ -149,7 +150,7 @@ def _body(request: Request) -> Any:
 
 
 def _query(request: Request, model: type[BaseModel]) -> dict[str, Any]:
-    """The query with numbers as numbers, as JSON would have them; a name that comes twice is refused."""
+    """The query, integers converted as in JSON. Raises Problem 422 for a name that is given twice."""
     found: dict[str, Any] = {}
     for name, values in request.args.lists():
         place = f"query.{ascii(name[:60])[1:-1]}"

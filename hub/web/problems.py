@@ -1,4 +1,4 @@
-"""Error responses: RFC 9457 problem details, the same shape everywhere, never a stack trace."""
+"""Error responses: RFC 9457 problem details for every error, never with a stack trace."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ RETRY_AFTER = 5
 
 
 class ProblemDetails(BaseModel):
-    """RFC 9457. `field` names the place of the fault where there is one: `body.fields.title`, `query.limit`."""
+    """RFC 9457. `field` is the place of the error in the request, if it has one: `body.fields.title`, `query.limit`."""
 
     type: str = Field(examples=["about:blank"])
     title: str = Field(examples=["Unprocessable Entity"])
     status: int = Field(examples=[422])
     detail: str = Field(examples=["must be one of: SEV1, SEV2, SEV3, SEV4, SEV5"])
-    request_id: str = Field(description="The same as in the header X-Request-Id, and in the hub's log.")
-    field: str | None = Field(None, description="The place of the fault, if it is in the request.")
+    request_id: str = Field(description="As in the header X-Request-Id and in the hub's log.")
+    field: str | None = Field(None, description="The place of the error, if it is in the request.")
 
 
 class Problem(Exception):
@@ -39,7 +39,7 @@ class Problem(Exception):
 
 
 def unavailable(detail: str) -> Problem:
-    """503 with Retry-After: the hub cannot do it now, and every sender repeats it."""
+    """503 with Retry-After: the hub cannot do it now; senders of webhooks repeat the request."""
     return Problem(503, detail, headers={"Retry-After": str(RETRY_AFTER)})
 
 

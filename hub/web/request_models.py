@@ -1,5 +1,6 @@
-"""Request bodies and queries of the JSON API: strict models, so that a wrong type, an unknown name or too long a text is refused
-with its place before anything is done. The fields of an incident are made from the one table of them (`hub.domain.incident`)."""
+"""Request bodies and queries of the JSON API: strict models, so that a wrong type, an unknown name or a text that is
+too long is refused with its place before anything is done. An incident's fields are made from their table in
+`hub.domain.incident`."""
 
 from __future__ import annotations
 
@@ -20,17 +21,17 @@ BEFORE = "^[0-9A-Za-z]+$"
 PATTERNS: dict[str, str] = {
     TEXT: "contains a NUL character",
     WORDS: "must not be blank",
-    REF: "names no incident: write its number (12, INC-12) or its id",
-    HASH: "is no hash: write the 64 characters (0-9, a-f) of `content_hash` as it was shown",
+    REF: "is not an incident's number or id: write 12, INC-12 or the id",
+    HASH: "is not a hash: write the 64 characters (0-9, a-f) of `content_hash` as shown",
     BEFORE: "must be the `next` of the page before",
 }
 """Pattern → message for a string that does not match it."""
 
 Text = Annotated[str, Field(pattern=TEXT)]
-"""Any text without NUL, which no database keeps."""
+"""Any text without NUL, which PostgreSQL does not store."""
 
 Words = Annotated[str, Field(pattern=WORDS)]
-"""A text that says something."""
+"""A text that is not blank."""
 
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=TEXT)]
 Word = Annotated[Words, Field(max_length=200)]
@@ -38,11 +39,11 @@ Ref = Annotated[str, Field(pattern=REF)]
 Hash = Annotated[str, Field(pattern=HASH)]
 
 MANY = 200
-"""Words in a set, or in a map."""
+"""The most elements in a set or a map."""
 
 
 class Strict(BaseModel):
-    """Base of everything that comes in."""
+    """Base of every request body and query."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -65,13 +66,13 @@ _AUDIENCE: Any = Literal[AUDIENCES]
 IncidentFields: Any = create_model(
     "IncidentFields",
     __base__=Strict,
-    __doc__="Those of an incident's fields that are to be set. A set or a map is given whole.",
+    __doc__="The fields of an incident to set. A set or a map replaces the previous one.",
     **_FIELDS,
 )
 NewIncidentFields: Any = create_model(
     "NewIncidentFields",
     __base__=Strict,
-    __doc__="Those of an incident's fields that are known at its beginning.",
+    __doc__="The fields of a new incident.",
     **{
         **_FIELDS,
         "title": (Annotated[Words, Field(max_length=FIELDS[INCIDENT]["title"].limit)], ...),
@@ -102,20 +103,20 @@ class WriteComment(Strict):
 
 
 class DraftUpdate(Strict):
-    """audience: whom the text is written for. Only what is `public` reaches customers; the rest stays in internal tools."""
+    """audience: who reads the text. Only `public` updates reach customers; the others stay in internal tools."""
 
     text: Annotated[Words, Field(max_length=COMMENT_LIMIT)]
     audience: _AUDIENCE = PUBLIC
 
 
 class Approve(Strict):
-    """content_hash: of exactly what was read; if the content has changed since, nothing is approved."""
+    """content_hash: of the content that was read; if the content has changed since, nothing is approved."""
 
     content_hash: Hash
 
 
 class Relink(Strict):
-    """Which object of which connection shows this incident from now on."""
+    """The object, and its connection, that is linked to this incident from now on."""
 
     connection: Name
     remote_id: Annotated[Text, Field(min_length=1, max_length=300)]
@@ -123,14 +124,14 @@ class Relink(Strict):
 
 
 class Review(Strict):
-    """decision: "take" the vendor's value, or "keep" ours."""
+    """decision: "take" the vendor's value, or "keep" the hub's."""
 
     field: Name
     decision: Literal["take", "keep"]
 
 
 class LinkUnmatched(Strict):
-    """incident: the one that the object belongs to from now on."""
+    """incident: the one to link the object to."""
 
     incident: Ref
 
@@ -154,7 +155,7 @@ class Paging(Strict):
     """A page of a list, newest first."""
 
     limit: int = Field(50, ge=1, le=200, description="Rows in the answer.")
-    before: Before | None = Field(None, description="`next` of the page before.")
+    before: Before | None = Field(None, description="`next` of the previous page.")
 
 
 class IncidentPaging(Paging):

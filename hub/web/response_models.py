@@ -1,5 +1,5 @@
-"""What the JSON API answers, for its document. The answers themselves are made by `hub.services.serialize`; the tests hold every
-one of them against these."""
+"""The response bodies of the JSON API, for its OpenAPI document. `hub.services.serialize` makes the actual responses;
+the tests check each of them against these models."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ When = AwareDatetime
 
 
 class Answer(BaseModel):
-    """Base of everything that goes out: a field that is not described is not sent."""
+    """Base of every response body: a field that is not described is not sent."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class Page(Answer, Generic[Row]):
-    """next: give it as `before` for the rows after these; null = there are no more."""
+    """next: pass it as `before` to get the next page; null = this is the last page."""
 
     items: list[Row]
     next: str | None
@@ -30,7 +30,7 @@ class Incident(Answer):
     number: str = Field(examples=["INC-12"])
     open: bool
     fields: Values
-    rev: int = Field(description="Counts every change.")
+    rev: int = Field(description="Revision: incremented by every change.")
     dedup_key: str | None
     previous_id: str | None = Field(description="The incident of which this one is a recurrence.")
     merged_into: str | None
@@ -39,7 +39,7 @@ class Incident(Answer):
 
 
 class Link(Answer):
-    """An incident's copy (or that of one of its comments or updates) at a vendor."""
+    """The tie between an incident, or one of its comments or updates, and an object at a vendor."""
 
     id: str
     incident_id: str
@@ -47,18 +47,20 @@ class Link(Answer):
     kind: str = Field(examples=["incident"])
     slot: str = Field(examples=["primary"])
     state: str = Field(description="pending, live, held, frozen, unreachable, gone or unlinked.")
-    reason: str | None = Field(description="Why it is not live, in words.")
-    item_id: str | None = Field(description="The comment or update that it is a copy of.")
+    reason: str | None = Field(description="Why it is not live.")
+    item_id: str | None = Field(
+        description="The comment or update that it links, if it is not a link of the incident itself."
+    )
     remote_id: str | None
     url: str | None
-    shadow: Values = Field(description="What the vendor showed last, in its own words.")
+    shadow: Values = Field(description="What the vendor showed last, in the vendor's words.")
     held: Values = Field(description="Fields that wait for a person, with their value.")
-    frozen: Values = Field(description="Fields with a word that is not mapped.")
+    frozen: Values = Field(description="Fields with a value that has no mapping.")
     refused: Values = Field(description="Fields that the vendor refused.")
     notes: Values
     plan: Values | None = Field(description="What would be written next.")
     rev: int
-    lag: float = Field(description="Seconds for which it has not been in step; 0 = in step.")
+    lag: float = Field(description="Seconds for which the link has been behind; 0 = in step.")
     seen_at: When | None
     written_at: When | None
     approved_by: str | None
@@ -66,7 +68,7 @@ class Link(Answer):
 
 
 class LinkInFull(Link):
-    draft: Values | None = Field(description="What waits for approval.")
+    draft: Values | None = Field(description="The content that waits for approval.")
     content_hash: str | None = Field(description="Of the draft: an approval is bound to it.")
 
 
@@ -80,7 +82,7 @@ class Comment(Answer):
     deleted: bool
     rev: int
     created_at: When
-    restricted: bool = Field(description="Seen by a part of the audience only, and never copied.")
+    restricted: bool = Field(description="Visible to a part of the audience only, and never copied.")
 
 
 class Update(Answer):
@@ -101,7 +103,7 @@ class Update(Answer):
 
 
 class IncidentInFull(Incident):
-    provenance: Values = Field(description="Where each value came from, and when it changed.")
+    provenance: Values = Field(description="The source of each value, and when it changed.")
     links: list[Link]
     copies: list[Link] = Field(description="The links of its comments and updates.")
     comments: list[Comment]
@@ -113,11 +115,11 @@ class JournalLine(Answer):
     at: When
     kind: str
     source: str | None
-    data: Values | None = Field(description="null: erased; the chain is whole all the same.")
+    data: Values | None = Field(description="null: erased; the hash chain still verifies.")
 
 
 class Journal(Answer):
-    """verified: the hash chain is whole; broken: else where it is not."""
+    """verified: the hash chain verifies; broken: where it does not, else null."""
 
     items: list[JournalLine]
     verified: bool
@@ -149,7 +151,7 @@ class InboxRow(Answer):
 
 class InboxRowInFull(InboxRow):
     headers: dict[str, str]
-    body: str = Field(description="As it came; what is not UTF-8 is replaced.")
+    body: str = Field(description="As received; bytes that are not UTF-8 are replaced.")
 
 
 class FailedWrite(Answer):
@@ -165,7 +167,7 @@ class FailedWrite(Answer):
     error: str | None = Field(description="What the vendor answered.")
     error_class: str | None
     attempts: int
-    unknowns: int = Field(description="How often it is not known whether it took effect.")
+    unknowns: int = Field(description="Attempts of which it is not known whether they took effect.")
     created_at: When
     settled_at: When | None
     due_at: When | None
@@ -173,8 +175,8 @@ class FailedWrite(Answer):
 
 class FailedWriteInFull(FailedWrite):
     incident: str | None = Field(description="The number of its incident.", examples=["INC-12"])
-    remote_id: str | None = Field(description="The object that it was for; null: it was to be created.")
-    url: str | None = Field(description="Of that object.")
+    remote_id: str | None = Field(description="The object to write; null: it was to be created.")
+    url: str | None = Field(description="The address of that object.")
 
 
 class Connection(Answer):
@@ -183,15 +185,15 @@ class Connection(Answer):
     state: str
     healthy: bool = Field(description="The last call succeeded.")
     failures: int = Field(description="Calls that failed in a row.")
-    open_until: When | None = Field(description="When a call is tried again; until then none is made.")
+    open_until: When | None = Field(description="When the next call is tried; none is made before.")
     reason: str | None
     activated_at: When | None
     invalid_signatures: int
     polled_at: When | None
     poll_due: When | None
     subscription_due: When | None
-    public: bool | None = Field(description="What is written there is seen by customers.")
-    degraded: list[str] = Field(description="What it cannot do, in words.")
+    public: bool | None = Field(description="Customers see what is written there.")
+    degraded: list[str] = Field(description="What it cannot do.")
     counts: dict[str, int] = Field(description="Its links by state.")
 
 

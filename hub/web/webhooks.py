@@ -1,16 +1,16 @@
 """Receives webhooks: `POST /in/<connection>` and `/in/<connection>/<anything>` (a GET only where the vendor's handshake
-is one). Stands before Flask, so that a webhook pays for no routing, no session and no context: its whole cost is reading it,
-checking it, and the one commit in `hub.sync.inbound.intake`.
+is one). Runs before Flask, so that a webhook costs no routing, session or context: only reading it, verifying it, and
+the one commit in `hub.sync.inbound.intake`.
 
-| what came | answer |
+| request | response |
 |---|---|
-| authentic, whatever is in it, and every repeat | 2xx: the adapter's own reply, else 202 |
-| a wrong signature | 401 (counted per connection, and alarmed) |
+| authentic, whatever its content, and every repeat | 2xx: the adapter's own reply, else 202 |
+| an invalid signature | 401 (counted per connection, and reported by `lockstep doctor`) |
 | a connection that is not configured | 404 |
 | a connection that is left out (its client library is not installed) | 503 with Retry-After |
 | another method | 405 |
-| more than `MAX_BODY` bytes (`max_body_bytes` of the connection) | 413, without reading it all |
-| anything that is our fault, whatever it is | 503 with Retry-After: the one answer that every sender repeats |
+| more than `MAX_BODY` bytes (or `max_body_bytes` of the connection) | 413, without reading the whole body |
+| any failure in the hub | 503 with Retry-After: the one status after which every sender repeats the webhook |
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from hub.web.problems import TYPE, Problem, phrase, render, unavailable
 PREFIX = "/in/"
 
 MAX_BODY = 1024 * 1024
-"""Bytes of a webhook, unless the connection says otherwise. Vendors send some 100 KiB at most."""
+"""Bytes of a webhook, unless the connection sets `max_body_bytes`. Vendors send some 100 KiB at most."""
 
 _REPEATED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOG = structlog.get_logger("hub.web.webhooks")
@@ -44,12 +44,12 @@ WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def request_id(given: str | None, hub: Hub) -> str:
-    """The sender's own id of the request if it is a decent one, else a new one."""
+    """The sender's X-Request-Id if it is at most 64 letters, digits and `._-`, else a new id."""
     return given if given and _REPEATED.fullmatch(given) else hub.ids.new()
 
 
 def connection_of(path: str) -> str:
-    """Whose webhooks come to this path."""
+    """The name of the connection whose webhooks are sent to this path."""
     return path[len(PREFIX) :].partition("/")[0]
 
 
@@ -60,7 +60,7 @@ def limit(hub: Hub, connection: str) -> int:
 
 
 class Webhooks:
-    """A WSGI application: webhooks are answered here, everything else goes on to `inner`."""
+    """A WSGI application: answers webhooks, and passes every other request to `inner`."""
 
     def __init__(self, hub: Hub, inner: WSGI) -> None:
         self._hub = hub
@@ -110,7 +110,7 @@ class Webhooks:
         except Problem:
             raise
         except InvalidSignature:
-            # the reason is in the intake's own log line; the sender is told nothing that would help to sign falsely
+            # the intake logs the reason; the response has nothing that would help an attacker to sign
             _LOG.warning(
                 "webhook refused: invalid signature",
                 connection=connection,
@@ -129,9 +129,10 @@ class Webhooks:
 
 
 def read(environ: dict[str, Any], most: int, hub: Hub) -> Request:
-    """The request as a plain value: header names in lower case, the body raw, no NUL in what becomes text.
+    """The request as a plain value: header names in lower case, the body raw, text without NUL.
 
-    Raises Problem 413 (before reading, if the length is announced) or 400 (the sender hung up, or a senseless query).
+    Raises Problem 413 (before reading, if Content-Length is given) or 400 (the sender hung up, or more than 100 query
+    parameters).
     """
     body = bodies.whole(environ, most)
     try:
@@ -159,5 +160,5 @@ def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _clean(text: str) -> str:
-    """Without NUL: PostgreSQL keeps none in text."""
+    """The text without NUL, which PostgreSQL does not store."""
     return text.replace("\x00", "") if "\x00" in text else text

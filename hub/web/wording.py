@@ -1,5 +1,5 @@
-"""Messages for a request that a model refuses (`hub.web.request_models`): the place, and what would be right. Pydantic's own messages
-name its classes and show regular expressions."""
+"""Messages for a request that a model refuses (`hub.web.request_models`): the place, and what is valid. They replace
+pydantic's, which name its classes and show regular expressions."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ MESSAGES: Mapping[str, str] = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
 }
-"""Pydantic's type of error → our message, with the limit that the error names."""
+"""Pydantic's type of error → the message, with the limit from the error."""
 
 
 def place(where: str, error: Mapping[str, Any]) -> str:
-    """Where the error is: `body.fields.title`. Short and printable, whatever the names in the request."""
+    """Where the error is: `body.fields.title`. Short and printable, whatever names the request has."""
     return ".".join([where, *(ascii(str(part)[:60])[1:-1] for part in error["loc"] if part != "[key]")])
 
 
 def words(error: Mapping[str, Any]) -> str:
-    """What is wrong there, for a person."""
+    """What is wrong there, for a person to read."""
     kind, limits = error["type"], error.get("ctx", {})
     if kind == "literal_error":
         return "must be one of: " + ", ".join(re.findall(r"'([^']*)'", limits["expected"]))

@@ -19,10 +19,10 @@ README = Path(__file__).resolve().parents[2] / "adapters" / "README.md"
 BEGIN, END = "<!-- matrix -->", "<!-- /matrix -->"
 
 LEGEND = """\
-**r** read · **w** written at any time · **c** written when it is made, then left · **–** not there.
+**r** read · **w** written at any time · **c** written only when the object is created · **–** not supported.
 **walks**: may need several steps. **moves**: legal steps only. **≤ n**: characters. **own doing**: the vendor may change it by
-itself; that is no edit. **history**, **refused**: an edit in the gap between our last read and our write is told afterwards,
-or makes the vendor refuse our write. **blind**: nobody sees it (below)."""
+itself; that is not an edit. **history**, **refused**: an edit between the hub's last read and its write is found in the vendor's
+history afterwards, or makes the vendor refuse the write. **blind**: such an edit is not seen (below)."""
 
 GAPS: Mapping[Gap, str] = {Gap.HISTORY: "history", Gap.CONDITIONAL: "refused", Gap.BLIND: "blind"}
 
@@ -128,9 +128,9 @@ def matrix() -> str:
 
 
 BLIND = """\
-What somebody changes there after our last read of an object and before our write of the same field is overwritten, and nobody
-can see that it was there. The hub reads right before it writes, so the window is one read and one write long (their time-outs
-at the worst); every other edit is seen."""
+An edit of such a field after the hub's last read of the object and before its write of the same field is overwritten unseen.
+The hub reads right before it writes, so the window is one read and one write long (at most their time-outs); every other edit
+is seen."""
 
 
 def _blind(c: Capabilities) -> str:

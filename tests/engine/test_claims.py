@@ -103,8 +103,9 @@ def test_who_gives_back_while_others_claim_waits_for_nobody(store: Store) -> Non
     def one(owner: str) -> None:
         try:
             mine: list[str] = []
-            for _ in range(30):
+            for _ in range(100):
                 with store.unit() as tx:
+                    claims.turn(tx)
                     claims.give_back(tx, owner, items(*mine))
                     mine = [c.key for c in claims.take_over(tx, owner, NOW, 6)]
                     mine += [c.key for c in claims.take(tx, owner, NOW, 6)]

@@ -231,7 +231,7 @@ def test_a_create_that_was_never_sent_is_no_reason_to_wait(
 
 def test_a_slot_that_shows_an_object_takes_no_other(hub: Hub, vendor: Showing, id: str) -> None:
     services.relink(hub, "INC-1", "signed", "primary", "R1", actor="ada")
-    with pytest.raises(services.Conflict, match="INC-1 shows R1 there; unlink that first"):
+    with pytest.raises(services.Conflict, match="INC-1 is linked to R1 there already; unlink that first"):
         link_to_1(hub, id)
     assert state(hub) == "proposed"
 

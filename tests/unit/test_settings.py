@@ -112,8 +112,8 @@ WRONG = {
         MINIMAL + "[vocabulary.pd]\nstatus = [['resolved', [1, {a = 2}]]]",
         "[vocabulary.pd].status no. 1: a word is a text, a number",
     ),
-    "a connection named as the hub itself": ("[connections.hub]\nvendor = 'jira'", "[connections.hub]: the hub itself goes by this name"),
-    "a connection named as the house rules": ("[connections.policy]\nvendor = 'jira'", "[connections.policy]: the hub itself goes by"),
+    "a connection named as the hub itself": ("[connections.hub]\nvendor = 'jira'", "[connections.hub]: the hub itself uses this name"),
+    "a connection named as the house rules": ("[connections.policy]\nvendor = 'jira'", "[connections.policy]: the hub itself uses this name"),
     "a limit that is no number": (
         "[connections.x]\nvendor = 'jira'\nmax_body_bytes = '1MB'",
         "[connections.x].max_body_bytes: input should be a valid integer; write a whole number, without quotes",

@@ -228,9 +228,9 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], place: str, monkeypatch:
         ("/incidents", {"fields": {"title": "x" * 1_001}}, "is too long: at most 1000 characters"),
         ("/incidents", {"fields": {"title": "x", "status": "resolved"}}, "must be one of: triggered, acknowledged, identified, monitoring"),
         ("/incidents", {"fields": {"title": "x", "tags": "x"}}, "must be a list"),
-        ("/incidents/1/merge", {"into": "two"}, "names no incident: write its number (12, INC-12) or its id"),
+        ("/incidents/1/merge", {"into": "two"}, "is not an incident's number or id: write 12, INC-12 or the id"),
         ("/incidents/1/updates", {"text": "x", "audience": "pubic"}, "must be one of: public, internal"),
-        ("/unmatched/" + "0" * 26 + "/link", {"incident": "two"}, "names no incident: write its number (12, INC-12) or its id"),
+        ("/unmatched/" + "0" * 26 + "/link", {"incident": "two"}, "is not an incident's number or id: write 12, INC-12 or the id"),
     ],
 )  # fmt: skip
 def test_a_refusal_is_in_words_for_people(path: str, sent: Any, words: str, monkeypatch: pytest.MonkeyPatch) -> None:

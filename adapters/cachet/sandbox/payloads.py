@@ -1,4 +1,5 @@
-"""How the stand-in Cachet shows what it knows: JSON:API documents with included resources, times and words twice over."""
+"""The stand-in Cachet's JSON:API documents with included resources. They show times and statuses both as text for
+people and as values."""
 
 from __future__ import annotations
 
@@ -38,8 +39,8 @@ def update_resource(update: Mapping[str, Any], incident_id: int) -> dict[str, An
 
 
 def document(state: State, rows: Any, include: str, reading: bool = True) -> dict[str, Any]:
-    """rows: one incident or a list. include: names with commas, as asked for. Included resources come once each, whoever
-    shares them. Raises Rejected (400) for a name that is not allowed."""
+    """rows: one incident or a list. include: the requested names, separated by commas. A resource is included once,
+    even if several incidents share it. Raises Rejected (400) for a name that is not allowed."""
     wanted = set(filter(None, include.split(",")))
     if wanted - INCLUDES:
         raise Rejected(400, f"Requested include(s) `{', '.join(sorted(wanted - INCLUDES))}` are not allowed.")

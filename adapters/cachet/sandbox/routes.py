@@ -1,6 +1,6 @@
-"""The HTTP side of the stand-in Cachet: tokens and abilities, the request limit, lists with filters and pages, routes.
+"""The routes of the stand-in Cachet, with tokens and abilities, the request limit, filters and pagination.
 
-Incidents are invisible unless told otherwise.
+An incident is created invisible to visitors unless the request sets `visible`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MINUTE = timedelta(seconds=60)
 
 
 def add(app: Flask, state: State) -> None:
-    """Puts the routes on the stand-in's application."""
+    """Registers the routes on the stand-in's application."""
 
     @app.errorhandler(Rejected)
     def rejected(error: Rejected) -> Response:
@@ -77,7 +77,7 @@ def _may(state: State, ability: str) -> None:
 
 
 def _incident(state: State, id: str) -> dict[str, Any]:
-    """The incident, if the caller may see it: 404 otherwise, as for one that is not there."""
+    """The incident with this id. Raises a 404 if it does not exist or the caller may not see it."""
     found = state.incidents.get(int(id)) if id.isascii() and id.isdecimal() else None
     if found is None or not _visible(state, found):
         raise Rejected(404, f"No query results for model [Incident] {id}")

@@ -1,6 +1,6 @@
-"""The stand-in Cachet as one object: its state, served over HTTP, and what people do in its own dashboard.
+"""The stand-in Cachet as one object: its state served over HTTP, and people's actions in its dashboard.
 
-It sends no webhooks. One request is worked at a time.
+It sends no webhooks, and serves one request at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from adapters.sandboxing import Sandbox
 
 @dataclass
 class CachetSandbox(State, Sandbox):
-    """The state, served."""
+    """The state, served over HTTP."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -32,7 +32,7 @@ class CachetSandbox(State, Sandbox):
         self.app.wsgi_app = one_at_a_time  # type: ignore[method-assign]
 
     def snapshot(self, id: str) -> dict[str, Any]:
-        """How the incident looks on the page, in the page's words."""
+        """What a visitor sees of the incident, in the page's values."""
         incident = self.incidents[int(id)]
         return {
             "id": id,
@@ -44,7 +44,7 @@ class CachetSandbox(State, Sandbox):
             "impacts": {str(c): word for c, word in incident["components"].items()},
         }
 
-    # What people do in the vendor's own dashboard.
+    # People's actions in Cachet's own dashboard.
 
     def people_open(self, name: str, message: str = "Something is wrong.", **more: Any) -> str:
         with self._lock:
@@ -53,7 +53,7 @@ class CachetSandbox(State, Sandbox):
             return str(self.make(wanted)["id"])
 
     def people_set(self, id: str, **attributes: Any) -> None:
-        """Name, message, status, visible: without an update."""
+        """Sets name, message, status or visible directly, without an update."""
         with self._lock:
             self.change(self.incidents[int(id)], attributes)
 
@@ -83,7 +83,7 @@ class CachetSandbox(State, Sandbox):
             del self.incidents[int(id)]
 
     def people_schedule(self, name: str) -> str:
-        """Maintenance: an object of another sort, in another list."""
+        """Creates a scheduled maintenance: another kind of object, in another list. Returns its id."""
         with self._lock:
             id = self.number()
             self.schedules[id] = {"id": id, "name": name, "status": 0, "created": self.stamp()}

@@ -1,8 +1,9 @@
-"""What the stand-in Cachet knows: components, incidents with updates and metadata, schedules, API tokens with abilities; and
-the rules by which they change.
+"""The state of the stand-in Cachet (components, incidents with updates and metadata, schedules, API tokens with
+abilities) and the rules of its changes.
 
-Awkward parts included: numbers for words, metadata replaced whole, components changeable only together with an update, names
-repeat, and an edited or deleted update drags the incident's status back to that of the newest update.
+It includes Cachet's awkward rules: numbers stand for statuses, metadata is replaced whole, components change only
+together with an update, names are not unique, and editing or deleting an update sets the incident's status back to that
+of its newest update.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ ALL_ABILITIES = frozenset(
 @dataclass
 class State:
     """tokens: API token → its abilities. protected: reading needs a token too (a setting of the installation).
-    per_minute: the installation's request limit. window: when the current minute began, and the requests in it."""
+    per_minute: the installation's request limit. window: the start of the current minute, and the requests in it."""
 
     clock: Clock
     ids: Ids
@@ -42,16 +43,16 @@ class State:
         return self.last_number
 
     def stamp(self) -> str:
-        """Whole seconds, without a zone, as the vendor shows times."""
+        """The time now as the vendor shows it: in whole seconds, without a zone."""
         return self.clock.now().strftime("%Y-%m-%d %H:%M:%S")
 
     def add_component(self, name: str, status: int = 1) -> str:
-        """Set-up: returns its id, as text."""
+        """Set-up: adds a component. Returns its id as a string."""
         id = self.number()
         self.components[id] = {"id": id, "name": name, "status": status, "enabled": True, "created": self.stamp()}
         return str(id)
 
-    # What happens on the page, whoever asks for it.
+    # Changes on the page, by the API or by a person.
 
     def make(self, wanted: dict[str, Any]) -> dict[str, Any]:
         id, now = self.number(), self.stamp()
@@ -66,7 +67,7 @@ class State:
         return incident
 
     def change(self, incident: dict[str, Any], wanted: dict[str, Any]) -> None:
-        """Attributes only: components come in through updates."""
+        """Changes attributes only; components change through updates."""
         for name in ("name", "message", "status", "visible", "stickied", "notifications"):
             if wanted.get(name) is not None:
                 incident[name] = wanted[name]
@@ -91,7 +92,7 @@ class State:
         return update
 
     def follow(self, incident: dict[str, Any]) -> None:
-        """The incident takes the status of its newest update, if it has one."""
+        """Sets the incident's status to that of its newest update with a status, else to the one set directly last."""
         spoken = [u["status"] for u in incident["updates"] if u["status"] is not None]
         status = spoken[-1] if spoken else incident["baseline"]
         if incident["status"] != status:

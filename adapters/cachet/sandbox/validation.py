@@ -1,4 +1,4 @@
-"""What the stand-in Cachet takes and refuses: the vendor's validation of a request's body."""
+"""The stand-in Cachet's validation of request bodies, by the vendor's rules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INCIDENT_WORDS, COMPONENT_WORDS, VISIBILITIES = range(5), range(1, 7), (True, Fa
 
 
 class Rejected(HTTPException):
-    """An answer that ends the request."""
+    """An error response."""
 
     def __init__(
         self, status: int, message: str, errors: Mapping[str, list[str]] | None = None, **headers: str
@@ -26,7 +26,7 @@ class Rejected(HTTPException):
 
 
 def wanted_of(state: State, required: Mapping[str, type] | None = None) -> dict[str, Any]:
-    """The request's body, validated. Raises a 422 with the fields at fault."""
+    """The request's body, validated. Raises a 422 that names the invalid fields."""
     body = request.get_json(silent=True)
     wanted: dict[str, Any] = body if isinstance(body, dict) else {}
     errors: dict[str, list[str]] = {

@@ -1,4 +1,4 @@
-"""The little JQL that the stand-in understands: conditions joined by AND, in brackets or not, and ORDER BY."""
+"""The subset of JQL that the stand-in supports: conditions joined by AND, with or without brackets, and ORDER BY."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from adapters.jira.sandbox.state import STATUSES, Refusal
 
 Picture = Mapping[str, Any]
-"""What the search index holds of one issue: project, issuetype, status, labels, created, updated (vendor's clock, UTC)."""
+"""One issue's entry in the search index: project, issuetype, status, labels, created, updated (Jira's clock, UTC)."""
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _CONDITION = re.compile(
@@ -26,7 +26,7 @@ def _literal(text: str) -> str:
 
 
 class Query:
-    """A parsed query. Raises Refusal (400) for what it does not understand, or has no bounds."""
+    """A parsed query. Raises Refusal (400) for unsupported JQL and for a query without a restriction."""
 
     def __init__(self, text: str, now: datetime, zone: ZoneInfo) -> None:
         where, _, order = (

@@ -1,4 +1,4 @@
-"""How the stand-in Jira's API shows what it knows. Pure functions; `version` is that of the API (2 or 3)."""
+"""The JSON of the stand-in Jira's API, made from its state. Pure functions; `version` is that of the API (2 or 3)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def history_bean(state: State, entry: Mapping[str, Any]) -> Json:
 
 
 def issue_bean(state: State, issue: Issue, version: int, wanted: list[str], expand: str, properties: str = "") -> Json:
-    """An issue as the API shows it. Cloud tells its latest hundred changes, newest first; Data Center all, oldest first."""
+    """An issue as the API shows it. With expand=changelog, Cloud shows the latest 100 changes, newest first; Data
+    Center shows all changes, oldest first."""
     made: dict[str, Json] = {
         "id": issue["id"],
         "self": f"{state.base_url}/rest/api/{version}/issue/{issue['id']}",
@@ -113,7 +114,7 @@ def _fields(state: State, issue: Issue, version: int) -> dict[str, Json]:
 
 
 def _text(state: State, stored: Json, version: int) -> Json:
-    """A stored text: ADF in version 3, wiki markup in version 2."""
+    """A stored text as the API shows it: ADF in version 3, wiki markup in version 2."""
     return stored if version == 3 else state.markup(stored)
 
 

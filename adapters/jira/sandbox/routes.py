@@ -1,4 +1,5 @@
-"""What all routes of the stand-in Jira share: the guard in front of them (who may, how often), errors, pages, bodies."""
+"""Shared by all routes of the stand-in Jira: authentication, rate limits, error responses, pagination, request
+bodies."""
 
 from __future__ import annotations
 
@@ -14,10 +15,10 @@ from adapters.jira.sandbox.state import Refusal, State
 
 Json = Any
 BURST = (100, 1.0)
-"""Requests, seconds: of one account."""
+"""(requests, seconds): the burst limit of one account."""
 
 ISSUE_LIMITS = ((20, 2.0), (100, 30.0))
-"""Writes, seconds: to one issue."""
+"""(writes, seconds): the limits on writes to one issue."""
 
 MAIL = "bot@example.com"
 
@@ -39,7 +40,7 @@ def routes(app: Flask) -> Callable[..., Callable[[View], View]]:
 
 
 def guard(app: Flask, state: State) -> None:
-    """Registers what runs before every route, and the answer to a `Refusal`."""
+    """Registers the checks that run before every route, and the error response for a `Refusal`."""
 
     @app.before_request
     def check() -> Response | None:
@@ -76,7 +77,8 @@ def _known(state: State) -> bool:
 
 
 def _throttled(state: State) -> Response | None:
-    """The burst limit, and the limit on writes to one issue. A 429 tells both the seconds and the moment."""
+    """Applies the burst limit and the limits on writes to one issue. A 429 gives the wait in seconds (`Retry-After`)
+    and the time when the limit ends (`X-RateLimit-Reset`)."""
     if not state.rate_limited:
         return None
     now = state.clock.now()
@@ -118,7 +120,7 @@ def read_body() -> dict[str, Json]:
 
 
 def answer(refusal: Refusal, headers: Mapping[str, str] | None = None) -> Response:
-    """The body that Jira sends with an error."""
+    """Jira's error response for this refusal."""
     response = jsonify(refusal.body())
     response.status_code = refusal.status
     response.headers.update(headers or {})

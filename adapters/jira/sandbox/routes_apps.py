@@ -1,4 +1,4 @@
-"""Routes of the stand-in Jira for apps and administrators: their webhooks, and the tokens of OAuth apps."""
+"""Routes of the stand-in Jira for apps and administrators: webhooks, and the tokens of OAuth apps."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _add_dynamic(app: Flask, state: State, hooks: Hooks) -> None:
 
 
 def _add_tokens(app: Flask, state: State) -> None:
-    """auth.atlassian.com: an access token for an hour; the refresh token is replaced on every use."""
+    """auth.atlassian.com: an access token is valid for one hour; a refresh token is replaced at every use."""
 
     @app.post("/oauth/token")
     def token() -> Any:

@@ -129,7 +129,7 @@ def add(app: Flask, state: State) -> None:
 
     @route("issue/<id>/remotelink", "POST")
     def link(version: int, id: str) -> Any:
-        """The same globalId replaces: what is not sent is gone."""
+        """A link with the same globalId is replaced whole: fields that the request leaves out are removed."""
         issue, body = state.issue(id), read_body()
         thing = body.get("object") or {}
         if not thing.get("url") or not thing.get("title"):

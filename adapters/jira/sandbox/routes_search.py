@@ -1,4 +1,4 @@
-"""Routes of the stand-in Jira for searches: answered from an index that is late, with times as the index has them."""
+"""Routes of the stand-in Jira for searches. They read an index that lags behind writes, its times included."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def add(app: Flask, state: State) -> None:
 
 
 def _matches(state: State, jql: str, reconciled: set[str]) -> list[Picture]:
-    """What the index shows now; for `reconciled` issues, what is true."""
+    """The entries that match: as the index shows them now, or as the issue is now if it is in `reconciled`."""
     query = Query(jql, state.now(), ZoneInfo(state.time_zone))
     pictures: list[Picture] = []
     for id, entries in state.index.items():
@@ -63,7 +63,8 @@ def _matches(state: State, jql: str, reconciled: set[str]) -> list[Picture]:
 def _shown(
     state: State, picture: Picture, version: int, wanted: list[str], expand: str = "", properties: str = ""
 ) -> Json:
-    """A line of a search: times as the index has them, the rest as the issue is; a deleted issue is still listed a while."""
+    """One issue of a search result: times from the index, everything else as the issue is now. A deleted issue stays
+    listed until the index has caught up."""
     issue = state.issues.get(picture["id"])
     if issue is None:
         return {"id": picture["id"], "key": picture["key"], "fields": {}}

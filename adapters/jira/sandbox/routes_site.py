@@ -1,4 +1,4 @@
-"""Routes of the stand-in Jira for the site's facts: server, account, permissions, issue types, fields, priorities, people."""
+"""Routes of the stand-in Jira for the site: server, account, permissions, issue types, fields, priorities, users."""
 
 from __future__ import annotations
 

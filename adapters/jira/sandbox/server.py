@@ -1,6 +1,6 @@
-"""The stand-in Jira as one object: its state, served over HTTP, its webhooks, and what people do in Jira's own pages.
+"""The stand-in Jira as one object: its state served over HTTP, its webhooks, and people's actions in Jira's own pages.
 
-One project of a Cloud or Data Center site. One request is worked at a time.
+It has one project of a Cloud or Data Center site, and serves one request at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from adapters.sandboxing import Outgoing, Sandbox
 
 @dataclass
 class JiraSandbox(State, Sandbox):
-    """The state, served. hooks: the webhooks that are set up there."""
+    """The state, served over HTTP. hooks: the webhooks that are registered in it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,25 +51,26 @@ class JiraSandbox(State, Sandbox):
     # ------------------------------------------------------------------ webhooks
 
     def register(self, url: str, secret: str | None = "", events: Sequence[str] = EVENTS) -> Hook:
-        """An administrator sets up a webhook. secret "": none."""
+        """Registers a webhook as an administrator does; an empty secret or None means unsigned."""
         return self.hooks.register(url, secret or None, events)
 
     def failed(self, sent: Outgoing, status: int | None) -> float | None:
-        """The receiver answered `status` (None: not at all). Queues the next try; seconds until it, or None: given up."""
+        """The receiver answered with `status` (None: no response). Queues the next attempt and returns the seconds
+        until it, or returns None if Jira makes no further attempt."""
         return self.hooks.failed(sent, status)
 
     def settle(self) -> None:
         super().settle()
         self.hooks.release(everything=True)
 
-    # ------------------------------------------------------------------ what people do there
+    # ------------------------------------------------------------------ people's actions in Jira's pages
 
     def people_create(self, summary: str, description: str = "", by: str = "ada", **fields: Any) -> str:
         stored = {"summary": summary, "description": self.rich(description), **fields}
         return str(self.make(stored, {}, self.account(by))["id"])
 
     def people_set(self, id: str, by: str = "ada", **fields: Any) -> None:
-        """Jira's fields; description as plain text, assignee as an account id."""
+        """Edits fields by Jira's names; description as plain text, assignee as an account id."""
         if "description" in fields:
             fields["description"] = self.rich(fields["description"])
         for label in fields.get("labels", ()):
@@ -77,7 +78,7 @@ class JiraSandbox(State, Sandbox):
         self.change(self.issues[id], fields, self.account(by))
 
     def people_move(self, id: str, status: str, by: str = "ada") -> None:
-        """Clicks through the workflow, by as many transitions as it takes."""
+        """Moves the issue to `status` through the workflow, by as many transitions as that takes."""
         for transition, to in _clicks(self.workflow, self.issues[id]["status"], status):
             self.transit(self.issues[id], transition, "Done" if to == "Done" else None, self.account(by))
 
@@ -97,30 +98,30 @@ class JiraSandbox(State, Sandbox):
         self.drop(self.issues[id], self.account(by))
 
     def people_clone(self, id: str, by: str = "ada") -> str:
-        """Labels are copied, entity properties are not."""
+        """Clones the issue; labels are copied, entity properties are not. Returns the clone's id."""
         copied = ("description", "priority", "labels", "components")
         issue = self.issues[id]
         fields = {"summary": f"CLONE - {issue['summary']}", **{k: issue[k] for k in copied}}
         return str(self.make(fields, {}, self.account(by))["id"])
 
     def people_move_project(self, id: str, key: str, by: str = "ada") -> None:
-        """The key changes, the id stays."""
+        """Moves the issue to another project: its key changes, its id stays."""
         issue = self.issues[id]
         issue["key"] = f"{key}-{int(id) - 10_000}"
         self.change(issue, {"project": key}, self.account(by), kind="issue_moved")
 
     def people_hide(self, id: str) -> None:
-        """Our account loses the sight of it: 404 from now on."""
+        """The hub's account loses permission to browse the issue: Jira answers 404 from now on."""
         self.hidden.add(id)
 
     def people_bulk_label(self, ids: Sequence[str], label: str, by: str = "ada") -> None:
-        """A bulk change: its webhooks are of the Secondary flow and come late."""
+        """A bulk change: its webhooks have the flow "Secondary" and come late."""
         for id in ids:
             labels = [*self.issues[id]["labels"], label]
             self.change(self.issues[id], {"labels": labels}, self.account(by), flow="Secondary")
 
     def snapshot(self, id: str) -> dict[str, Any]:
-        """The issue in Jira's own words, texts plain."""
+        """What a person sees of an issue, in Jira's values, with texts as plain text."""
         i = self.issues[id]
         fields = {
             k: i[k] for k in ("key", "summary", "status", "priority", "labels", "components", "assignee", "resolution")
@@ -130,7 +131,7 @@ class JiraSandbox(State, Sandbox):
 
 
 def _clicks(workflow: Workflow, now: str, target: str) -> list[tuple[str, str]]:
-    """The shortest way through the workflow: (transition id, status)."""
+    """The shortest path through the workflow, as (transition id, status) pairs."""
     ways: list[tuple[str, list[tuple[str, str]]]] = [(now, [])]
     seen = {now}
     while ways:

@@ -1,8 +1,8 @@
-"""What the stand-in Jira knows: its site, people, workflow, issues, changelogs and search index, and the rules by which
-they change.
+"""The state of the stand-in Jira (site, users, workflow, issues, changelogs, search index) and the rules of its
+changes.
 
-Awkward parts included: status moves by transitions only and some are missing; the search index is late; 404 means "not
-allowed" too. Whoever wants to know of a change is in `listeners` and is called at once.
+It includes Jira's awkward rules: the status changes by transitions only, and some transitions are missing; the search
+index lags; 404 also means "not allowed". Each function in `listeners` is called at once with every change.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ WORKFLOW: Workflow = {
     "In Progress": (("21", "Finish", "Done"), ("31", "Put back", "To Do")),
     "Done": (("41", "Take up again", "In Progress"),),
 }
-"""status → (transition id, its name, which is no status's name, the status it leads to). No direct way To Do → Done."""
+"""status → its transitions: (id, name, target status). No transition is named like a status; none leads from To Do
+straight to Done."""
 
 ASKS_RESOLUTION = frozenset({"21"})
-"""Transitions whose screen demands a resolution."""
+"""Ids of the transitions whose screen requires a resolution."""
 
 PRIORITIES: Mapping[str, str] = {"Highest": "1", "High": "2", "Medium": "3", "Low": "4", "Lowest": "5"}
 RESOLUTIONS: Mapping[str, str] = {"Done": "10000", "Won't Do": "10001", "Duplicate": "10002"}
@@ -46,7 +47,7 @@ ISSUE_TYPES: Mapping[str, str] = {"Incident": "10100", "Task": "10101"}
 
 
 class Refusal(Exception):
-    """An answer of Jira that is no success. errors: field → words."""
+    """An error response of Jira. errors: field → message."""
 
     def __init__(self, status: int, /, *messages: str, **errors: str) -> None:
         super().__init__(status, messages, errors)
@@ -58,8 +59,8 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Event:
-    """One change of an issue. name: what webhooks call it ("jira:issue_updated", "comment_created"). by: an account id.
-    kind: its `issue_event_type_name`. history: the changelog entry that it made. comment: the comment that it is about.
+    """One change of an issue. name: the webhook event ("jira:issue_updated", "comment_created"). by: an account id.
+    kind: its `issue_event_type_name`. history: the changelog entry of the change. comment: the changed comment.
     flow: "Primary", or "Secondary" for a bulk change."""
 
     name: str
@@ -73,11 +74,12 @@ class Event:
 
 @dataclass
 class State:
-    """cloud: which edition. names: short names of the people there. tokens: accepted credentials.
-    search_lag: seconds until a write shows in searches. skew: seconds that Jira's clock is ahead of ours.
-    time_zone: of our account. administrator: our account may list webhooks. workflow: status → its transitions.
-    hidden: ids of issues that our account may not see. index: issue id → when an entry shows, and the entry (None: deleted).
-    writes: issue id → times of its latest writes. requests_at: times of our account's latest requests."""
+    """cloud: Cloud or Data Center. names: short names of the users. tokens: accepted credentials. search_lag: seconds
+    until a write shows in searches. skew: seconds that Jira's clock is ahead of the hub's. time_zone: of the hub's
+    account. administrator: the hub's account may list webhooks. workflow: status → transitions. hidden: ids of issues
+    that the hub's account may not see. index: issue id → entries of the search index, each with the time from which it
+    shows (None: deleted). writes: issue id → times of its latest writes. requests_at: times of the account's latest
+    requests."""
 
     clock: Clock
     ids: Ids
@@ -103,13 +105,13 @@ class State:
     listeners: list[Callable[[Event], None]] = field(default_factory=list, init=False, repr=False)
     last_id: int = field(default=10_000, init=False)
 
-    # ------------------------------------------------------------------ time, ids, people
+    # ------------------------------------------------------------------ time, ids, users
 
     def now(self) -> datetime:
         return self.clock.now() + timedelta(seconds=self.skew)
 
     def stamp(self, when: datetime) -> str:
-        """As Jira writes times: in our account's time zone, the offset without a colon."""
+        """A time as Jira writes it: in the time zone of the hub's account, with an offset without a colon."""
         local = when.astimezone(ZoneInfo(self.time_zone))
         return local.strftime("%Y-%m-%dT%H:%M:%S.") + f"{local.microsecond // 1000:03d}" + local.strftime("%z")
 
@@ -118,11 +120,11 @@ class State:
         return str(self.last_id)
 
     def account(self, name: str) -> str:
-        """The id by which the API names a person."""
+        """The id by which the API identifies a user."""
         return f"557058:{name}-0000" if self.cloud else name
 
     def user_key(self, account: str) -> str:
-        """What a changelog calls them: on Data Center neither name nor id, but a key."""
+        """The id of a user in a changelog: on Data Center this is the user key, not the name."""
         return account if self.cloud else f"JIRAUSER{10_000 + self.names.index(account)}"
 
     def person(self, account: str | None) -> Any:
@@ -142,13 +144,13 @@ class State:
     # ------------------------------------------------------------------ rich texts
 
     def rich(self, text: str) -> Any:
-        """Plain text in the form that is stored."""
+        """Plain text, converted to the form in which it is stored."""
         if not text:
             return None
         return adf.from_plain(text) if self.cloud else wiki.from_plain(text)
 
     def markup(self, stored: Any) -> Any:
-        """A stored text as wiki markup: API v2, and every webhook."""
+        """A stored text as wiki markup, as API v2 and all webhooks show it."""
         if stored is None or isinstance(stored, str):
             return stored
         return wiki.from_plain(adf.to_plain(stored))
@@ -156,10 +158,10 @@ class State:
     def text(self, stored: Any) -> str:
         return "" if stored is None else wiki.to_plain(stored) if isinstance(stored, str) else adf.to_plain(stored)
 
-    # ------------------------------------------------------------------ what happens, whoever asks for it
+    # ------------------------------------------------------------------ changes, by the API or by a person
 
     def issue(self, id_or_key: str) -> Issue:
-        """Raises the 404 that says too little."""
+        """Raises Jira's 404, which does not distinguish "does not exist" from "no permission"."""
         found = self.issues.get(id_or_key) or next((i for i in self.issues.values() if i["key"] == id_or_key), None)
         if found is None or found["id"] in self.hidden:
             raise Refusal(404, "Issue does not exist or you do not have permission to see it.")
@@ -197,7 +199,7 @@ class State:
     def change(
         self, issue: Issue, fields: Mapping[str, Any], by: str, flow: str = "Primary", kind: str = "issue_updated"
     ) -> None:
-        """Writes fields, the changelog and the webhook; nothing when nothing differs."""
+        """Writes the fields and a changelog entry and sends the webhook; does nothing if no field differs."""
         items: list[dict[str, Any]] = []
         for name, value in fields.items():
             if issue[name] != value:
@@ -236,7 +238,7 @@ class State:
         return [item(name, ids.get(old), old, ids.get(new), new)]
 
     def transit(self, issue: Issue, id: str, resolution: str | None, by: str) -> None:
-        """Raises the 400 of a transition that is not offered, or whose screen is not filled."""
+        """Performs a transition. Raises Jira's 400 if it is not available, or lacks a required resolution."""
         chosen = next((t for t in self.workflow[issue["status"]] if t[0] == id), None)
         if chosen is None:
             raise Refusal(400, "It seems that you have tried to perform a workflow operation that is not valid now.")
@@ -280,7 +282,7 @@ class State:
         self._tell(Event("jira:issue_deleted", issue, by, "issue_deleted"))
 
     def touch(self, issue: Issue) -> None:
-        """Something about the issue has changed: the index will know later."""
+        """Records that the issue has changed: the search index shows it after `search_lag`."""
         issue["updated"] = max(self.now(), issue["updated"] + timedelta(milliseconds=1))
         seen = ("id", "key", "project", "issuetype", "status", "created", "updated")
         picture = {k: issue[k] for k in seen} | {"labels": list(issue["labels"])}

@@ -1,4 +1,4 @@
-"""What the stand-in Jira takes and refuses: the fields and texts of a request, checked and brought into the stored form."""
+"""The stand-in Jira's validation: checks the fields and texts of a request and converts them to the stored form."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INLINE = {"text", "hardBreak", "mention", "emoji", "inlineCard", "date", "statu
 
 
 def check_adf(value: Json, field: str) -> None:
-    """Raises the 400 that Jira answers to a document that is none; an empty text node is enough."""
+    """Raises Jira's 400 for an invalid ADF document; a single empty text node makes it invalid."""
 
     def fail() -> Refusal:
         return Refusal(
@@ -61,7 +61,7 @@ def check_label(value: Json) -> None:
 
 
 class Input:
-    """Reads what a request sets on an issue. version: of the API, 3 (texts in ADF) or 2 (texts in wiki markup)."""
+    """Reads the fields that a request sets on an issue. version: of the API, 3 (texts in ADF) or 2 (in wiki markup)."""
 
     def __init__(self, state: State, version: int) -> None:
         self.state, self.version = state, version
@@ -80,7 +80,7 @@ class Input:
         return self.state.rich(wiki.to_plain(value)) if self.state.cloud and isinstance(value, str) else value
 
     def fields(self, given: Mapping[str, Json], new: bool) -> dict[str, Json]:
-        """Raises Refusal for what Jira does not take."""
+        """The fields in their stored form. Raises Refusal for a field or value that Jira rejects."""
         state, out = self.state, dict[str, Json]()
         for name in given:
             if name not in CREATE_FIELDS or (not new and name in ("project", "issuetype")):

@@ -1,6 +1,7 @@
-"""The stand-in Jira's webhooks: who gets which event, in which of Jira's shapes, and what happens when the receiver fails.
+"""The stand-in Jira's webhooks: which receivers get an event, in which of Jira's formats, and the retries after a
+failure.
 
-They come in several shapes, unordered, and some much later.
+Webhooks come in several formats, in no fixed order, and some much later than the change.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ EVENTS = (
 )
 TRIES = 5
 RETRIED = frozenset({408, 409, 425, 429})
-"""Besides these, 5xx and no answer at all; any other 4xx is final."""
+"""4xx statuses that Jira retries. It also retries 5xx and a missing response; any other 4xx is final."""
 
 LIFE = timedelta(days=30)
 LATE = timedelta(minutes=15)
@@ -37,7 +38,7 @@ LATE = timedelta(minutes=15)
 
 @dataclass
 class Hook:
-    """secret None: unsigned. dynamic: made by an app; it expires, and is signed with the app's secret."""
+    """secret: None = unsigned. dynamic: registered by an app; it expires, and is signed with the app's secret."""
 
     id: int
     url: str
@@ -51,8 +52,8 @@ class Hook:
 
 @dataclass
 class Hooks:
-    """All webhooks of one stand-in. outgoing: the queue that they are put into.
-    in_order: False = each new one takes a chance place in the queue."""
+    """All webhooks of one stand-in. outgoing: the queue of deliveries. late: deliveries to be queued at a later time.
+    in_order: False = each new delivery is put at a random place in the queue."""
 
     state: State
     outgoing: list[Outgoing]
@@ -60,7 +61,7 @@ class Hooks:
     late: list[tuple[datetime, Outgoing]] = field(default_factory=list)
     in_order: bool = False
     old: bool = False
-    """An old Data Center: no identifier header, no event type name."""
+    """True = an old Data Center: no identifier header, no event type name."""
 
     def register(self, url: str, secret: str | None, events: Sequence[str]) -> Hook:
         hook = Hook(int(self.state.next_id()), url, secret, tuple(events))
@@ -72,10 +73,10 @@ class Hooks:
         hook.dynamic, hook.jql, hook.expires = True, jql, self.state.now() + LIFE
         return hook
 
-    # ------------------------------------------------------------------ shapes
+    # ------------------------------------------------------------------ payloads
 
     def publish(self, event: Event) -> None:
-        """Sends what Jira sends of a change."""
+        """Queues the webhooks that Jira sends for a change."""
         if event.name.startswith("comment_") and event.comment is not None:
             self.comment(event.name, event.issue, event.comment, event.by)
         else:
@@ -104,7 +105,7 @@ class Hooks:
 
     def comment(self, event: str, issue: Mapping[str, Any], comment: Mapping[str, Any], by: str) -> None:
         body: dict[str, Any] = {"timestamp": self._millis(), "webhookEvent": event, "comment": self._comment(comment)}
-        if self.state.cloud:  # a cut-down issue, and no user
+        if self.state.cloud:  # Cloud sends a reduced issue and no user
             body["issue"] = self._cut(issue)
         elif event == "comment_deleted":
             body["user"] = self.state.person(by)
@@ -190,7 +191,7 @@ class Hooks:
         return headers
 
     def release(self, everything: bool = False) -> None:
-        """Lets the late ones go whose time has come."""
+        """Queues the late deliveries that are due, or all of them if `everything` is set."""
         now = self.state.clock.now()
         due = [s for at, s in self.late if everything or at <= now]
         self.late = [(at, s) for at, s in self.late if not everything and at > now]

@@ -1,6 +1,6 @@
-"""PagerDuty's stand-in. In: HTTP requests of REST v2 and of the Events API v2, and what people do there (`people_...`).
-Out: PagerDuty's answers, and V3 webhooks in `outgoing`.
-May be imported by tests, the demo and benchmarks only; the adapter never imports it."""
+"""The stand-in for PagerDuty. In: HTTP requests to REST v2 and to the Events API v2, and people's actions (`people_…`).
+Out: PagerDuty's responses, and V3 webhooks in `outgoing`.
+Only tests, the demo and benchmarks may import it; the adapter never does."""
 
 from adapters.pagerduty.sandbox.server import PagerDutySandbox
 

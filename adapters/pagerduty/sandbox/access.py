@@ -1,4 +1,4 @@
-"""Before and after every request to the PagerDuty stand-in: credentials, rate limit, headers."""
+"""What the PagerDuty stand-in does before and after every request: credentials, rate limit, response headers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from adapters.pagerduty.sandbox.routing import Problem, answer
 from adapters.pagerduty.sandbox.state import State
 
 LIMIT, EVENTS_LIMIT, PER = 960, 120, 60.0
-"""Requests of the REST API and of the Events API, in so many seconds."""
+"""Requests allowed to the REST API and to the Events API in one window of `PER` seconds."""
 
 
 class Access:
-    """Before and after every request: credentials, rate limit, headers."""
+    """Checks credentials and counts requests against the rate limit of one stand-in."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -23,7 +23,7 @@ class Access:
         self._events_count = 0
 
     def admit(self) -> Response | None:
-        """The answer that refuses the request, or None: it is admitted."""
+        """Returns the response that refuses the request, or None if it is admitted."""
         now = self.state.clock.now()
         if (now - self._window).total_seconds() >= PER:
             self._window, self._count, self._events_count = now, 0, 0
@@ -45,7 +45,7 @@ class Access:
         return None
 
     def stamp(self, response: Response) -> Response:
-        """`Date`, and the rate limit's headers (`ratelimit-reset`: seconds, not an epoch)."""
+        """Adds `Date` and the rate limit's headers (`ratelimit-reset` is in seconds from now, not an epoch time)."""
         response.headers["Date"] = format_datetime(self.state.clock.now(), usegmt=True)
         bare = response.status_code == 429 and self.state.bare_throttle
         if request.path != "/v2/enqueue" and not bare:

@@ -1,8 +1,8 @@
-"""What can happen to an incident in the PagerDuty stand-in, whoever does it: a person, the API, an event, or time.
+"""Changes of an incident in the PagerDuty stand-in, whether a person, the API, an event or a time-out makes them.
 
-Each act changes the state, writes the log, and announces what PagerDuty announces. There is no webhook for a changed title
-or urgency, for a snooze, for an edited or deleted note, or for a merge. Log entries have no `channel`: in PagerDuty's
-document none fits one kind of channel only.
+Each method changes the state, writes the log, and queues the webhooks that PagerDuty sends. PagerDuty sends no webhook
+for a changed title or urgency, a snooze, an edited or deleted note, or a merge. Log entries have no `channel`: in
+PagerDuty's API document no value matches exactly one kind of channel.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from adapters.pagerduty.sandbox.state import Alert, Incident, Note, Payload, Ser
 from adapters.pagerduty.sandbox.webhooks import Webhooks
 
 EVENTS_DELAY = 3.0
-"""Seconds between the 202 of the Events API and the incident."""
+"""Seconds from the 202 of the Events API until the incident exists or changes."""
 
 STATUS_LOG = {"acknowledged": "acknowledge", "resolved": "resolve"}
 
 
 class Lifecycle:
-    """Changes the incidents of `state`, and announces each change through `webhooks`. `agent`: reference of who does it."""
+    """Changes the incidents of `state` and queues a webhook for each change.
+
+    agent: the reference of the user or service that makes the change.
+    """
 
     def __init__(self, state: State, webhooks: Webhooks) -> None:
         self._state = state
@@ -58,7 +61,7 @@ class Lifecycle:
         incident.updated_at = self._now()
 
     def by_policy(self, incident: Incident, level: int = 1) -> None:
-        """Assigns whoever the escalation policy names at this level."""
+        """Assigns the users whom the escalation policy names at this level (from 1)."""
         service = self._service(incident)
         incident.level = max(1, min(level, len(service.levels)))
         incident.assignees = sorted(service.levels[incident.level - 1]) if service.levels else []
@@ -93,7 +96,7 @@ class Lifecycle:
         return incident
 
     def set_status(self, incident: Incident, status: str, agent: Payload, requester: str = "") -> None:
-        """To the same status: nothing. From resolved to an open one: reopens."""
+        """Does nothing if the incident has this status already; reopens it if it was resolved."""
         before = incident.status
         if before == status:
             return
@@ -142,7 +145,7 @@ class Lifecycle:
         self._announce("incident.escalated", incident, agent)
 
     def delegate(self, incident: Incident, agent: Payload) -> None:
-        """Gives it to an escalation policy (here: the service's own)."""
+        """Reassigns the incident to an escalation policy (here: the service's own)."""
         self.by_policy(incident)
         self._touch(incident)
         self._log(incident, "delegate", agent, assignees=[self._state.users[u].ref() for u in incident.assignees])
@@ -180,7 +183,7 @@ class Lifecycle:
         self._log(incident, "snooze", agent, changed_actions=[{"type": "unacknowledge", "at": iso(incident.runs_out)}])
 
     def merge(self, target: Incident, sources: Sequence[Incident], agent: Payload) -> None:
-        """The sources' alerts move, and the sources become resolved: that resolution is all that is announced."""
+        """Moves the sources' alerts to the target and resolves the sources. Only these resolutions send webhooks."""
         for source in sources:
             target.alerts += source.alerts
             source.alerts = []
@@ -211,7 +214,7 @@ class Lifecycle:
         incident.notes = [n for n in incident.notes if n.id != note]
 
     def resolve_with(self, incident: Incident, agent: Payload, resolution: str | None) -> None:
-        """A resolution note comes as a second event."""
+        """Resolves the incident; a resolution note becomes a note, with a webhook of its own."""
         self.set_status(incident, "resolved", agent)
         if resolution:
             self.note(incident, f"Resolution Note: {resolution}", agent)
@@ -230,13 +233,13 @@ class Lifecycle:
         event = "incident.custom_field_values.updated"
         self._announce(event, incident, agent, {**data, "type": "incident_field_values"})
 
-    # Events API v2: accepted at once, in effect `EVENTS_DELAY` later.
+    # Events API v2: an event is accepted at once and takes effect `EVENTS_DELAY` seconds later.
 
     def accept_event(self, body: Payload) -> None:
         self._state.events.append((self._now() + timedelta(seconds=EVENTS_DELAY), body))
 
     def apply_events(self, until: datetime | None = None) -> None:
-        """Carries out the accepted events that are due at `until`; None: all of them."""
+        """Applies the accepted events that are due at `until`, or all of them if it is None."""
         accepted = self._state.events
         self._state.events = [(at, body) for at, body in accepted if until is not None and at > until]
         for at, body in accepted:
@@ -244,7 +247,7 @@ class Lifecycle:
                 self.event(body)
 
     def event(self, body: Payload) -> None:
-        """A trigger folds into the open alert of its key; the others are silently dropped when there is none."""
+        """Folds a trigger into the open alert with its dedup key; without one, any other event is dropped silently."""
         service = next((s for s in self._state.services.values() if s.routing_key == body["routing_key"]), None)
         if service is None:
             return
@@ -267,7 +270,7 @@ class Lifecycle:
                 self.set_status(found, "resolved", agent)
 
     def pass_time(self) -> None:
-        """Acknowledgements that ran out, escalations that are due."""
+        """Ends acknowledgements that have timed out and makes the escalations that are due."""
         for incident in list(self._state.incidents.values()):
             agent = self._service(incident).ref()
             if incident.status == "acknowledged" and incident.runs_out and incident.runs_out <= self._now():

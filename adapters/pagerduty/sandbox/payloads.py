@@ -1,7 +1,7 @@
-"""How REST and webhooks show what the PagerDuty stand-in knows. Values in, JSON out.
+"""The JSON of the PagerDuty stand-in's REST responses and webhooks, made from its state. Pure functions.
 
-REST and webhooks differ as in life: `incident_number`/`number`, `assignments[].assignee`/`assignees[]`; a webhook has no
-`updated_at`. Where the REST document forbids null, a value that is not there is left out.
+REST and webhooks differ as PagerDuty's do: `incident_number`/`number`, `assignments[].assignee`/`assignees[]`; a
+webhook has no `updated_at`. Where PagerDuty's REST document forbids null, a missing value is left out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from adapters.pagerduty.sandbox.state import (
 
 
 def iso(when: datetime) -> str:
-    """REST times have whole seconds."""
+    """A time as REST shows it: UTC, in whole seconds."""
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -52,7 +52,7 @@ def rest_note(note: Note) -> Payload:
 
 
 def rest_subscription(subscription: Subscription, show_secret: bool = False) -> Payload:
-    """The secret is shown in the answer to its creation only."""
+    """A webhook subscription. Its secret is shown only in the response to its creation."""
     return {
         "id": subscription.id,
         "type": "webhook_subscription",

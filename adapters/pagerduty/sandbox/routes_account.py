@@ -1,4 +1,4 @@
-"""The PagerDuty stand-in's account: custom fields, priorities, abilities, users and extensions."""
+"""The PagerDuty stand-in's routes for the account: custom fields, priorities, abilities, users and extensions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adapters.pagerduty.sandbox.state import Payload, State
 
 
 class AccountRoutes(Routes):
-    """One stand-in's account."""
+    """Routes for the account's settings and users."""
 
     def __init__(self, state: State, lifecycle: Lifecycle) -> None:
         super().__init__(state)
@@ -30,7 +30,7 @@ class AccountRoutes(Routes):
             ("GET", "/extensions", self.list_extensions),
         )
 
-    # Custom fields: they must be defined before they are used.
+    # Custom fields must be defined before they are used.
 
     def custom_field(self, name: str) -> Payload:
         return {"id": f"PF{name.upper()[:10]}", "name": name, "display_name": name, "data_type": "string"}
@@ -60,7 +60,7 @@ class AccountRoutes(Routes):
         names = sorted(self.state.custom_fields)
         return {"fields": [{**self.custom_field(n), **more, **times, "summary": n} for n in names]}
 
-    # People, and what the account offers.
+    # Users, and the features of the account.
 
     def list_priorities(self) -> Payload:
         if not self.state.priorities:

@@ -1,4 +1,4 @@
-"""The PagerDuty stand-in's Events API v2: an event is validated and accepted at once, and takes effect later."""
+"""The PagerDuty stand-in's Events API v2: it validates and accepts an event at once, and applies it later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adapters.pagerduty.sandbox.state import Payload, State
 
 
 class EventRoutes(Routes):
-    """One stand-in's Events API."""
+    """The route of the Events API."""
 
     def __init__(self, state: State, lifecycle: Lifecycle) -> None:
         super().__init__(state)

@@ -1,4 +1,4 @@
-"""The PagerDuty stand-in's incidents, notes, status updates and log entries, as REST v2 offers them."""
+"""The PagerDuty stand-in's REST v2 routes for incidents, notes, status updates and log entries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MONTH = timedelta(days=31)
 
 
 class IncidentRoutes(Routes):
-    """One stand-in's incidents."""
+    """Routes for incidents and what belongs to them."""
 
     def __init__(self, state: State, lifecycle: Lifecycle) -> None:
         super().__init__(state)
@@ -119,7 +119,7 @@ class IncidentRoutes(Routes):
         return {"incident": self.shown(i)}
 
     def check(self, i: Incident, data: Payload, status: str) -> None:
-        """All of a PUT is checked before any of it happens."""
+        """Checks everything in a PUT before any of it is applied. Raises Problem."""
         if data.get("type") not in ("incident", "incident_reference"):
             raise invalid("Type must be incident or incident_reference")
         if status not in ("triggered", "acknowledged", "resolved"):
@@ -195,7 +195,7 @@ class IncidentRoutes(Routes):
         entries.sort(key=lambda e: (e[0], e[1]), reverse=True)
         return self.page("log_entries", [e[2] for e in entries])
 
-    # What hangs on an incident.
+    # Notes, status updates and log entries of an incident.
 
     def list_notes(self, id: str) -> Payload:
         return {"notes": [rest_note(n) for n in self.incident(id).notes]}

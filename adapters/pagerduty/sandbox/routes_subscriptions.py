@@ -1,4 +1,4 @@
-"""The PagerDuty stand-in's webhook subscriptions (V3), as REST v2 offers them."""
+"""The PagerDuty stand-in's REST v2 routes for webhook subscriptions (V3)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adapters.pagerduty.sandbox.webhooks import Webhooks
 
 
 class SubscriptionRoutes(Routes):
-    """One stand-in's webhook subscriptions."""
+    """Routes for webhook subscriptions."""
 
     def __init__(self, state: State, webhooks: Webhooks) -> None:
         super().__init__(state)

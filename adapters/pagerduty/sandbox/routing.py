@@ -1,4 +1,5 @@
-"""What the routes of the PagerDuty stand-in share: errors and answers, who sends the request, what it names, and pages."""
+"""Shared by the routes of the PagerDuty stand-in: error responses, the requesting user, look-ups by id, and
+pagination."""
 
 from __future__ import annotations
 
@@ -13,11 +14,11 @@ from adapters.pagerduty.sandbox.payloads import rest_incident
 from adapters.pagerduty.sandbox.state import Incident, Payload, State
 
 Route = tuple[str, str, Callable[..., Any]]
-"""Method, path, and what it does: returns a body, or a response, or raises Problem."""
+"""(method, path, handler). The handler returns a body or a response, or raises Problem."""
 
 
 class Problem(Exception):
-    """An error answer: `{"error": {"code", "message", "errors"}}`."""
+    """An error response: `{"error": {"code", "message", "errors"}}`."""
 
     def __init__(self, status: int, code: int, message: str, *errors: str) -> None:
         super().__init__(message)
@@ -35,13 +36,13 @@ def answer(body: Any, status: int = 200) -> Response:
 
 
 class Routes:
-    """What the routes share: who sends the request, what it names, and one page of a list."""
+    """Base of the route classes: the requesting user, look-ups by id, and one page of a list."""
 
     def __init__(self, state: State) -> None:
         self.state = state
 
     def sender(self) -> str:
-        """The id of the user that `From` names."""
+        """The id of the user whose email is in the `From` header. Raises Problem if there is none."""
         email = request.headers.get("From")
         if not email:
             raise Problem(
@@ -71,7 +72,7 @@ class Routes:
         return rest_incident(incident, self.state.users, self.state.services, self.state.priorities)
 
     def page(self, name: str, items: Sequence[Any], show: Callable[[Any], Any] = lambda item: item) -> Payload:
-        """The page that was asked for; only its own items are shown."""
+        """The page that `limit` and `offset` ask for. `show` is called for the items of this page only."""
         try:
             limit, offset = min(int(request.args.get("limit", 25)), 100), int(request.args.get("offset", 0))
         except ValueError:
@@ -92,7 +93,7 @@ class Routes:
 
 
 def run(act: Callable[..., Any], **path: str) -> Response:
-    """One route's act; its Problem is the answer."""
+    """Runs a route's handler; a Problem that it raises becomes the response."""
     try:
         result = act(**path)
     except Problem as problem:

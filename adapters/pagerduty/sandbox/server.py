@@ -1,6 +1,7 @@
-"""The PagerDuty stand-in as a whole: its routes on one application, one request at a time, and what people do there.
+"""The PagerDuty stand-in as one object: its routes on one Flask application, and people's actions in PagerDuty's pages.
 
-Time acts at every request, in `tick()` and in `settle()`.
+It serves one request at a time. Time-outs and delayed events take effect at every request, in `tick()` and in
+`settle()`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from adapters.sandboxing import Outgoing, Sandbox
 
 @dataclass
 class PagerDutySandbox(State, Sandbox):
-    """The state, served. `lock` is held by every request and by every act of a person."""
+    """The state, served over HTTP. `lock` is held during every request and every action of a person."""
 
     lock: threading.RLock = field(default_factory=threading.RLock, init=False)
 
@@ -52,10 +53,10 @@ class PagerDutySandbox(State, Sandbox):
 
         self.app.wsgi_app = one_at_a_time  # type: ignore[method-assign]
 
-    # Time.
+    # Time-outs and delayed events.
 
     def tick(self) -> None:
-        """Lets what is due happen: events taken in, acknowledgements that run out, escalations, subscriptions enabled."""
+        """Applies what is due: accepted events, acknowledgement time-outs, escalations, re-enabled subscriptions."""
         with self.lock:
             now = self.clock.now()
             self.lifecycle.apply_events(now)
@@ -68,13 +69,13 @@ class PagerDutySandbox(State, Sandbox):
             self.lifecycle.apply_events()
             self.tick()
 
-    # What people do.
+    # Actions of people in PagerDuty's pages.
 
     def people_create(
         self, title: str, service: str = "PCHECKO", *, user: str = "PADA001", priority: str | None = None,
         urgency: str = "high", key: str | None = None, assignees: Sequence[str] = (),
     ) -> str:  # fmt: skip
-        """The id of an incident made by hand."""
+        """Creates an incident by hand; returns its id."""
         with self.lock:
             made = self.lifecycle.create(
                 self.services[service], title, self.agent(user), assignees=assignees, priority=priority, urgency=urgency,
@@ -83,7 +84,7 @@ class PagerDutySandbox(State, Sandbox):
             return made.id
 
     def people_set_status(self, id: str, status: str, user: str = "PADA001", note: str | None = None) -> None:
-        """Acknowledge, resolve (with a resolution note), or reopen."""
+        """Acknowledges, resolves (with `note` as its resolution note) or reopens the incident."""
         with self.lock:
             if status == "resolved":
                 self.lifecycle.resolve_with(self.incidents[id], self.agent(user), note)
@@ -136,17 +137,17 @@ class PagerDutySandbox(State, Sandbox):
             self.lifecycle.publish(self.incidents[id], message, self.agent(user))
 
     def people_subscribe(self, url: str, events: Sequence[str] = (), about: Payload | None = None) -> Subscription:
-        """A V3 subscription; its `secrets[0]` is what the person copies. No events named: every one there is."""
+        """Creates a V3 subscription to `events`, or to all events if there are none. Its secret is in `secrets[0]`."""
         with self.lock:
             return self.webhooks.subscribe(url, events, about)
 
     def rotate_secret(self, id: str) -> str:
-        """A new signing secret; deliveries are signed with both until the next rotation."""
+        """Returns a new signing secret. Deliveries are signed with the old and the new one until the next rotation."""
         with self.lock:
             return self.webhooks.rotate_secret(id)
 
     def snapshot(self, id: str) -> Payload:
-        """What a person sees of an incident, in PagerDuty's words; comments as they stand there, mark line included."""
+        """What a person sees of an incident, in PagerDuty's values. Comments include the line with the hub's mark."""
         with self.lock:
             i = self.incidents[id]
             return {
@@ -162,7 +163,7 @@ class PagerDutySandbox(State, Sandbox):
                 "custom_fields": dict(i.custom_fields),
             }
 
-    # How PagerDuty delivers, for whoever sends: the demo's thread, the simulation, a test.
+    # PagerDuty's delivery rules, for the sender of `outgoing`: the demo's thread, the simulation, or a test.
 
     def ready(self) -> list[Outgoing]:
         """See `Webhooks.ready`."""
@@ -174,11 +175,11 @@ class PagerDutySandbox(State, Sandbox):
         return self.webhooks.retry_after(outgoing, status)
 
     def delivered(self, outgoing: Outgoing) -> None:
-        """It was answered 2xx."""
+        """See `Webhooks.delivered`."""
         with self.lock:
             self.webhooks.delivered(outgoing)
 
     def dropped(self, outgoing: Outgoing) -> None:
-        """It will not be tried again."""
+        """See `Webhooks.dropped`."""
         with self.lock:
             self.webhooks.dropped(outgoing)

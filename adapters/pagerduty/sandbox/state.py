@@ -1,6 +1,7 @@
-"""What the PagerDuty stand-in knows: users, services, incidents, webhook subscriptions, and what waits to be done.
+"""The state of the PagerDuty stand-in: users, services, incidents, webhook subscriptions, accepted events, queued
+webhooks.
 
-Data, and rules about this data alone. It imports no other file of the stand-in.
+Only data and rules about this data. It imports no other file of the stand-in.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ API, WEB = "https://api.pagerduty.com", "https://acme.pagerduty.com"
 
 
 def reference(kind: str, id: str, summary: str | None = None) -> Payload:
-    """How PagerDuty points to one of its objects."""
+    """A reference to one of PagerDuty's objects, as its API shows it."""
     path = f"{kind[:-1] + 'ies' if kind.endswith('y') else kind + 's'}/{id}"
     return {
         "id": id,
@@ -43,8 +44,8 @@ class User:
 
 @dataclass
 class Service:
-    """acknowledgement_timeout, escalation_delay: seconds, or None for never. levels: the escalation policy's, each a list
-    of user ids. routing_key: of its Events API v2 integration."""
+    """acknowledgement_timeout, escalation_delay: seconds, or None for never. levels: the levels of the escalation
+    policy, each a list of user ids. routing_key: the key of the service's Events API v2 integration."""
 
     id: str
     name: str
@@ -81,7 +82,9 @@ class Alert:
 
 @dataclass
 class Incident:
-    """`log` is oldest first. merged_into: id of the incident that took this one in. policy: id of the escalation policy."""
+    """`log` is oldest first. merged_into: id of the incident that this one was merged into. policy: id of the
+    escalation policy. runs_out: when the acknowledgement or snooze times out. escalates: when the next escalation is
+    due."""
 
     id: str
     number: int
@@ -122,7 +125,7 @@ class Incident:
 
 @dataclass
 class Subscription:
-    """secrets: newest first; several while one is rotated. drops: dropped in a row. disabled_until: UTC."""
+    """secrets: newest first; two after a rotation. drops: deliveries dropped in a row. disabled_until: UTC."""
 
     id: str
     url: str
@@ -150,10 +153,10 @@ def _services() -> dict[str, Service]:
 
 @dataclass
 class State:
-    """token: the API key it accepts. priorities: name → id; empty = the feature is off. hidden: ids of incidents that are
-    answered 404 (not allowed). bare_throttle: 429 comes without headers and body. custom_fields: names that are defined.
-    extensions: as `GET /extensions` lists them. events: bodies that the Events API has accepted, each with the time (UTC)
-    at which it takes effect. outgoing: webhooks that wait for delivery, oldest first."""
+    """token: the accepted API key. priorities: name → id; empty = the feature is off. hidden: ids of incidents that are
+    answered with 404 because access is not allowed. bare_throttle: a 429 comes without headers and body. custom_fields:
+    the defined names. extensions: as `GET /extensions` lists them. events: bodies that the Events API has accepted,
+    each with the time (UTC) at which it takes effect. outgoing: webhooks that wait for delivery, oldest first."""
 
     clock: Clock
     ids: Ids
@@ -173,7 +176,7 @@ class State:
     outgoing: list[Outgoing] = field(default_factory=list, init=False)
 
     def id(self, first: str, size: int = 14) -> str:
-        """A new id of PagerDuty's format."""
+        """A new id in PagerDuty's format, with this first letter."""
         return first + self.ids.new()[1 - size :].upper()
 
     def agent(self, user: str) -> Payload:

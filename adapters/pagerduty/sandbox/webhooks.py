@@ -1,4 +1,4 @@
-"""What the PagerDuty stand-in sends: V3 webhooks, signed, in order, with PagerDuty's rules for retries and dropped deliveries."""
+"""The V3 webhooks of the PagerDuty stand-in: signed, in order, with PagerDuty's rules for retries and drops."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ ANNOUNCED = (
     "incident.service_updated", "incident.annotated", "incident.status_update_published",
     "incident.custom_field_values.updated",
 )  # fmt: skip
-"""Every event about an incident."""
+"""Every event type about an incident that PagerDuty sends."""
 
 GIVES_UP_AFTER = timedelta(hours=48)
 DISABLED_FOR = timedelta(hours=24)
 DROPS_UNTIL_DISABLED = 3
 
 Emit = Callable[[str, bytes, Mapping[str, str], str, str | None], None]
-"""(url, body, headers, id of the object it is about, delivery id): puts one webhook into `outgoing`."""
+"""(url, body, headers, id of the changed object, delivery id): puts one webhook into `outgoing`."""
 
 
 class Webhooks:
-    """The webhook subscriptions of `state`, and what is delivered to them."""
+    """The webhook subscriptions of `state`, and the deliveries to them."""
 
     def __init__(self, state: State, emit: Emit) -> None:
         self._state = state
         self._emit = emit
 
     def subscribe(self, url: str, events: Sequence[str] = (), about: Payload | None = None) -> Subscription:
-        """No events named: every one there is."""
+        """Creates a subscription to `events`, or to all event types if there are none."""
         state = self._state
         made = Subscription(
             state.id("P"), url, [state.ids.token(24)], list(events or ANNOUNCED), about or {"type": "account_reference"}
@@ -44,19 +44,19 @@ class Webhooks:
         return made
 
     def rotate_secret(self, id: str) -> str:
-        """A new signing secret; deliveries are signed with both until the next rotation."""
+        """Returns a new signing secret. Deliveries are signed with the old and the new one until the next rotation."""
         secrets = self._state.subscriptions[id].secrets
         secrets[:] = [self._state.ids.token(24), secrets[0]]
         return secrets[0]
 
     def enable_again(self, now: datetime) -> None:
-        """Enables the subscriptions whose time of being disabled is over."""
+        """Enables the subscriptions whose `disabled_until` has passed."""
         for subscription in self._state.subscriptions.values():
             if subscription.disabled_until and subscription.disabled_until <= now:
                 subscription.disabled_until, subscription.drops = None, 0
 
     def announce(self, event: str, data: Payload, agent: Payload | None, *, about: str, service: str = "") -> None:
-        """Queues the event for every subscription that wants it."""
+        """Queues the event for every subscription whose filter and event types match."""
         for subscription in self._state.subscriptions.values():
             wanted = subscription.filter
             if wanted["type"] == "service_reference" and wanted.get("id") != service:
@@ -91,19 +91,21 @@ class Webhooks:
         }
         self._emit(subscription.url, body, headers, about, id)
 
-    # How PagerDuty delivers: what the sender of `outgoing` asks.
+    # PagerDuty's delivery rules, for the sender of `outgoing`.
 
     def ready(self) -> list[Outgoing]:
-        """What may be sent now: of each subscription and incident the oldest only; the later ones wait behind it."""
+        """The webhooks that may be sent now: the oldest one of each subscription and incident, so that order is
+        kept."""
         heads: dict[tuple[str, str], Outgoing] = {}
         for outgoing in self._state.outgoing:
             heads.setdefault((outgoing.headers["X-Webhook-Subscription"], outgoing.about), outgoing)
         return list(heads.values())
 
     def retry_after(self, outgoing: Outgoing, status: int | None) -> float | None:
-        """Seconds until the next attempt, or None: no other. status: of the answer, None = none came within 5 s.
+        """Seconds until the next attempt, or None if there is none. status: of the response; None = none within 5 s.
 
-        Time-outs, 5xx and 429 are retried for 48 hours; any other answer that is not 2xx is dropped at once.
+        Time-outs, 5xx and 429 are retried for 48 hours; after any other response but 2xx the webhook is dropped at
+        once.
         """
         if status is not None and status != 429 and not 500 <= status < 600:
             return None
@@ -112,14 +114,14 @@ class Webhooks:
         return float(min(3600, 5 * 2 ** min(outgoing.attempt, 12)))
 
     def delivered(self, outgoing: Outgoing) -> None:
-        """It was answered 2xx."""
+        """The receiver answered 2xx: removes the webhook from the queue and resets the count of drops."""
         self._forget(outgoing)
         subscription = self._state.subscriptions.get(outgoing.headers["X-Webhook-Subscription"])
         if subscription:
             subscription.drops = 0
 
     def dropped(self, outgoing: Outgoing) -> None:
-        """It will not be tried again. The third in a row disables its subscription for a day and throws its queue away."""
+        """The webhook is given up. The third in a row disables its subscription for a day and empties its queue."""
         self._forget(outgoing)
         subscription = self._state.subscriptions.get(outgoing.headers["X-Webhook-Subscription"])
         if subscription is None:

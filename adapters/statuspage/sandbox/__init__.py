@@ -1,6 +1,6 @@
-"""The stand-in for Atlassian Statuspage: requests to its API and acts of its people enter (`people_…`);
-answers and notifications (`outgoing`) leave.
-The demo, the benchmark and tests may make one; no adapter knows it, and it knows nothing of the hub.
+"""The stand-in for Atlassian Statuspage. In: HTTP requests to its API, and people's actions (`people_…`).
+Out: Statuspage's responses, and webhook notifications in `outgoing`.
+Only tests, the demo and benchmarks may import it; the adapter never does, and it uses nothing of the hub's engine.
 """
 
 from adapters.statuspage.sandbox.server import StatuspageSandbox

@@ -1,4 +1,4 @@
-"""How the stand-in Statuspage shows an incident: in answers, and in notifications."""
+"""The stand-in Statuspage's JSON for an incident, in API responses and in webhook notifications."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NOBODY_AFFECTED = [{"name": "No components were affected by this update."}]
 
 
 def api_incident(state: State, incident: dict[str, Any]) -> dict[str, Any]:
-    """As answers show it, nulls included: the routes leave them out."""
+    """An incident for API responses, nulls included: the routes leave them out."""
     out = {k: copy.deepcopy(v) for k, v in incident.items() if not k.startswith("_") and k != "backfilled"}
     out["impact"] = state.impact(incident)
     out["components"] = [dict(state.components[c]) for c in incident["_components"] if c in state.components]
@@ -19,7 +19,8 @@ def api_incident(state: State, incident: dict[str, Any]) -> dict[str, Any]:
 
 
 def webhook_incident(state: State, incident: dict[str, Any]) -> dict[str, Any]:
-    """As notifications show it: with nulls, without metadata, and with a sentence where no component was touched."""
+    """An incident for notifications: with nulls, without metadata, and with a sentence in place of an empty list of
+    affected components."""
     out = {k: v for k, v in api_incident(state, incident).items() if k != "metadata"}
     for update in out["incident_updates"][:1]:
         update["affected_components"] = update["affected_components"] or NOBODY_AFFECTED

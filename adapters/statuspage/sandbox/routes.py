@@ -1,4 +1,4 @@
-"""The HTTP side of the stand-in Statuspage: authentication, the rolling rate limit, lists, and the routes.
+"""The routes of the stand-in Statuspage, with authentication, the rolling rate limit and pagination.
 
 The 61st request within 60 s gets a 420.
 """
@@ -20,14 +20,14 @@ MOST_ROWS = 100
 
 
 def _present(value: Any) -> Any:
-    """REST answers leave out what is null: the published document knows no nulls."""
+    """`value` without nulls: REST responses leave them out, since the published API document allows none."""
     if isinstance(value, dict):
         return {k: _present(v) for k, v in value.items() if v is not None and not k.startswith("_")}
     return [_present(v) for v in value] if isinstance(value, list) else value
 
 
 def add(app: Flask, state: State) -> None:
-    """Puts the routes on the stand-in's application."""
+    """Registers the routes on the stand-in's application."""
     root = f"/v1/pages/{state.page_id}"
 
     @app.errorhandler(Rejected)
@@ -79,7 +79,7 @@ def _incident(state: State, id: str) -> dict[str, Any]:
 
 
 def _listed(state: State) -> list[dict[str, Any]]:
-    """Newest first, without those that the lists do not know yet."""
+    """The incidents that lists show, newest first; a new one is missing for `list_lag` seconds."""
     rows = [i for i in state.incidents.values() if i["_visible_from"] <= state.clock.now()]
     rows.sort(key=lambda i: str(i["created_at"]))
     rows.reverse()

@@ -1,6 +1,7 @@
-"""The stand-in Statuspage as one object: its state, served over HTTP, its notifications, and what people do in its own pages.
+"""The stand-in Statuspage as one object: its state served over HTTP, its notifications, and people's actions in its
+pages.
 
-One request is worked at a time.
+It serves one request at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from adapters.statuspage.wire import STATUS_WORDS
 
 @dataclass
 class StatuspageSandbox(State, Sandbox):
-    """The state, served."""
+    """The state, served over HTTP."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -36,11 +37,11 @@ class StatuspageSandbox(State, Sandbox):
         self.app.wsgi_app = one_at_a_time  # type: ignore[method-assign]
 
     def delivery_failed(self, url: str) -> None:
-        """The sender gave up on a notification: an endpoint that fails often is quarantined."""
+        """Records that a notification to `url` was given up; an endpoint that fails often is quarantined."""
         self._webhooks.delivery_failed(url)
 
     def snapshot(self, id: str) -> dict[str, Any]:
-        """How the incident looks on the page, in the page's words."""
+        """What a visitor sees of the incident, in the page's values."""
         incident = self.incidents[id]
         texts = [u["body"] for u in reversed(incident["incident_updates"])]
         return {
@@ -53,7 +54,7 @@ class StatuspageSandbox(State, Sandbox):
             "impacts": {c: self.components[c]["status"] for c in incident["_components"] if c in self.components},
         }
 
-    # What people do in the vendor's own UI.
+    # People's actions in Statuspage's own pages.
 
     def people_open(self, name: str, body: str = "", components: dict[str, str] | None = None, **more: Any) -> str:
         with self._lock:
@@ -89,14 +90,14 @@ class StatuspageSandbox(State, Sandbox):
             self.incidents[id]["incident_updates"] = kept
 
     def people_set_components(self, id: str, components: dict[str, str]) -> None:
-        """The whole list of an incident's components, without a published text."""
+        """Sets the whole list of an incident's components, without publishing a text."""
         with self._lock:
             left = dict.fromkeys(set(self.incidents[id]["_components"]) - set(components), "operational")
             wanted = {"components": {**left, **components}, "component_ids": sorted(components)}
             self.change(self.incidents[id], wanted)
 
     def people_set_component(self, component_id: str, status: str) -> None:
-        """A component alone: its incident's `updated_at` stays as it was."""
+        """Sets a component's status alone: the `updated_at` of its incident does not change."""
         with self._lock:
             self.set_component(component_id, status)
 

@@ -1,8 +1,9 @@
-"""What the stand-in Statuspage knows: one page, its components, incidents with updates, and subscribers; and the rules by
-which they change.
+"""The state of the stand-in Statuspage (one page, its components, incidents with updates, subscribers) and the rules of
+its changes.
 
-Awkward parts included: metadata is replaced whole, resolving does not reset components, every PATCH with a body or status
-makes an incident update, and names repeat. Whoever wants to know of a change is in `listeners` and is called at once.
+It includes Statuspage's awkward rules: metadata is replaced whole, resolving does not reset components, every PATCH
+with a body or status creates an incident update, and names are not unique. Each function in `listeners` is called at
+once with every change.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ GRAVITY = ("none", "maintenance", "minor", "major", "critical")
 
 @dataclass(frozen=True)
 class Event:
-    """What subscribers are told of: an incident's new update, or a component's new status. old: the component's status
-    before."""
+    """A change that subscribers are notified of: an incident's new update, or a component's new status. old: the
+    component's status before."""
 
     incident: dict[str, Any] | None = None
     component: dict[str, Any] | None = None
@@ -38,8 +39,8 @@ class Event:
 
 @dataclass
 class State:
-    """api_keys: what is accepted. list_lag: seconds until a new incident shows in lists (by id it shows at once).
-    requests_at: times of the latest requests."""
+    """api_keys: accepted keys. list_lag: seconds until a new incident shows in lists (by id it shows at once).
+    requests_at: times of the latest requests, for the rate limit."""
 
     clock: Clock
     ids: Ids
@@ -58,11 +59,11 @@ class State:
         return self.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def key(self) -> str:
-        """Twelve characters that say nothing, as the vendor's ids are."""
+        """A new id: twelve characters without a meaning, as the vendor's ids are."""
         return self.ids.new()[-12:]
 
     def add_component(self, name: str, status: str = "operational", group: bool = False) -> str:
-        """Set-up: a component, or a group of components. Returns its id."""
+        """Set-up: adds a component, or a group of components. Returns its id."""
         id, now = self.key(), self.now()
         self.components[id] = {
             "id": id, "page_id": self.page_id, "name": name, "status": status, "group": group, "group_id": None,
@@ -71,7 +72,7 @@ class State:
         }  # fmt: skip
         return id
 
-    # What happens on the page, whoever asks for it.
+    # Changes on the page, by the API or by a person.
 
     def make(self, wanted: dict[str, Any]) -> dict[str, Any]:
         id, now = self.key(), self.now()
@@ -140,7 +141,7 @@ class State:
         return moved
 
     def impact(self, incident: dict[str, Any]) -> str:
-        """Computed from the components as they are now, unless overridden."""
+        """The incident's impact: the override if there is one, else computed from the components' present statuses."""
         if incident["impact_override"]:
             return str(incident["impact_override"])
         if incident["scheduled_for"]:
@@ -149,7 +150,7 @@ class State:
         return max((IMPACT_OF[s] for s in statuses), key=GRAVITY.index, default="none")
 
     def set_component(self, component_id: str, status: str) -> None:
-        """A component alone: its incident's `updated_at` stays as it was."""
+        """Sets a component's status alone: the `updated_at` of its incident does not change."""
         component = self.components[component_id]
         old = component["status"]
         component.update(status=status, updated_at=self.now())

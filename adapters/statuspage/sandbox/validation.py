@@ -1,4 +1,4 @@
-"""What the stand-in Statuspage takes and refuses: the vendor's validation of a request's body."""
+"""The stand-in Statuspage's validation of request bodies, by the vendor's rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME_LIMIT, BODY_LIMIT = 255, 25_000
 
 
 class Rejected(HTTPException):
-    """An answer that ends the request."""
+    """An error response."""
 
     def __init__(self, status: int, error: Any) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ def wanted_of(name: str) -> dict[str, Any]:
 
 
 def check(state: State, wanted: dict[str, Any], scheduled: bool) -> None:
-    """The vendor's validation. Raises a 422 with its list of sentences."""
+    """Checks the fields of a request by the vendor's rules. Raises a 422 with the list of error messages."""
     errors: list[str] = []
     if len(str(wanted.get("name") or "")) > NAME_LIMIT:
         errors.append("Name is too long (maximum is 255 characters)")

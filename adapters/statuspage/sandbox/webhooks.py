@@ -1,4 +1,5 @@
-"""The stand-in Statuspage's notifications: unsigned, without an id, to each subscriber; who fails often is quarantined."""
+"""The stand-in Statuspage's notifications: unsigned, without an id, to each subscriber. A subscriber whose endpoint
+fails often is quarantined."""
 
 from __future__ import annotations
 
@@ -15,13 +16,13 @@ FAILURES_UNTIL_QUARANTINE = 10
 
 @dataclass
 class Webhooks:
-    """emit: queues one for delivery (url, body, headers, id of the object that it is about)."""
+    """Notifies the subscribers. emit: queues one notification (url, body, headers, id of the changed object)."""
 
     state: State
     emit: Callable[[str, bytes, Mapping[str, str], str], None]
 
     def publish(self, event: Event) -> None:
-        """Sends what Statuspage sends of a change."""
+        """Queues the notifications that Statuspage sends for a change."""
         if event.incident is not None:
             self._tell({"incident": webhook_incident(self.state, event.incident)}, event.incident["id"])
         if event.component is not None:
@@ -56,7 +57,7 @@ class Webhooks:
         self._tell({"component_update": change, "component": dict(component)}, component["id"])
 
     def delivery_failed(self, url: str) -> None:
-        """The sender gave up on a notification: an endpoint that fails often is quarantined."""
+        """Records that a notification to `url` was given up; an endpoint that fails often is quarantined."""
         for subscriber in self.state.subscribers.values():
             if subscriber["endpoint"] == url:
                 subscriber["_failures"] = subscriber.get("_failures", 0) + 1

@@ -1,6 +1,6 @@
-"""Microsoft Teams' stand-in. In: HTTP requests of Graph v1.0, the identity platform and a flow, and what people do there.
-Out: Microsoft's answers, and change notifications and outgoing-webhook calls in `outgoing`.
-May be imported by tests, the demo and benchmarks only; the adapter never imports it."""
+"""The stand-in for Microsoft Teams. In: HTTP requests to Graph v1.0, the identity platform and a flow, and people's
+actions (`people_…`). Out: Microsoft's responses, and change notifications and outgoing-webhook calls in `outgoing`.
+Only tests, the demo and benchmarks may import it; the adapter never does."""
 
 from adapters.teams.sandbox.server import TeamsSandbox
 from adapters.teams.sandbox.state import ACCOUNT, APP, CHANNEL, JANE, ROBIN, TEAM, TENANT

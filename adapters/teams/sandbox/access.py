@@ -1,4 +1,4 @@
-"""Who may ask the Teams stand-in's Graph, how often, and what an error looks like."""
+"""Authentication, rate limit and error responses of the Teams stand-in's Graph."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def error(status: int, code: str, message: str, headers: dict[str, str] | None =
 
 
 def who(state: State) -> str | None:
-    """ "user", "app", or None: the token is missing, unknown or over."""
+    """ "user" or "app", by the request's token; None if the token is missing, unknown or expired."""
     kind, until = state.tokens.get(request.headers.get("Authorization", "").removeprefix("Bearer "), (None, None))
     return kind if until and until > state.clock.now() and not state.forbidden else None
 
 
 def throttled(state: State) -> Response | None:
-    """Four requests a second from one app on one channel."""
+    """Returns a 429 above four requests a second from one app on one channel, else None."""
     if not state.rate_limited:
         return None
     now = state.clock.now()
@@ -43,7 +43,8 @@ def throttled(state: State) -> Response | None:
 
 
 def guarded(state: State, app_may: bool = True) -> Callable[[View], View]:
-    """Token, channel and rate, in the order in which Graph looks."""
+    """Checks token, channel and rate limit before a route, in Graph's order. app_may: an application's token is
+    enough."""
 
     def wrap(view: View) -> View:
         @wraps(view)

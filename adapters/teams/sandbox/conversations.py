@@ -1,4 +1,4 @@
-"""What happens to messages in the channel, whoever does it: a person, or Graph for an account. Subscribers hear of each."""
+"""Changes of messages in the channel, by a person or through Graph. Each change notifies the subscribers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from adapters.teams.sandbox.webhooks import Push
 
 
 class Conversations:
-    """Changes the messages of `state`, and announces each change through `push`."""
+    """Changes the messages of `state` and queues change notifications through `push`."""
 
     def __init__(self, state: State, push: Push) -> None:
         self.state = state
         self.push = push
 
     def touch(self, message: Message, change: str) -> None:
-        """The message changed: new etag, its chain moves in delta, subscribers hear of it."""
+        """Records a change: sets a new etag, moves the message's chain in delta, and notifies the subscribers."""
         now = self.state.clock.now()
         message.modified = now
         message.etag = max(message.etag + 1, int(now.timestamp() * 1000))

@@ -1,4 +1,4 @@
-"""Graph's delta query in the Teams stand-in: what changed since the caller last asked."""
+"""Graph's delta query in the Teams stand-in: the messages that changed since the caller's last query."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ def messages_path(state: State) -> str:
 
 
 def changed_chains(state: State) -> Response:
-    """Chains that changed since the token (or the filter's time), in the order of their changes, whole if `replies` are
-    expanded. A chain that changes while the pages are read comes again at their end, or in the next round."""
+    """Chains (a root and its replies) that changed since the token or the filter's time, in the order of their changes,
+    with all replies if `replies` is expanded. A chain that changes while the pages are read is listed again on the last
+    page, or in the next round."""
     token = request.args.get("$deltatoken") or request.args.get("$skiptoken")
     if token:
         try:
@@ -52,7 +53,7 @@ def changed_chains(state: State) -> Response:
 
 
 def _first_news(root: Message, floor: int) -> float:
-    """The oldest change of a chain after `floor`; infinite when there is none."""
+    """The sequence number of a chain's first change after `floor`; infinity if there is none."""
     return min((m.seq for m in (root, *list(root.replies.values())) if m.seq > floor), default=float("inf"))
 
 

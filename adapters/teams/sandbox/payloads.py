@@ -1,4 +1,4 @@
-"""How Graph shows what the Teams stand-in knows, and what the editor of Teams makes of typed text. Values in, JSON out."""
+"""Graph's JSON for the state of the Teams stand-in, and the HTML that the editor of Teams makes of typed text. Pure."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def shown_subscription(subscription: Subscription) -> dict[str, Any]:
 
 
 def plain(content: str) -> str:
-    """A message's HTML as a line of text."""
+    """A message's HTML as one line of plain text."""
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", content)).split())
 
 
 def typed(text: str) -> dict[str, str]:
-    """What the editor of Teams makes of typed lines."""
+    """The message body that the editor of Teams makes of typed lines."""
     lines = [html.escape(line, quote=False) or "&nbsp;" for line in text.split("\n")]
     return {"contentType": "html", "content": "".join(f"<p>{line}</p>" for line in lines)}

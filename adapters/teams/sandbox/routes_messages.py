@@ -1,4 +1,4 @@
-"""The Teams stand-in's Graph: the channel, its messages and replies, edits and deletions."""
+"""The Teams stand-in's Graph routes for the channel, its messages and replies, edits and deletions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from adapters.teams.sandbox.payloads import shown
 from adapters.teams.sandbox.state import CARD, Message, State
 
 SIZE = 28 * 1024
-"""Bytes of a message, counted as UTF-16."""
+"""Most bytes of a message, counted as UTF-16."""
 
 
 def _payload(state: State) -> dict[str, Any] | Response:
-    """The message in a request, checked as Graph checks it."""
+    """The message in a request, or Graph's error response if it is invalid."""
     data = request.get_json(silent=True)
     if not isinstance(data, dict):
         return error(400, "BadRequest", "Unable to read JSON request payload.")
@@ -42,14 +42,14 @@ def _payload(state: State) -> dict[str, Any] | Response:
 
 
 def _parts(data: dict[str, Any]) -> dict[str, Any]:
-    """What a POST or PATCH says of a message, in the words of `Message`."""
+    """The contents of a POST or PATCH, as arguments of `Message`."""
     body = {"contentType": data["body"].get("contentType", "text"), "content": data["body"]["content"]}
     rest: dict[str, Any] = {k: data[k] for k in ("summary", "subject", "importance") if k in data}
     return {"body": body, "attachments": [dict(a) for a in data.get("attachments") or ()], **rest}
 
 
 def _paged(state: State, found: Sequence[Message], path: str) -> Response:
-    """Newest first; `$top` up to 50, 20 unless told."""
+    """One page of messages, newest first; `$top` is at most 50, and 20 by default."""
     top = min(50, int(request.args.get("$top", 20)))
     start = int(request.args.get("$skiptoken", 0))
     out: dict[str, Any] = {"value": [shown(state, m) for m in found[start : start + top]]}

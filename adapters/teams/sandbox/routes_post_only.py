@@ -1,4 +1,4 @@
-"""The two ways into the Teams stand-in that can only post: activity notifications, and a flow's URL (Workflows)."""
+"""The two interfaces of the Teams stand-in that can only post: activity notifications, and a flow's URL (Workflows)."""
 
 from __future__ import annotations
 

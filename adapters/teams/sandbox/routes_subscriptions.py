@@ -1,4 +1,4 @@
-"""The Teams stand-in's subscriptions to change notifications, as Graph offers them."""
+"""The Teams stand-in's Graph routes for subscriptions to change notifications."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST = timedelta(minutes=4320)
 
 
 def subscription_routes(app: Flask, state: State, push: Push) -> None:
-    """`/subscriptions`: made only after a handshake with the subscriber's URL."""
+    """Registers `/subscriptions`. A subscription is created only after a handshake with the subscriber's URL."""
 
     def ends(data: dict[str, Any]) -> datetime | Response:
         until = when(data.get("expirationDateTime"))

@@ -1,8 +1,9 @@
-"""The Teams stand-in as a whole: one channel of one team, as Graph v1.0, the identity platform and a flow show it.
+"""The Teams stand-in as one object: one channel of one team behind Graph v1.0, the identity platform and a flow.
 
-Awkward parts included: an application's token may not post; ids are milliseconds and unique in the channel only; only the
-author may edit; a deleted message stays as an empty one; four requests a second; nothing over 28 KB; listings that lag;
-refresh tokens that change with every use; notifications for our own writes too, unordered and possibly twice.
+It includes Microsoft's awkward rules: an application's token may not post; ids are times in milliseconds, unique only
+within the channel; only the author may edit; a deleted message stays as an empty one; four requests a second; messages
+of at most 28 KB; listings lag; a refresh token changes at every use; the hub's own writes cause notifications too; and
+notifications come in no fixed order and possibly twice.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from adapters.teams.wire import stamp
 
 @dataclass
 class TeamsSandbox(State, Sandbox):
-    """The state, served."""
+    """The state, served over HTTP."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -38,26 +39,26 @@ class TeamsSandbox(State, Sandbox):
         subscription_routes(self.app, self, self.push)
 
     def add(self, user: str | None, body: dict[str, Any], root: str | None = None, **more: Any) -> Message:
-        """A message of anybody, with anything in it; see `Message` for `more`."""
+        """Adds a message by any user with any body. more: further fields of `Message`."""
         return self.conversations.add(user, body, root, **more)
 
-    # --- what people do ---------------------------------------------------------------------------------------------
+    # --- people's actions -------------------------------------------------------------------------------------------
 
     def people_post(self, text: str, person: str = ROBIN) -> str:
-        """A new conversation; returns its id."""
+        """Starts a new conversation; returns its root message's id."""
         return self.conversations.add(person, typed(text)).id
 
     def people_reply(self, root: str, text: str, person: str = ROBIN) -> str:
         return self.conversations.add(person, typed(text), root).id
 
     def people_edit(self, message_id: str, text: str) -> None:
-        """By its author."""
+        """Edits the message as its author."""
         message = self.messages[message_id]
         message.body, message.edited = typed(text), self.clock.now()
         self.conversations.touch(message, "updated")
 
     def people_delete(self, message_id: str) -> None:
-        """By its author, or by an owner of the team (who may delete our card too)."""
+        """Deletes the message as its author, or as an owner of the team (who may delete the hub's card too)."""
         self.conversations.remove(self.messages[message_id])
 
     def people_react(self, message_id: str, reaction: str, person: str = ROBIN, remove: bool = False) -> None:
@@ -72,13 +73,13 @@ class TeamsSandbox(State, Sandbox):
         self.conversations.touch(message, "updated")
 
     def people_rename_channel(self, name: str) -> str:
-        """Leaves a system message in the channel."""
+        """Renames the channel, which adds a system message; returns that message's id."""
         self.channel_name = name
         body = {"contentType": "html", "content": "<systemEventMessage/>"}
         return self.conversations.add(None, body, kind="systemEventMessage").id
 
     def people_command(self, text: str, root: str | None = None, person: str = ROBIN) -> str:
-        """`@Lockstep …` in a thread (or as a new conversation): the message appears, the outgoing webhook is called."""
+        """Posts `@Lockstep …` in a thread (or as a new conversation), which also calls the outgoing webhook."""
         content = f'<p><at id="0">Lockstep</at>&nbsp;{html.escape(text, quote=False)}</p>'
         app = {"id": self.client_id, "displayName": "Lockstep", "applicationIdentityType": "bot"}
         mention = {"id": 0, "mentionText": "Lockstep", "mentioned": {"application": app}}
@@ -87,7 +88,7 @@ class TeamsSandbox(State, Sandbox):
         return message.id
 
     def snapshot(self, message_id: str) -> dict[str, Any]:
-        """What the card and its thread show, in the words on it."""
+        """What a person sees of the card and its thread, in the values on the card."""
         message = self.messages[message_id]
         fields = hidden_fields(message) or {}
         shown = " ".join(

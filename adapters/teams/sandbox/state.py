@@ -1,7 +1,7 @@
-"""What the Teams stand-in knows: one channel of one team, its messages, its people, tokens, and subscriptions.
+"""The state of the Teams stand-in: one channel of one team, its messages, users, tokens and subscriptions.
 
-Data, and rules about this data alone. It imports no other file of the stand-in. `messages` is the channel; `incidents` are
-those of its roots that carry a card of ours.
+Only data and rules about this data. It imports no other file of the stand-in. `messages` holds all messages of the
+channel; `incidents` are the root messages with a card of the hub's.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ CARD = "application/vnd.microsoft.card.adaptive"
 
 @dataclass
 class Message:
-    """One message. replies: of a root, by id. seq: grows with every change in its chain."""
+    """One message. root: id of the root message, None for a root itself. replies: a root's replies, by id. seq:
+    sequence number of the latest change in its chain."""
 
     id: str
     root: str | None
@@ -59,8 +60,8 @@ class Message:
 
 @dataclass
 class Subscription:
-    """url, lifecycle_url: what Graph calls. state: the subscriber's `clientState`. ends: UTC. certificate: the subscriber's
-    (DER, base64), or None: notifications come without the message."""
+    """url, lifecycle_url: the URLs that Graph calls. state: the subscriber's `clientState`. ends: UTC. certificate: the
+    subscriber's (DER, base64), or None: notifications come without the message's content."""
 
     id: str
     url: str
@@ -77,8 +78,8 @@ class Subscription:
 class State:
     """lag: seconds until listings and delta show a new or changed message (a read by id always does).
 
-    omit_retry_after: throttle without saying how long. activity_types: those in the app's manifest. subscriptions: by id.
-    landing: what was accepted and is not done yet. outgoing: webhooks that wait for delivery, oldest first.
+    omit_retry_after: a 429 comes without `Retry-After`. activity_types: those in the app's manifest. subscriptions: by
+    id. landing: accepted work that is not done yet. outgoing: webhooks that wait for delivery, oldest first.
     """
 
     clock: Clock
@@ -125,7 +126,7 @@ class State:
 
     @property
     def incidents(self) -> dict[str, Message]:
-        """The root messages that carry a card of ours."""
+        """The root messages with a card of the hub's, by id."""
         return {m.id: m for m in list(self.messages.values()) if m.root is None and hidden_fields(m) is not None}
 
     def fresh_id(self) -> str:
@@ -133,12 +134,12 @@ class State:
         return str(self.last_id)
 
     def visible(self, messages: Iterable[Message]) -> list[Message]:
-        """Those that listings show already."""
+        """Those of `messages` that listings show already (older than `lag`)."""
         limit = self.clock.now() - timedelta(seconds=self.lag)
         return [m for m in messages if m.created <= limit]
 
     def forget_delta(self) -> None:
-        """Delta links given out so far are gone (410)."""
+        """Makes all delta links issued so far invalid (410)."""
         self.expired_before = self.seq + 1
 
     def issue(self, kind: str, lives: timedelta) -> str:
@@ -148,7 +149,7 @@ class State:
 
 
 def hidden_fields(message: Message) -> dict[str, Any] | None:
-    """What our card carries for ourselves; None: the message has no card of ours."""
+    """The fields in the hidden block of the hub's card; None if the message has no such card."""
     for attachment in message.attachments:
         for element in json.loads(attachment["content"]).get("body", ()):
             if element.get("id") == "lockstep":

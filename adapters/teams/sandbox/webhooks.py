@@ -1,4 +1,4 @@
-"""What the Teams stand-in sends: change notifications to subscribers, and outgoing-webhook calls."""
+"""The webhooks of the Teams stand-in: change notifications to subscribers, and outgoing-webhook calls."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from adapters.teams.wire import stamp
 SENDER = "0bf30f3b-4a52-48df-9a82-234910c4a086"
 
 Emit = Callable[[str, bytes, Mapping[str, str], str, str | None], None]
-"""(url, body, headers, id of the object it is about, delivery id): puts one webhook into `outgoing`."""
+"""(url, body, headers, id of the changed object, delivery id): puts one webhook into `outgoing`."""
 
 Shake = Callable[[str, str], tuple[int, str, str]]
-"""(url, token) → (status, content type, body): asks the subscriber's URL."""
+"""(url, token) → (status, content type, body): sends the validation token to the subscriber's URL."""
 
 
 def over_http(url: str, token: str) -> tuple[int, str, str]:
-    """Really asks, within 10 s, as Graph does. (0, "", "") when nobody answers."""
+    """Sends it over HTTP with a time-out of 10 s, as Graph does. Returns (0, "", "") without a response."""
     try:
         answer = requests.post(f"{url}?{urlencode({'validationToken': token})}", timeout=10)
     except requests.RequestException:
@@ -36,7 +36,8 @@ def over_http(url: str, token: str) -> tuple[int, str, str]:
 
 
 class Push:
-    """subscriptions: those of `state`. outgoing_url, outgoing_secret: the team's outgoing webhook (secret as Teams shows it: base64)."""
+    """Sends what subscribers and the team's outgoing webhook get. subscriptions: those of `state`. outgoing_url,
+    outgoing_secret: of the outgoing webhook (the secret in base64, as Teams shows it)."""
 
     def __init__(self, state: State, emit: Emit) -> None:
         self.state = state
@@ -50,7 +51,7 @@ class Push:
     # --- change notifications ---------------------------------------------------------------------------------------
 
     def notify(self, message: Message, change: str) -> None:
-        """One delivery for each live subscription that asked for this change."""
+        """Queues one delivery for each live subscription to this kind of change."""
         state, now = self.state, self.state.clock.now()
         path = f"teams('{state.team}')/channels('{state.channel}')/messages('{message.root or message.id}')"
         if message.root:
@@ -75,7 +76,8 @@ class Push:
             self._emit(one.url, delivery, message.id)
 
     def lifecycle(self, event: str) -> None:
-        """ "missed", "reauthorizationRequired" or "subscriptionRemoved" to every subscriber; the last one removes."""
+        """Sends "missed", "reauthorizationRequired" or "subscriptionRemoved" to every subscriber; the last one also
+        removes the subscriptions."""
         for one in list(self.subscriptions.values()):
             item = {
                 "subscriptionId": one.id, "subscriptionExpirationDateTime": stamp(one.ends), "clientState": one.state,
@@ -100,7 +102,7 @@ class Push:
         return self._key
 
     def jwk(self) -> dict[str, str]:
-        """The public key that validation tokens are signed with."""
+        """The public key that verifies the validation tokens."""
         numbers = self._private().public_key().public_numbers()
         size = (numbers.n.bit_length() + 7) // 8
         words = {"n": numbers.n.to_bytes(size, "big"), "e": numbers.e.to_bytes(3, "big")}
@@ -108,7 +110,7 @@ class Push:
         return {"kty": "RSA", "use": "sig", "kid": "stand-in-1", "alg": "RS256", **packed}
 
     def validation_token(self, **claims: Any) -> str:
-        """claims: replace those of a good token."""
+        """A signed validation token. claims: replace those of a valid token."""
         import jwt
 
         now = int(self.state.clock.now().timestamp())
@@ -160,7 +162,7 @@ class Push:
         }  # fmt: skip
 
     def command(self, message: Message, text: str, person: str) -> None:
-        """Teams calls the outgoing webhook, if the team has one."""
+        """Calls the team's outgoing webhook, if it has one."""
         if self.outgoing_url:
             body = json.dumps(self.activity(message, text, person), ensure_ascii=False).encode()
             self.emit(self.outgoing_url, body, self.signed(body), message.id, message.id)

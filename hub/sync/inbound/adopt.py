@@ -1,11 +1,11 @@
-"""An object that a person made: whose is it?
+"""Adoption: decides what becomes of an unmatched object. The first line that fits applies:
 
-marked               → it belongs to the link with that mark (a create of ours that has landed, or a duplicate)
-a create of ours is unsettled there → wait: it may be that one, its mark not visible yet
-maintenance, over, or older than the connection's activation → never
-exactly one open incident of the same services, with a free slot → linked to it
-none                 → a new incident, if policy wants that for this connection
-several              → proposed to a person
+the object carries a mark → it belongs to the link with that mark: a create of ours that took effect, or a duplicate
+maintenance, closed for good, or older than the connection's activation → never adopted
+a create of ours is unsettled in the connection → wait: it may be that object, with its mark not visible yet
+exactly one open incident has the dedup key or affects the same services, with a free slot → linked to it
+several such incidents → proposed to a person
+no such incident → opens one, if policy wants that for this connection
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from hub.sync.incident.plan import let_go_of_create
 from hub.sync.incident.relink import WRITTEN_TO, bring_copies_back, forget
 from hub.sync.limits import breaker
 
-BEING_CREATED = "an object is being created for this incident there just now; look at that in a minute, and try again"
+BEING_CREATED = "the hub is creating an object for this incident there; check that object in a minute, then try again"
 
 TRIES = 5
-"""How often an object that is not shown to us is looked for before it is left alone."""
+"""Reads of an object that the vendor does not show, before it is ignored."""
 
 
 def consider(hub: Hub, unmatched_id: str) -> None:
-    """Decides about one unmatched object, if it is due."""
+    """Reads one unmatched object, if it is due, and decides about it."""
     now = hub.clock.now()
     with hub.store.reading() as tx:
         unmatched = link_rows.get_unmatched(tx, unmatched_id)
@@ -50,7 +50,7 @@ def consider(hub: Hub, unmatched_id: str) -> None:
         _wait(hub, unmatched, LEFT_OUT_AGAIN, hub.left_out[unmatched.connection].what, count=False)
         return
     if unmatched.connection not in hub.adapters or connection.state == "disabled":
-        _leave(hub, unmatched, "ignored", "the connection is switched off")
+        _leave(hub, unmatched, "ignored", "the connection is disabled or not configured")
         return
     if linked is not None:
         with hub.store.unit() as tx:
@@ -60,7 +60,13 @@ def consider(hub: Hub, unmatched_id: str) -> None:
         return
     until = breaker.open_until(connection, now)
     if until is not None:
-        _wait(hub, unmatched, (until - now).total_seconds() + hub.ids.chance(), "the vendor is not well", count=False)
+        _wait(
+            hub,
+            unmatched,
+            (until - now).total_seconds() + hub.ids.chance(),
+            "calls to the vendor failed, and the circuit breaker is open",
+            count=False,
+        )
         return
     adapter = hub.adapter(unmatched.connection)
     try:
@@ -77,7 +83,7 @@ def consider(hub: Hub, unmatched_id: str) -> None:
         if fresh is None or fresh.state != "waiting":
             return
         if fresh.due_at is not None and fresh.due_at > started:
-            return  # more was heard of it since it was read: it stays due, and is read again
+            return  # a newer hint came after the read began: it stays due, and is read again
         case = _decide(hub, tx, fresh, seen)
         save(tx, fresh)
         if case is not None:
@@ -104,8 +110,8 @@ def _leave(hub: Hub, unmatched: Unmatched, state: str, reason: str) -> None:
 
 
 def _look(hub: Hub, tx: Tx, link: Link) -> None:
-    """An unmatched object has become an object of ours meanwhile. What was heard of it may be newer than what made it ours, and nobody
-    will say it again."""
+    """Makes a refresh due for the link that an unmatched object has got. The hint about the object may be newer than
+    the link, and it does not come again."""
     if link.state not in TOMBSTONES:
         link_rows.hint(tx, link.id, earliest(hub, link, hub.clock.now()))
 
@@ -115,13 +121,18 @@ def _end(unmatched: Unmatched, state: str, reason: str | None) -> None:
 
 
 def _decide(hub: Hub, tx: Tx, unmatched: Unmatched, seen: Observation) -> Case | None:
-    """The table above. Returns the case that it changed, if any, to be finished by the caller."""
+    """Applies the table at the top of this file. Returns the case that it changed, if any; the caller ends it by
+    `finish`."""
     now, name = hub.clock.now(), unmatched.connection
     if seen.state != "present":
         unmatched.attempts += 1
         unmatched.due_at = now + timedelta(seconds=2.0**unmatched.attempts)
         if unmatched.attempts >= TRIES or seen.state == "deleted":
-            _end(unmatched, "ignored", "the vendor does not show it to us")
+            _end(
+                unmatched,
+                "ignored",
+                "the vendor does not show the object: deleted, or not readable by the hub's account",
+            )
         return None
     linked = link_rows.by_ref(tx, name, unmatched.ref)
     if linked is not None:
@@ -139,17 +150,20 @@ def _decide(hub: Hub, tx: Tx, unmatched: Unmatched, seen: Observation) -> Case |
         _end(unmatched, "ignored", reason)
         return None
     if link_rows.unsettled_creates(tx, name, INCIDENT):
-        unmatched.due_at, unmatched.reason = now + timedelta(seconds=5), "a create of ours there is not settled yet"
+        unmatched.due_at, unmatched.reason = (
+            now + timedelta(seconds=5),
+            "the hub is creating an object in this connection, and this may be that object",
+        )
         return None
     candidates = _candidates(hub, tx, name, seen)
     if len(candidates) > 1:
         unmatched.candidates = [c.id for c in candidates]
-        _end(unmatched, "proposed", "several open incidents concern the same services; a person decides")
+        _end(unmatched, "proposed", "several open incidents affect the same services; a person must choose one")
         return None
     if candidates:
         return link_to(hub, tx, unmatched, candidates[0].id, seen)
     if name not in hub.config.policy.opens:
-        _end(unmatched, "ignored", "policy opens no incident for objects made there")
+        _end(unmatched, "ignored", "policy opens no incidents from objects of this connection")
         return None
     return open_for(hub, tx, unmatched, seen)
 
@@ -158,16 +172,17 @@ def _never(seen: Observation, activated_at: datetime | None, adoptable: bool) ->
     if not adoptable:
         return "objects of this kind are not adopted"
     if seen.type != "incident":
-        return f"it is no incident but {seen.type}"
+        return f"the object is not an incident but of type {seen.type}"
     if seen.terminal:
-        return "it is closed for good"
+        return "the object is closed, and the vendor accepts no further change to it"
     if activated_at is None or (seen.created_at is not None and seen.created_at < activated_at):
-        return "it is older than the connection's activation"
+        return "the object is older than the connection's activation"
     return None
 
 
 def _ours(hub: Hub, tx: Tx, unmatched: Unmatched, link: Link, seen: Observation) -> Case | None:
-    """It carries our mark."""
+    """The object carries the mark of `link`: binds it to that link, or records it as a duplicate of the link's
+    object."""
     case = case_in(hub, tx, link.incident_id)
     if case is None:
         return None
@@ -176,16 +191,17 @@ def _ours(hub: Hub, tx: Tx, unmatched: Unmatched, link: Link, seen: Observation)
         bind(case, mine, seen, case.now)
     elif mine.remote_id is None:
         unmatched.due_at = case.now + timedelta(seconds=60)
-        _end(unmatched, "ignored", "it is ours, but its link was withdrawn")
+        _end(unmatched, "ignored", "the hub created the object, but its link has ended since")
         return case
     else:
         duplicate(case, mine, seen, case.now)
-    _end(unmatched, "linked", "it carries our mark")
+    _end(unmatched, "linked", "the object carries the hub's mark")
     return case
 
 
 def ours_from(hub: Hub, connection: str, theirs: Fields) -> dict[str, Json]:
-    """A foreign object's fields in our words; what cannot be read is left at its default (and frozen on the link)."""
+    """A vendor object's fields in the hub's vocabulary. A field whose value is not mapped is left out, so it keeps its
+    default (and is frozen on the link)."""
     specs, out = FIELDS[INCIDENT], {}
     for name, relation in hub.relations(connection, INCIDENT).items():
         if name not in specs or name not in theirs:
@@ -216,7 +232,8 @@ def _free(tx: Tx, incident: Incident, connection: str) -> bool:
 
 
 def link_to(hub: Hub, tx: Tx, unmatched: Unmatched, incident_id: str, seen: Observation) -> Case | None:
-    """The unmatched object becomes the incident's link there; what it says is merged as an edit of unknown age."""
+    """Links the unmatched object to the incident and merges its fields as edits of unknown age. None if that is not
+    possible; `unmatched.reason` then holds the reason, unless there is no such incident."""
     case = case_in(hub, tx, incident_id)
     if case is None:
         return None
@@ -225,12 +242,12 @@ def link_to(hub: Hub, tx: Tx, unmatched: Unmatched, incident_id: str, seen: Obse
         return None
     link = case.incident_link(unmatched.connection)
     if link is not None and link.remote_id is not None and link.state not in TOMBSTONES:
-        unmatched.reason = f"{case.incident.name} shows {link.remote_id} there; unlink that first"
+        unmatched.reason = f"{case.incident.name} is linked to {link.remote_id} there already; unlink that first"
         return None
     if link is not None and not let_go_of_create(case, link):
         unmatched.reason = BEING_CREATED
         return None
-    if link is not None and link.state in TOMBSTONES:  # a person names another object for it
+    if link is not None and link.state in TOMBSTONES:  # a person links another object instead
         if not forget(case, link):
             unmatched.reason = WRITTEN_TO
             return None
@@ -243,19 +260,19 @@ def link_to(hub: Hub, tx: Tx, unmatched: Unmatched, incident_id: str, seen: Obse
 
 
 def open_for(hub: Hub, tx: Tx, unmatched: Unmatched, seen: Observation) -> Case | None:
-    """A new incident begins with the unmatched object."""
+    """Opens an incident from the unmatched object. None if the object is resolved or cancelled; it is then ignored."""
     fields = ours_from(hub, unmatched.connection, seen.fields)
     if fields.get("status") in CLOSED:
-        _end(unmatched, "ignored", "it is already over")
+        _end(unmatched, "ignored", "the object is resolved or cancelled already")
         return None
     key = seen.dedup_key
     if key and incident_rows.by_dedup_key(tx, key, open_only=True) is not None:
-        key = None  # the open incident with this key has another object there; a person may merge them
+        key = None  # the open incident with this key has another object here; a person may merge the two
     actor = seen.actor.name if seen.actor else None
     case = new_case(hub, tx, fields, dedup_key=key, source=unmatched.connection, actor=actor)
     link = _new_link(case, unmatched, seen)
     case.record("adopted", unmatched.connection, link=link.id, id=unmatched.remote_id)
-    merge_adopted(case, link, seen)  # a word that no table knows is frozen and said
+    merge_adopted(case, link, seen)  # also freezes and journals a value that is not mapped
     _end(unmatched, "opened", None)
     return case
 

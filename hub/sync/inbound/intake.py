@@ -1,8 +1,9 @@
-"""What arrives: verified, kept, answered; and later, read for hints.
+"""Intake: a webhook is verified, stored and answered, and later read for hints.
 
-`accept` runs in the web process: one committed row, no vendor call, no look at the content beyond what the signature needs.
-`drain` runs in a worker: a webhook is only ever a hint that something changed. Commands and deletions are what it cannot
-read from the world again; they are applied in the transaction that marks the row as done, so they take effect once.
+`accept` runs in the web process: one committed row, no vendor call, and nothing parsed beyond what the signature needs.
+`drain` runs in a worker: a webhook is only a hint that an object changed, and the object is then read from the vendor.
+Commands and deletions cannot be read from the vendor later. They are applied from the webhook itself, in a transaction
+that also stores that they were (`store.applied`), so they take effect once.
 """
 
 from __future__ import annotations
@@ -33,17 +34,19 @@ log = logging.getLogger(__name__)
 
 BATCH = 50
 SECRET_LENGTH = 8
-"""Characters. A shorter value proves nothing, and taking it out would tear words apart."""
+"""Characters. Shorter secrets are not removed from a stored request: they prove nothing, and their characters occur in
+other words too."""
 NOT_KEPT = "(not kept)"
 TRIES = 5
-"""How often a row that makes our own code fail is tried before it is set aside as a failed write."""
+"""Attempts at a row whose reading raises an unexpected exception, before its state becomes "failed"."""
 
 
 # --- in the web process ---------------------------------------------------------------------------------------------
 
 
 def accept(hub: Hub, connection: str, request: Request) -> Reply:
-    """Keeps one webhook and returns the answer. Raises InvalidSignature, NoSuchConnection (ConnectionLeftOut), StoreUnavailable."""
+    """Stores one webhook and returns the answer. Raises InvalidSignature, NoSuchConnection (ConnectionLeftOut),
+    StoreUnavailable."""
     adapter = hub.adapter(connection)
     if replies(adapter):
         shake = adapter.handshake(request)
@@ -53,7 +56,7 @@ def accept(hub: Hub, connection: str, request: Request) -> Reply:
     try:
         delivery_id = adapter.authenticate(request, secrets)
     except InvalidSignature:
-        secrets.refresh()  # a secret that another process has just received may not have been seen here yet
+        secrets.refresh()  # another process may have stored a newer secret
         try:
             delivery_id = adapter.authenticate(request, secrets)
         except InvalidSignature as e:
@@ -70,8 +73,9 @@ def accept(hub: Hub, connection: str, request: Request) -> Reply:
 
 
 def _keep(hub: Hub, connection: str, delivery_id: str, request: Request) -> bool:
-    """The one commit. Tried twice where the first try may only have met a connection that the server had just cut; the
-    delivery id makes that harmless. Raises StoreUnavailable."""
+    """Stores the webhook in one commit; False if it was stored before. On a database server a failure is tried once
+    again: the server may just have cut the connection, and the delivery id makes a repetition harmless. Raises
+    StoreUnavailable."""
     try:
         return inbox_rows.keep(hub.store, hub.ids.new(), connection, delivery_id, request)
     except StoreUnavailable:
@@ -81,8 +85,8 @@ def _keep(hub: Hub, connection: str, delivery_id: str, request: Request) -> bool
 
 
 class Asked:
-    """`Secrets` that remember what an adapter asked for to know its sender by. Where the proof is the secret itself (a client
-    state, a path), it stands in the request, and is not kept with it."""
+    """`Secrets` that record which values an adapter read to authenticate the sender. Where the proof is the secret
+    itself (a client state, a path), the request contains it, and it must not be stored with the request."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
@@ -105,7 +109,7 @@ class Asked:
         self._secrets.refresh()
 
     def taken_out(self, request: Request) -> Request:
-        """The request without any of those values."""
+        """The request with each of those values replaced in body and query."""
         body, query = request.body, request.query
         for value in self._given:
             if len(value) >= SECRET_LENGTH:
@@ -115,7 +119,8 @@ class Asked:
 
 
 def _count_invalid_signature(hub: Hub, connection: str, reason: str) -> None:
-    """Counted in the connection's row at most once a second, so that a flood of forgeries is not a flood of writes."""
+    """Counted in the connection's row at most once a second, so that a flood of invalid requests is not a flood of
+    writes."""
     log.warning("webhook with an invalid signature refused", extra={"connection": connection, "reason": reason})
     now = hub.clock.monotonic()
     if now - hub.invalid_signatures.get(connection, -1.0) >= 1.0:
@@ -125,7 +130,8 @@ def _count_invalid_signature(hub: Hub, connection: str, reason: str) -> None:
 
 
 class OwnRows:
-    """`hub.ports.Ask`: what an adapter may ask while it answers in a response."""
+    """`hub.ports.Ask`: what an adapter may query while it answers a webhook in the response. Reads only the
+    database."""
 
     def __init__(self, hub: Hub, connection: str) -> None:
         self.hub = hub
@@ -154,11 +160,12 @@ class OwnRows:
             }  # fmt: skip
 
     def may(self, actor: Actor | None, command: Command) -> str | None:
-        """Whoever may post in the room of an incident may act on it; one that we cannot name may not change anything."""
+        """Why the actor may not give this command; None if allowed. Everyone who may post in the incident's channel may
+        act on it, except an actor without account and e-mail address, who may change nothing."""
         if command.verb in ("who", "help"):
             return None
         if actor is None or not (actor.account or actor.email):
-            return "I cannot tell who you are, so I have changed nothing."
+            return "Your account could not be identified, so nothing was changed."
         return None
 
 
@@ -166,7 +173,7 @@ class OwnRows:
 
 
 def drain(hub: Hub, connection: str) -> int:
-    """Turns due inbox rows into hints. Returns how many rows were read."""
+    """Turns up to `BATCH` due inbox rows of one connection into hints. Returns how many rows were read."""
     with hub.store.reading() as tx:
         rows = inbox_rows.due(tx, connection, hub.clock.now(), BATCH)
     if connection in hub.left_out:
@@ -182,7 +189,7 @@ def drain(hub: Hub, connection: str) -> int:
                 extra={"connection": connection, "inbox": row.id, "words": str(e)},
             )
             _set_aside(hub, row, "failed", str(e))
-        except Exception as e:  # our own fault: the row must neither be lost nor block the others
+        except Exception as e:  # a defect in the hub: the row must neither be lost nor block the others
             log.exception("webhook could not be read", extra={"connection": connection, "inbox": row.id})
             _stumble(hub, row, e)
         else:
@@ -204,7 +211,8 @@ def _request(row: Inbox) -> Request:
 
 
 def _note(hub: Hub, tx: Tx, row: Inbox, hints: Sequence[Hint]) -> list[tuple[str, str]]:
-    """Does what else the hints ask for, and marks the row as done."""
+    """Carries out requests for a poll or a subscription, and marks the row as done. Returns the wake-ups, as (task,
+    key)."""
     now, wakes = hub.clock.now(), []
     for hint in hints:
         if hint.resync:
@@ -236,7 +244,7 @@ def _subscription(tx: Tx, name: str, need: str, hub: Hub) -> list[tuple[str, str
 
 
 def home_of(tx: Tx, connection: str, ref: Ref) -> Link | None:
-    """The link to look at for a hint about `ref`: a comment is read together with the object that it belongs to."""
+    """The link to refresh for a hint about `ref`: a comment is read together with the object that it belongs to."""
     if ref.kind != INCIDENT and ref.parent:
         home = link_rows.by_ref(tx, connection, Ref(INCIDENT, ref.parent))
         if home is not None:
@@ -247,11 +255,12 @@ def home_of(tx: Tx, connection: str, ref: Ref) -> Link | None:
     return link
 
 
-def _mark(hub: Hub, tx: Tx, told: Sequence[tuple[str, Hint]]) -> list[tuple[str, str]]:
-    """Marks what these hints name as to be looked at. To be done first in its transaction: see `links.hint_all`."""
+def _mark(hub: Hub, tx: Tx, hints: Sequence[tuple[str, Hint]]) -> list[tuple[str, str]]:
+    """Makes a refresh due for each link that these hints name, and stores unmatched objects. hints: (connection, hint).
+    Returns the wake-ups, as (task, key). Must come first in its transaction: see `links.hint_all`."""
     now, homes, whole = hub.clock.now(), {}, set()
     others: dict[tuple[str, Ref], bool] = {}
-    for connection, hint in told:
+    for connection, hint in hints:
         ref = hint.ref
         if ref is None:
             continue
@@ -272,13 +281,14 @@ def _mark(hub: Hub, tx: Tx, told: Sequence[tuple[str, Hint]]) -> list[tuple[str,
 
 
 def _known(tx: Tx, connection: str, ref: Ref) -> bool:
-    """Whether we have made this object, or read it since."""
+    """Whether the hub has settled its create of this object, or has read the object since."""
     link = link_rows.by_ref(tx, connection, ref)
     return link is not None and link.state == "live"
 
 
 def _apply(hub: Hub, row: Inbox, hints: Sequence[Hint]) -> None:
-    """Commands and deletions: each row within the case of the incident that it is about, once."""
+    """Applies commands and deletions, each in the case of the incident that it concerns, and once; then marks the row
+    as done."""
     for position, hint in enumerate(hints):
         if not (hint.command or hint.deleted) or hint.ref is None:
             continue
@@ -326,7 +336,7 @@ def _set_aside(hub: Hub, row: Inbox, state: str, reason: str) -> None:
 
 
 def _postpone(hub: Hub, rows: Sequence[Inbox]) -> None:
-    """Leaves rows that cannot be read here for later, as they are."""
+    """Makes rows of a connection that is left out in this process due later, and changes nothing else in them."""
     with hub.store.unit() as tx:
         for row in rows:
             row.due_at = hub.clock.now() + timedelta(seconds=LEFT_OUT_AGAIN)
@@ -336,7 +346,7 @@ def _postpone(hub: Hub, rows: Sequence[Inbox]) -> None:
 def _stumble(hub: Hub, row: Inbox, error: Exception) -> None:
     with hub.store.unit() as tx:
         row.attempts += 1
-        row.reason = f"our own fault: {type(error).__name__}"
+        row.reason = f"error in the hub, see its log: {type(error).__name__}"
         row.due_at = hub.clock.now() + timedelta(seconds=2.0**row.attempts)
         if row.attempts >= TRIES:
             row.state, row.due_at = "failed", None

@@ -1,5 +1,6 @@
-"""The polling net: what webhooks did not tell. Often while incidents are open, rarely while all is quiet, at once after an
-outage. A poll that finds nothing writes only its cursor; an object that looks as its shadow costs nothing at all."""
+"""Polling: finds the changes for which no webhook came. Often while incidents are open, rarely while none is, and at
+once after an outage. A poll that finds nothing writes only its cursor; an object that matches its shadow is not read
+again."""
 
 from __future__ import annotations
 
@@ -18,11 +19,11 @@ from hub.sync.inbound.unmatched import note_unmatched
 from hub.sync.limits import breaker
 
 PAGES = 20
-"""Pages of one poll in one wake-up; the cursor remembers how far it came."""
+"""Most pages that one task reads. The cursor stores the position, and the next task continues there."""
 
 PACE = 0.2
-"""Seconds between the looks that one page of a poll asks for. A poll may name every open incident, mostly for what the hub
-itself has done there: all at once, they would keep what people do meanwhile waiting."""
+"""Seconds between the refreshes that one page of a poll makes due. A poll may list every open incident, mostly because
+of the hub's own writes: if all were due at once, refreshes for people's new changes would wait behind them."""
 
 
 def poll(hub: Hub, name: str) -> None:
@@ -62,7 +63,7 @@ def poll(hub: Hub, name: str) -> None:
 
 
 def _rest(hub: Hub, name: str) -> None:
-    """Nothing is due until the connection is enabled, or configured again."""
+    """Stops polling until the connection is enabled, or configured again."""
     with hub.store.unit() as tx:
         state = connection_rows.cursor(tx, name) or {"cursor": None, "polled_at": None}
         connection_rows.move_cursor(tx, name, state["cursor"], state["polled_at"], None)
@@ -76,8 +77,9 @@ def _again(hub: Hub, name: str, seconds: float) -> None:
 
 
 def _take(hub: Hub, name: str, changes: Changes, started: datetime, *, first: bool) -> None:
-    """first: never polled before, it lists what is open now. What we link and it does not list is looked at: it may have
-    been closed before we could ask for the first time."""
+    """Makes refreshes due for one page of changes, and moves the cursor. first: the first poll of the connection, which
+    lists what is open now. Linked objects that it does not list are refreshed too: they may have been closed before
+    it."""
     capabilities = hub.capabilities(name)
     busy, quiet = capabilities.poll
     with hub.store.unit() as tx:
@@ -90,7 +92,7 @@ def _take(hub: Hub, name: str, changes: Changes, started: datetime, *, first: bo
             save(tx, connection)
         pause = 0.0 if changes.more else busy if connection_rows.has_open(tx, name) else quiet
         due = hub.clock.now() + timedelta(seconds=pause * (0.9 + 0.2 * hub.ids.chance()))
-        if asked is not None and asked > started:  # somebody asked for a poll while this one was under way
+        if asked is not None and asked > started:  # another poll was requested while this one ran
             due = min(due, asked)
         connection_rows.move_cursor(tx, name, changes.cursor, started, due)
     for task, key in dict.fromkeys(wakes):
@@ -98,8 +100,8 @@ def _take(hub: Hub, name: str, changes: Changes, started: datetime, *, first: bo
 
 
 def _changed(hub: Hub, tx: Tx, name: str, changes: Changes, unseen: Sequence[str]) -> list[tuple[str, str]]:
-    """Marks what has changed, and these links, as to be looked at, one after another. To be done first in its transaction:
-    see `links.hint_all`."""
+    """Makes a refresh due for each changed object and for the links in `unseen`, `PACE` seconds apart. Returns the
+    wake-ups, as (task, key). Must come first in its transaction: see `links.hint_all`."""
     now, others = hub.clock.now(), []
     due = {link_id: now + timedelta(seconds=PACE * n) for n, link_id in enumerate(unseen)}
     for item in changes.items:
@@ -108,11 +110,10 @@ def _changed(hub: Hub, tx: Tx, name: str, changes: Changes, unseen: Sequence[str
             others += [item.ref] if item.ref.kind == "incident" else []
         elif link.state in TOMBSTONES or _as_known(hub, link, item):
             continue
-        elif (
-            link.refresh_due is None or link.refresh_due <= now
-        ):  # one that is due already may have read before the change
+        elif link.refresh_due is None or link.refresh_due <= now:
+            # A refresh that is due already may have read the object before the change.
             due.setdefault(link.id, now + timedelta(seconds=PACE * len(due)))
-        elif not link.refresh_whole:  # one that is still to come keeps its time, and reads what was said there too
+        elif not link.refresh_whole:  # a refresh that is due later keeps its time, but reads the comments too
             due.setdefault(link.id, link.refresh_due)
     link_rows.hint_all(tx, due)
     wakes = [("refresh", link_id) for link_id, at in due.items() if at <= now]
@@ -120,7 +121,7 @@ def _changed(hub: Hub, tx: Tx, name: str, changes: Changes, unseen: Sequence[str
 
 
 def _as_known(hub: Hub, link: Link, item: Changed) -> bool:
-    """Whether the listing shows just what we last saw."""
+    """Whether the listing shows the same as the link's shadow, so that no read is needed."""
     seen = item.observation
     if seen is None or seen.state != "present" or seen.merged_into is not None or link.state == "unreachable":
         return False

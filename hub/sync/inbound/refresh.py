@@ -1,5 +1,5 @@
-"""Looking at one remote object: a read, and what follows from it. The only reason to look is that a hint, a poll or a person
-said that something may have changed."""
+"""Refresh: reads one remote object and merges what it shows. A refresh is due only because a hint, a poll or a person
+indicated that the object may have changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hub.sync.limits.budget import PARTIAL_READ_SHARE, READ_SHARE
 
 
 def look(hub: Hub, link_id: str) -> None:
-    """Reads the link's object and merges it. Does nothing if it is not due."""
+    """Reads the link's object and merges it. Does nothing if no refresh is due."""
     now = hub.clock.now()
     with hub.store.reading() as tx:
         link = link_rows.get(tx, link_id)
@@ -43,7 +43,7 @@ def look(hub: Hub, link_id: str) -> None:
     if connection.state == "disabled" or kind is None or not kind.reads:
         _later(hub, link_id, None)
         return
-    # What is read before then is not believed (`observing.fresh`); the end of the write brings the look forward.
+    # `observe.fresh` would discard a read that began before `early`. The end of the write makes the refresh due sooner.
     early = max(flying or now, earliest(hub, link, now))
     if early > now:
         _later(hub, link_id, (early - now).total_seconds())
@@ -79,7 +79,7 @@ def look(hub: Hub, link_id: str) -> None:
         doubtful = row is not None and (row.state, row.op) == ("unknown", "update") and mine.history is not None
         delivers = not case.paused and case.connections[mine.connection].state == "enabled"
         if row is not None and doubtful and delivers:
-            # What we sent may have landed: `deliver` reads this object together with its history.
+            # Our write of unknown outcome may have taken effect: `deliver` reads the object together with its history.
             if mine.state == "unreachable" and seen.state == "present":
                 shown_again(case, mine)
                 row.due_at = case.now
@@ -95,8 +95,8 @@ def look(hub: Hub, link_id: str) -> None:
 
 
 def shows_nothing_new(hub: Hub, link: Link, seen: Observation, connection: Connection) -> bool:
-    """Whether a read of the fields says nothing that is not known, of a link that lacks nothing: mostly the echo of our own write.
-    Then there is nothing to merge and nothing to plan, and no case need be opened."""
+    """Whether a read of the fields shows only what the link already holds, and the link has no problem: mostly the echo
+    of our own write. Then there is nothing to merge or to plan, and no case need be opened."""
     adapter = hub.adapter(link.connection)
     return (
         (link.state, seen.state) == ("live", "present")
@@ -110,7 +110,8 @@ def shows_nothing_new(hub: Hub, link: Link, seen: Observation, connection: Conne
 
 
 def earliest(hub: Hub, link: Link, now: datetime) -> datetime:
-    """From when on a look is believed: now, or when the vendor shows nothing older than our last write to this object."""
+    """The earliest time at which a read can be merged: now, or the end of the vendor's `read_lag` after our last write
+    to the object, before which the vendor may show an older state."""
     if link.written_at is None or link.connection not in hub.adapters:
         return now
     return max(now, link.written_at + timedelta(seconds=hub.capabilities(link.connection).read_lag))

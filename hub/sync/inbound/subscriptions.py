@@ -1,5 +1,5 @@
-"""Keeping the vendors' webhook subscriptions alive: made when a connection is enabled, renewed at half their life, made again
-when the vendor says that one is gone."""
+"""Webhook subscriptions at the vendors: created when a connection is enabled, renewed after half their lifetime, and
+created again when the vendor reports that one is gone."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from hub.sync.limits import breaker
 log = logging.getLogger(__name__)
 
 CHECK = timedelta(hours=6)
-"""How often a subscription without an end is looked at (PagerDuty disables one after three dropped webhooks)."""
+"""Interval between checks of a subscription that does not expire (PagerDuty disables one after three dropped
+webhooks)."""
 
 SETTLING_IN = timedelta(minutes=10)
-"""After a connection was enabled: our own web may not be reachable yet when the vendor looks whether it is."""
+"""For this long after a connection was enabled, a refused subscription is tried again sooner: the hub's own web may not
+be reachable yet when the vendor checks the URL."""
 
 PATH_TOKEN = "webhook_path_token"  # noqa: S105 - the name of a secret, not one
 
 
 def webhook_url(hub: Hub, name: str) -> str:
-    """Where the vendor is to send its webhooks; "" while the hub has no public address."""
+    """The URL for the vendor's webhooks; "" while `base_url` is not configured."""
     base = hub.config.base_url.rstrip("/")
     if not base:
         return ""
@@ -34,7 +36,7 @@ def webhook_url(hub: Hub, name: str) -> str:
 
 
 def subscribe(hub: Hub, name: str) -> None:
-    """Makes or renews the connection's subscription, if that is due and the vendor can do it."""
+    """Creates or renews the connection's subscription, if that is due and the vendor supports it."""
     now = hub.clock.now()
     with hub.store.reading() as tx:
         connection = connection_rows.get(tx, name)
@@ -54,7 +56,7 @@ def subscribe(hub: Hub, name: str) -> None:
             hub.budget.admit(name, adapter.capabilities)
             old = connection.subscription
             made = adapter.renew(old, secrets) if old else adapter.subscribe(url, secrets)
-    except Refused as e:  # the vendor is well: its answer opens no breaker
+    except Refused as e:  # the vendor answered: a refusal does not open the circuit breaker
         log.warning("no webhook subscription", extra={"connection": name, "why": e.words})
         young = connection.activated_at is None or now - connection.activated_at < SETTLING_IN
         again = now + timedelta(seconds=breaker.backoff(hub, 3 if young else 7, e))
@@ -80,8 +82,9 @@ def _next(
     hub: Hub, name: str, subscription: object, due: datetime | None, reason: str | None = None, *,
     asked_after: datetime | None = None,
 ) -> None:  # fmt: skip
-    """reason: why there is none, for people; kept until there is one, or a call to the vendor fails. asked_after: what the vendor
-    has said of its subscription since then is dealt with next; it may be about the one that was just made."""
+    """Stores the subscription and when it is due next. reason: why there is none, for people; kept until there is one,
+    or until a call to the vendor fails. asked_after: if a webhook made the subscription due after this time, it stays
+    due then: the webhook may concern the subscription that was just made."""
     with hub.store.unit() as tx:
         connection = connection_rows.get(tx, name)
         if connection is None:

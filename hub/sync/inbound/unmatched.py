@@ -1,4 +1,5 @@
-"""Objects that nobody here knows yet, noted by whoever hears of them; `adopt` decides whose they are."""
+"""Unmatched objects: remote objects that belong to no link. Intake and polls store them here; `adopt` decides about
+each."""
 
 from __future__ import annotations
 
@@ -11,14 +12,16 @@ from hub.store.unit import Tx
 from hub.sync.hub import Hub
 
 SETTLING = 2.0
-"""Seconds that the worker which made an object is given to settle its create, before the object is read for its mark."""
+"""Seconds before an unmatched object is read for its mark while a create of ours is unsettled in its connection: time
+for the worker that sent the create to settle it."""
 
-PERHAPS_OURS = "it was made while we were making one there; it may be that one"
-"""Why an unmatched object waits of which no more was heard than that it was made."""
+PERHAPS_OURS = "the hub was creating an object in this connection at the same time; this may be that object"
+"""Reason of a waiting object for which the only hint was that it was created (`Hint.born`), during a create of ours."""
 
 
 def note_unmatched(hub: Hub, tx: Tx, connection: str, ref: Ref, *, born: bool = False) -> list[tuple[str, str]]:
-    """An object that nobody here knows: to be considered, once. born: see `Hint`."""
+    """Stores a remote object that belongs to no link, or makes a stored one that still waits due again. Returns the
+    wake-ups to send after the commit, as (task, key). born: see `Hint`."""
     now = hub.clock.now()
     unmatched = link_rows.unmatched(tx, connection, ref)
     if unmatched is None:

@@ -1,10 +1,11 @@
-"""One incident, opened for change: its row locked, everything that belongs to it at hand, saved and planned at the end.
+"""A case: one incident opened for change. Its row is locked, and all that belongs to it is loaded; at the end it is
+planned and saved.
 
     with open_case(hub, incident_id) as case:
         case.edit({"status": "resolved"}, source="hub", actor="ada")
 
-All changes of an incident go through a case, in one transaction: what was observed, what follows from it, and the committed
-intentions to write. Nobody is called in it. Wake-ups go out after the commit.
+All changes of an incident go through a case, in one transaction: what was observed, what follows from it, and the
+intentions to write. No vendor is called within it. Wake-ups are sent after the commit.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Case:
     settled: list[Outbox] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
-    # --- looking around -----------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------
 
     def incident_link(self, connection: str, slot: str = "primary") -> Link | None:
         return next(
@@ -69,7 +70,7 @@ class Case:
     # --- changing -----------------------------------------------------------------------------------------------
 
     def record(self, kind: str, source: str, **data: Json) -> None:
-        """A line for the journal."""
+        """Adds a line to the journal, which `close` writes."""
         self.lines.append(Line(kind, source, data))
 
     def wake(self, task: str, key: str) -> None:
@@ -77,7 +78,8 @@ class Case:
             self.wakes.append((task, key))
 
     def edit(self, changes: Fields, source: str, actor: str | None, rule: str = "here") -> bool:
-        """A change of the incident made by a person here, by a command, or by a house rule ("policy")."""
+        """Changes the incident for a person in the hub, for a command, or for a rule of the policy (source "policy").
+        True if anything changed."""
         rank, _ = self.hub.config.rank(source, next(iter(changes), "status"))
         proof = Provenance(source, self.now, self.now, rank, actor)
         before = incident_rows.provenance_in(self.incident.provenance)
@@ -90,7 +92,8 @@ class Case:
         return self.absorb(item, merged)
 
     def absorb(self, item: Item | None, merged: Merged, rule: str | None = None) -> bool:
-        """Takes over the outcome of a merge, for the incident (item None) or one of its items. True if anything changed."""
+        """Applies and journals the result of a merge, for the incident (item None) or an item. True if anything
+        changed."""
         for entry in merged.entries:
             self._journal(item, entry, rule)
         if not merged.changed:
@@ -128,7 +131,7 @@ class Case:
         if is_open and not self.incident.open and self.incident.dedup_key:
             other = incident_rows.by_dedup_key(self.tx, self.incident.dedup_key, open_only=True)
             if other is not None and other.id != self.incident.id:
-                self.incident.dedup_key = None  # a recurrence has taken the key over
+                self.incident.dedup_key = None  # a newer incident has this key: a recurrence
         self.incident.open = is_open
 
     def add_comment(
@@ -168,14 +171,14 @@ class Case:
         save(self.tx, item)
 
     def _flush_incident(self) -> None:
-        """A new incident's row must be there before what refers to it."""
+        """Saves the row of a new incident before rows that refer to it."""
         if self.incident._was is None:
             save(self.tx, self.incident)
 
     # --- closing ------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Writes everything that changed; the caller commits."""
+        """Saves everything that changed; the caller commits."""
         self._flush_incident()
         if self.lines:
             journal.append(self.tx, self.incident, self.now, self.lines, self.hub.ids)
@@ -197,7 +200,8 @@ class Case:
         save(self.tx, self.incident)
 
     def _poll_often(self, connection: str) -> None:
-        """The connection has an open incident now: its next poll may not wait for the end of a quiet pause."""
+        """The connection shows an open incident now: its next poll must not wait for the long interval between quiet
+        polls."""
         if connection in self.hub.adapters:
             busy, _ = self.hub.capabilities(connection).poll
             connection_rows.poll_at(self.tx, connection, self.now + timedelta(seconds=busy))
@@ -208,7 +212,8 @@ def _newly_live(link: Link) -> bool:
 
 
 def case_in(hub: Hub, tx: Tx, incident_id: str) -> Case | None:
-    """A case within a transaction that is already open; the caller ends it by `finish`, commits, and calls `announce`."""
+    """A case within an open transaction; None if there is no such incident. The caller ends it by `finish`, commits,
+    and calls `announce`."""
     rows, now = gather(tx, incident_id), hub.clock.now()
     if rows is None:
         return None
@@ -220,8 +225,8 @@ def case_in(hub: Hub, tx: Tx, incident_id: str) -> Case | None:
 
 
 def _bring_back(now: datetime, *changed: Incident | Item) -> None:
-    """The clock has stepped back since they were changed: that was not later than now, or what people do from now on would
-    be taken for older."""
+    """After the clock was set back: changes the times of earlier changes that now lie in the future to now. Otherwise
+    edits from now on would count as older than those."""
     for one in changed:
         one.provenance = {
             field_path: {

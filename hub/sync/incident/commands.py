@@ -1,5 +1,5 @@
-"""What people ask for in chat, applied to a case: one table, verb → what it does. The answer inside the response was given
-from our own rows before (`hub.ports.Replies`); here the change is made, once."""
+"""Chat commands, applied to a case by one table: verb → function. The reply was given before, in the webhook's response
+and from the database (`hub.ports.Replies`); here the change is made, once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _note(case: Case, source: str, actor: str | None, argument: str) -> None:
 
 
 def _acknowledge(case: Case, source: str, actor: str | None, argument: str) -> None:
-    if case.incident.fields.get("status") == "triggered":  # an acknowledgement never pulls a later state back
+    if case.incident.fields.get("status") == "triggered":  # an acknowledgement never moves a later status backwards
         _status(case, source, actor, "acknowledged")
 
 
@@ -50,7 +50,7 @@ COMMANDS: dict[str, Callable[[Case, str, str | None, str], None]] = {
 
 
 def severity(argument: str) -> str | None:
-    """ "2", "sev2", "SEV 2" → "SEV2"; None if it is none."""
+    """ "2", "sev2", "SEV 2" → "SEV2"; None for anything else."""
     digits = argument.strip().upper().removeprefix("SEV").strip()
     return f"SEV{digits}" if digits in {"1", "2", "3", "4", "5"} else None
 
@@ -68,7 +68,7 @@ def take_command(case: Case, connection: str, command: Command) -> None:
 
 
 def take_reactions(case: Case, link: Link, seen: Observation) -> None:
-    """Reactions on our message that mean a command: each is applied once."""
+    """Applies the reactions to our message that mean a command, each once."""
     adapter = case.hub.adapter(link.connection)
     if not reads_reactions(adapter):
         return

@@ -1,5 +1,5 @@
-"""Opening a case and ending it: what was changed is planned, written in one transaction, and told to log and workers after the
-commit. Stands above `case`, `plan` and `problems`, which do not know it."""
+"""Opens a case and ends it: plans what follows from the changes, writes all in one transaction, and after the commit
+logs problems and wakes workers. Imports `case`, `plan` and `problems`, which do not import it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def finish(case: Case, *, plan: bool = True) -> None:
 
 
 def announce(case: Case) -> None:
-    """After the commit: logs what went wrong, and wakes the workers for what there is to do."""
+    """Logs the case's problems and wakes workers for its due tasks. To be called after the commit."""
     log_problems(case.problems)
     for task, key in case.wakes:
         case.hub.wake.wake(task, key)

@@ -1,4 +1,4 @@
-"""What an adapter is told besides the fields: facts for texts and cards, and on whose behalf a change is made."""
+"""What an adapter receives besides the fields: facts for texts and cards, and the person for whom a change is made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from hub.sync.hub import Hub
 
 
 def context_of(hub: Hub, tx: Tx, found: LinkRows, row: Outbox | None) -> tuple[dict[str, Json], dict[str, Json]]:
-    """(what texts and cards may want to know, the whole desired object in their words). Also fills in on whose behalf."""
+    """(facts for texts and cards, the whole desired object in the vendor's vocabulary). Also sets `row.actor`: the
+    person for whom the change is made."""
     link = found.link
     homes = incident_rows.homes_of(tx, link.incident_id)
     item = incident_rows.item(tx, link.item_id) if link.item_id else None
@@ -41,6 +42,6 @@ def context_of(hub: Hub, tx: Tx, found: LinkRows, row: Outbox | None) -> tuple[d
 
 
 def _last_actor(provenance: dict[str, Json], changes: Fields) -> str | None:
-    """Who made the newest of the changes that are about to be written."""
+    """The person who made the newest of the changes to be written; None if no person did."""
     proofs = [p for field_path, p in provenance.items() if field_path.split("/")[0] in changes and p.get("actor")]
     return max(proofs, key=lambda p: str(p["until"]))["actor"] if proofs else None

@@ -1,4 +1,4 @@
-"""Two incidents that are one: the winner's links stay primary, the loser's become secondary, on every side."""
+"""Merges two incidents: the winner's links stay primary, the loser's become secondary, in every system."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hub.sync.incident.commit import open_case
 
 
 def follow_merge(hub: Hub, connection: str, loser_id: str, winner_ref: Ref) -> None:
-    """The vendor merged the loser's object into another one. If that one is known here, the incidents are merged too."""
+    """Merges the incidents whose objects the vendor merged, if the object that remains is linked to an incident."""
     with hub.store.reading() as tx:
         winner = link_rows.by_ref(tx, connection, winner_ref)
     if winner is not None and winner.incident_id != loser_id:
@@ -20,11 +20,10 @@ def follow_merge(hub: Hub, connection: str, loser_id: str, winner_ref: Ref) -> N
 
 
 def merge_incidents(hub: Hub, loser_id: str, winner_id: str, *, source: str, actor: str | None) -> bool:
-    """Merges the loser into the winner. False if either is merged already, or they are the same.
+    """Merges the loser into the winner. False if either was merged before, or they are the same.
 
-    Two transactions, each whole by itself: first the winner takes the loser's links, comments and updates over, then the
-    loser is closed. A crash in between leaves a loser without links, which the next call closes.
-    """
+    Two transactions, each consistent by itself: first the loser's links, comments and updates move to the winner, then
+    the loser is closed. A crash in between leaves a loser without links, which the next call closes."""
     if loser_id == winner_id:
         return False
     with hub.store.unit() as tx:
@@ -52,7 +51,7 @@ def merge_incidents(hub: Hub, loser_id: str, winner_id: str, *, source: str, act
             elif link.kind == INCIDENT:
                 continue
             elif link.state == "pending" and {link.id, link.parent_id} <= unborn:
-                # what it was to be written under will never be
+                # its parent object will never be created
                 link.parent_id = homes.get(link.connection, link.parent_id)
             elif link.duplicate:
                 link.slot = _free(taken, link, "duplicate")
@@ -74,7 +73,7 @@ def _unsent(row: Outbox | None) -> bool:
 
 
 def _free(taken: set[tuple[str, str, str]], link: Link, word: str) -> str:
-    """The next slot of this sort that the winner has free; it is taken from now on."""
+    """The winner's first free slot that begins with `word`; adds it to `taken`."""
     number = 1
     while (link.connection, link.kind, f"{word}-{number}") in taken:
         number += 1

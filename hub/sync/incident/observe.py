@@ -1,4 +1,4 @@
-"""Taking what a vendor showed into a case: the revision rule, the merge, comments and updates that came along."""
+"""Merges what a vendor showed into a case: the revision rule, the fields, and the object's comments and updates."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from hub.sync.incident.case import Case
 from hub.sync.incident.commands import take_reactions
 
 UNREACHABLE_AGAIN = 300.0
-"""Seconds until an object that is not shown to us is looked for again."""
+"""Seconds until an object that the vendor does not show is read again."""
 
 
 def fresh(case: Case, link: Link, rev: int, started: datetime) -> datetime | None:
-    """None if an observation whose read began at `started`, when the shadow had revision `rev`, may be merged; else when to
-    read again.
+    """None if an observation whose read began at `started`, when the shadow had revision `rev`, may be merged; else
+    when to read again.
 
-    It may not if the shadow has moved since, a write is in flight, or the vendor may still show the state before our write.
-    """
+    It may not if the shadow has moved since, a write is in flight, or the vendor may still show the state before our
+    write."""
     hub = case.hub
     lag = timedelta(seconds=hub.capabilities(link.connection).read_lag)
     row = case.outbox.get(link.id)
@@ -44,7 +44,7 @@ def fresh(case: Case, link: Link, rev: int, started: datetime) -> datetime | Non
 
 
 def lagged(case: Case, link: Link) -> datetime:
-    """When the vendor shows nothing older than this moment."""
+    """The time from which the vendor's reads show nothing older than now: now plus its `read_lag`."""
     return case.now + timedelta(seconds=case.hub.capabilities(link.connection).read_lag)
 
 
@@ -52,12 +52,13 @@ def take(
     case: Case, link: Link, seen: Observation, revs: Mapping[str, int], started: datetime, ended: datetime, *,
     whole: bool = True, settles: bool = True, told: Collection[str] = (),
 ) -> bool:  # fmt: skip
-    """Merges one observation of an object into the case. False if it was too old to be believed (it will be read again).
+    """Merges one observation of an object into the case. False if it was discarded by `fresh`; a new refresh is then
+    due.
 
     revs: link id → revision before the read, for the link and its children. started, ended: of the read, hub time.
-    whole: with what is said under it, if that can be read there. A look that is due for its sake stays due otherwise.
-    settles: whether a write of unknown outcome is known with it; not where the object's history tells more.
-    told: fields of such a write of which the history has told what we ourselves did there: all else is others'.
+    whole: the read included the comments, where they can be read. Otherwise a refresh that is due for them stays due.
+    settles: whether the observation settles a write of unknown outcome; False where the object's history must be read.
+    told: fields of such a write whose history showed what the hub wrote: everything else in them is other people's.
     """
     if link.state in TOMBSTONES:
         link.refresh_due = None
@@ -76,7 +77,7 @@ def take(
     link.url, link.version = seen.url or link.url, seen.version or link.version
     link.terminal = seen.terminal
     _merge(case, link, seen, started, ended, told)
-    if link.kind == INCIDENT:  # also under a merged one: people go on talking there
+    if link.kind == INCIDENT:  # also of a merged incident: people still comment there
         take_children(case, link, seen, revs, started, ended)
         _reactions(case, link, seen)
     row = case.outbox.get(link.id)
@@ -87,27 +88,32 @@ def take(
 
 
 def _not_there(case: Case, link: Link, seen: Observation) -> None:
-    """ "Not found" may mean "not allowed": only the vendor's own word, or a person's, makes it gone."""
+    """ "Not found" may mean "not allowed": only the vendor's explicit "deleted", or a person, makes a link `gone`."""
     if seen.state == "deleted":
         gone(case, link, link.connection)
         return
     if link.state != "unreachable":
-        link.state, link.reason = "unreachable", "the vendor does not show it: deleted, moved, or not allowed to us"
+        link.state, link.reason = (
+            "unreachable",
+            "the vendor does not show the object: deleted, moved, or not readable by the hub's account",
+        )
         case.record("unreachable", link.connection, link=link.id)
         home = case.links.get(str(link.parent_id))
-        if home is not None and home.ref is not None and home.state not in TOMBSTONES:  # read whole, it tells which
+        if home is not None and home.ref is not None and home.state not in TOMBSTONES:
+            # A read of the parent with its comments shows whether the comment was deleted
             home.refresh_due, home.refresh_whole = min(home.refresh_due or lagged(case, home), lagged(case, home)), True
     link.refresh_due, link.refresh_whole = case.now + timedelta(seconds=UNREACHABLE_AGAIN), True
 
 
 def shown_again(case: Case, link: Link) -> None:
-    """An object that could not be seen is there."""
+    """The vendor shows an unreachable object again."""
     link.state, link.reason = "live", None
     case.record("reachable", link.connection, link=link.id)
 
 
 def gone(case: Case, link: Link, source: str, actor: str | None = None) -> None:
-    """The remote object is deleted. The link becomes a tombstone; of a comment, every copy goes too."""
+    """The remote object was deleted. The link becomes a tombstone; if it showed a comment or update, that is deleted
+    everywhere."""
     if link.state in TOMBSTONES:
         return
     link.state, link.reason, link.refresh_due, link.behind_since = "gone", "deleted at the vendor", None, None
@@ -115,7 +121,7 @@ def gone(case: Case, link: Link, source: str, actor: str | None = None) -> None:
     item = case.items.get(str(link.item_id)) if link.item_id else None
     if item is not None and link.kind == item.kind and not item.fields.get("deleted"):
         case.edit_item(item, {"deleted": True}, source, actor)
-    if link.kind == INCIDENT:  # what was said there went with it, and stays everywhere else
+    if link.kind == INCIDENT:  # its comments were deleted with it; their copies elsewhere stay
         for child in case.children(link):
             if child.state not in TOMBSTONES:
                 child.state, child.reason, child.refresh_due = "gone", "its incident was deleted at the vendor", None
@@ -128,7 +134,7 @@ def _who(case: Case, link: Link, actor: Actor | None) -> str | None:
 
 
 def _own(row: Outbox) -> dict[str, list[Json]]:
-    """field → what it shows when this write has taken effect, whole or by one of its steps."""
+    """field → the values that it shows if this write has taken effect, completely or by one of its steps."""
     return {name: [value, *(row.steps or ())] if name == "status" else [value] for name, value in row.changes.items()}
 
 
@@ -142,7 +148,7 @@ def _seen(
     vendor = hub.config.connections[link.connection].vendor
     _, order = hub.config.rank(link.connection, "status")
     relations = hub.relations(link.connection, link.kind)
-    # Nothing is known yet of an object that a person has just linked: what it shows is no news.
+    # The shadow is empty after a person linked an existing object: what it shows first is not a change.
     first = {
         n: _born(link.kind, n, v, relations) if link.shadow else v for n, v in fields.items() if n not in link.shadow
     }
@@ -154,16 +160,16 @@ def _seen(
 
 
 def history_tells(case: Case, link: Link, names: Collection[str]) -> frozenset[str]:
-    """Which of these fields are sets with a history: it alone tells our elements, in a write of unknown outcome, from the same
-    ones put there by somebody else."""
+    """Which of these fields are sets with a history. After a write of unknown outcome, only the history can distinguish
+    the elements that we added from the same elements added by another person."""
     fields = case.hub.capabilities(link.connection).kinds[link.kind].fields
     return frozenset(n for n in names if n in fields and fields[n].many == "set" and fields[n].gap is Gap.HISTORY)
 
 
 def waits_for_history(case: Case, link: Link, row: Outbox, seen: Observation) -> frozenset[str]:
-    """What of an observation says nothing yet, while a write is in doubt whose history nobody has asked: what is merged element
-    by element, since who is missing there may be one whom we had put there; and a field that shows what we sent, since somebody
-    may have been there before we were."""
+    """The fields of an observation that cannot be merged before the history of a write of unknown outcome is read:
+    fields that are merged element by element, since an element that is missing may be one that our write had added; and
+    fields that show what we sent, since a person may have edited them before our write took effect."""
     fields = case.hub.capabilities(link.connection).kinds[link.kind].fields
     relations = case.hub.relations(link.connection, link.kind)
     ours = {n: values for n, values in _own(row).items() if n in fields and fields[n].gap is Gap.HISTORY}
@@ -171,8 +177,8 @@ def waits_for_history(case: Case, link: Link, row: Outbox, seen: Observation) ->
 
 
 def _born(kind: str, name: str, theirs: Json, relations: Mapping[str, Relation]) -> Json:
-    """What a field that our create did not set was born with, seen for the first time: a value that means our default is
-    where the vendor's objects begin, and no edit. Anything else, somebody has made of it since."""
+    """The initial value of a field that our create did not set, when it is seen for the first time. A value that means
+    our default is the vendor's own default and no edit. Any other value is an edit made since."""
     spec, relation = FIELDS[kind].get(name), relations.get(name)
     if spec is None or relation is None:
         return theirs
@@ -185,24 +191,24 @@ def _born(kind: str, name: str, theirs: Json, relations: Mapping[str, Relation])
 def _merge(
     case: Case, link: Link, seen: Observation, started: datetime, ended: datetime, told: Collection[str] = ()
 ) -> None:
-    """Merges the fields of one object into what it shows: the incident, or a comment or update."""
+    """Merges the fields of one object into the incident, or into the comment or update that the object shows."""
     item = case.items.get(str(link.item_id)) if link.item_id else None
     if link.secondary or (item is not None and item.kind != link.kind):
-        # A merged object follows, and says nothing; an internal copy of a public update never changes the public words.
+        # The object of a merged incident never changes the incident; an internal copy never changes a public update.
         _shadow_only(case, link, seen)
         return
     given = _seen(case, link, seen.fields, seen.consequences, started, ended, seen.actor)
     given = replace(given, own={name: values for name, values in given.own.items() if name not in told})
     if item is None and not link.shadow and link.written_at is None:
-        given = replace(given, shadow={})  # tied by hand to an object that was there before: as in an adoption
+        given = replace(given, shadow={})  # a person linked an existing object: as in an adoption
     else:
         _first_shown(case, link, given, item.fields if item else case.incident.fields)
     _take_merged(case, link, item, given, seen, started)
 
 
 def _first_shown(case: Case, link: Link, given: Seen, fields: Mapping[str, Json]) -> None:
-    """What an object of ours shows first, in fields that we did not set, is the vendor's default and no edit. Where it will
-    be overwritten by ours, the journal keeps it."""
+    """Journals the first values of fields that our create did not set, where ours will overwrite them. Such a value is
+    taken for the vendor's default, not for an edit."""
     for name in sorted(set(given.remote) - set(link.shadow)):
         relation = given.relations.get(name)
         if (
@@ -229,7 +235,8 @@ def _take_merged(case: Case, link: Link, item: Item | None, given: Seen, seen: O
     before = (link.shadow, link.frozen, link.held, link.consequences)
     if (after.shadow, after.frozen, after.held, consequences) != before:
         moved = {name for name, value in after.shadow.items() if link.shadow.get(name) != value}
-        link.refused = {name: value for name, value in link.refused.items() if name not in moved}  # try again there
+        # A write that was refused may be tried again where the field has changed since.
+        link.refused = {name: value for name, value in link.refused.items() if name not in moved}
         link.shadow, link.frozen, link.held, link.consequences = after.shadow, after.frozen, after.held, consequences
         link.rev, link.seen_at = link.rev + 1, started
         _history_is_known(case, link, moved)
@@ -237,8 +244,8 @@ def _take_merged(case: Case, link: Link, item: Item | None, given: Seen, seen: O
 
 
 def _history_is_known(case: Case, link: Link, moved: Collection[str]) -> None:
-    """What others have done in these fields has been seen now. Their entries must not be taken for our next write's, if that is
-    in doubt: where the object's history stands is asked again before it."""
+    """Forgets the position in the object's history when edits of others in these fields were merged, so that it is read
+    again before our next write. Otherwise their entries could be taken for that write's, if its outcome is unknown."""
     fields, row = case.hub.capabilities(link.connection).kinds[link.kind].fields, case.outbox.get(link.id)
     in_doubt = row is not None and row.state == "unknown"
     if not in_doubt and any(n in fields and fields[n].gap is Gap.HISTORY for n in moved):
@@ -246,7 +253,7 @@ def _history_is_known(case: Case, link: Link, moved: Collection[str]) -> None:
 
 
 def merge_adopted(case: Case, link: Link, seen: Observation) -> None:
-    """What an adopted object says, against an incident that already was: every difference is a conflict."""
+    """Merges an adopted object into an incident that existed before: every difference is a conflict."""
     given = _seen(case, link, seen.fields, seen.consequences, case.now, case.now, seen.actor)
     given = replace(given, shadow={}, after=min(seen.created_at or case.now, case.now))
     _take_merged(case, link, None, given, seen, case.now)
@@ -256,7 +263,7 @@ def merge_adopted(case: Case, link: Link, seen: Observation) -> None:
 
 
 def _shadow_only(case: Case, link: Link, seen: Observation) -> None:
-    """What it shows is kept, and nobody else hears of it. A word that no table knows is left alone here too."""
+    """Stores what the object shows, and merges none of it. A field whose value is not mapped is frozen here too."""
     shadow, frozen = {**link.shadow, **seen.fields}, {}
     for name, relation in case.hub.relations(link.connection, link.kind).items():
         spec = FIELDS[link.kind].get(name)
@@ -276,7 +283,7 @@ def _shadow_only(case: Case, link: Link, seen: Observation) -> None:
 def take_children(
     case: Case, home: Link, seen: Observation, revs: Mapping[str, int], started: datetime, ended: datetime
 ) -> None:
-    """Comments and updates: matched by remote id, then by mark, never by their text."""
+    """Merges the object's comments and updates. They are matched by remote id, then by mark, never by their text."""
     known = {(k.remote_kind, k.remote_id): k for k in case.children(home) if k.remote_id is not None}
     for child in seen.children:
         link = known.pop((child.ref.kind, child.ref.id), None)
@@ -296,7 +303,7 @@ def take_children(
             settled
             and link.kind in kinds
             and link.state in ("live", "frozen", "unreachable")
-            and (link.id not in case.outbox or link.state == "unreachable")  # not shown by its id either
+            and (link.id not in case.outbox or link.state == "unreachable")  # nor shown by its own id
         ):
             gone(case, link, home.connection)
 
@@ -311,17 +318,17 @@ def _unknown_child(case: Case, home: Link, child: Observation, started: datetime
                 duplicate(case, marked, child, started)
             return
         if link_rows.by_mark(case.tx, child.mark) is not None:
-            return  # a copy of ours that belongs to another incident (merged since)
+            return  # our copy, and its link now belongs to another incident (merged since)
     kind = case.hub.capabilities(home.connection).kinds.get(child.ref.kind)
     pending = any(k.kind == child.ref.kind and k.remote_id is None and k.id in case.outbox for k in case.children(home))
     if pending and kind is not None and kind.create is not None:
-        # It may be ours, just being created: its mark was taken off, or the answer has not come yet.
+        # It may be the object of our open create: its mark was removed, or the answer has not come yet.
         home.refresh_due = min(home.refresh_due or case.now + timedelta(seconds=5), case.now + timedelta(seconds=5))
         home.refresh_whole = True
         if child.mark is None and kind.create == "neither":
             return
     text = str(child.fields.get("text") or "").strip()
-    if child.type == "command":  # addressed to us, not said to the others
+    if child.type == "command":  # addressed to the hub: not copied
         return
     if not text or child.fields.get("deleted") or home.created_at > ended:
         return
@@ -338,9 +345,10 @@ def _unknown_child(case: Case, home: Link, child: Observation, started: datetime
 
 
 def bind(case: Case, link: Link, seen: Observation, started: datetime, *, looked_for: bool = False) -> None:
-    """An object of ours has turned up: its create did take effect. What it shows other than we asked for is somebody's edit,
-    unless it is where the vendor's objects begin. looked_for: by the worker that has claimed the create, and did not send."""
-    if link.state not in TOMBSTONES:  # one that was let go of meanwhile stays so, and knows what it let go of
+    """Binds an object that carries our mark to its link: the create did take effect. A value other than the one that we
+    sent is an edit, unless it is the vendor's default. looked_for: called by the worker that claimed the create and
+    found the object before it sent anything."""
+    if link.state not in TOMBSTONES:  # a tombstone stays one, but stores which object it was
         link.state, link.reason = "live", None
     link.remote_kind, link.remote_id, link.remote_parent = seen.ref.kind, seen.ref.id, seen.ref.parent or ""
     link.url, link.version, link.terminal = seen.url, seen.version, seen.terminal
@@ -356,22 +364,19 @@ def bind(case: Case, link: Link, seen: Observation, started: datetime, *, looked
         asked = {n: v for n, v in row.changes.items() if n in seen.fields}
         born = {n: _born(link.kind, n, v, relations) for n, v in seen.fields.items()}
         link.shadow = {**asked, **{n: v for n, v in seen.fields.items() if born[n] == v}}
-        for name in sorted(n for n, v in asked.items() if link.shadow[n] != v):  # ours is written over it again
+        for name in sorted(n for n, v in asked.items() if link.shadow[n] != v):  # our value is written again
             case.record("first_shown", link.connection, link=link.id, field=name, value=seen.fields[name], rule="birth")
         _merge(case, link, seen, started, case.now)
     link.rev, link.seen_at, link.written_at = link.rev + 1, started, case.now
     if link.kind == INCIDENT and case.hub.capabilities(link.connection).kinds[INCIDENT].reads:
-        link.refresh_due, link.refresh_whole = (
-            lagged(case, link),
-            True,
-        )  # what was said under it meanwhile is still to be read
+        link.refresh_due, link.refresh_whole = lagged(case, link), True  # to read the comments made since
     case.record("created", link.connection, link=link.id, id=link.remote_id, found_by="mark")
-    if row is not None and sent > 1:  # the earlier one may have been there, and be gone again
+    if row is not None and sent > 1:  # another send may have created an object that was deleted since
         case.record("possible_duplicate", link.connection, link=link.id, unknowns=row.unknowns)
 
 
 def duplicate(case: Case, link: Link, seen: Observation, started: datetime) -> None:
-    """A second object with the same mark: it is closed (or deleted), and journaled."""
+    """Journals a second object with the same mark, and links it as a duplicate, so that it is closed (or deleted)."""
     if any((k.remote_kind, k.remote_id) == (seen.ref.kind, seen.ref.id) for k in case.links.values()):
         return
     number = 1 + max((int(k.slot.rpartition("-")[2]) for k in case.links.values() if k.duplicate), default=0)

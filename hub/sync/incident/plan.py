@@ -1,5 +1,6 @@
-"""What must be written, for a whole incident: links by policy, copies of comments and updates, and for every link the
-intention that would bring it to what we hold. Runs at the end of every case, inside its transaction; calls nobody."""
+"""Plans what must be written for a whole incident: links by policy, copies of comments and updates, and for every link
+the intention that would bring its object in step. Runs at the end of every case, in its transaction; calls no
+vendor."""
 
 from __future__ import annotations
 
@@ -16,14 +17,14 @@ from hub.sync.hub import LEFT_OUT_AGAIN, SPACING
 from hub.sync.incident.case import Case
 
 DELETED_TEXT = "(deleted by its author)"
-"""What a copy says where the vendor lets us edit but not delete."""
+"""The text of a deleted comment's copy, where the vendor allows edits but no deletion."""
 
 POST_AGAIN = ("status", "severity", "title")
 """A post-only link is posted again when one of these changes."""
 
 
 def plan_case(case: Case) -> None:
-    """Everything that follows from the case as it now is."""
+    """Plans everything that follows from the present state of the case."""
     if case.incident.merged_into is None:
         _policy_rules(case)
         _wanted_links(case)
@@ -36,21 +37,23 @@ def plan_case(case: Case) -> None:
 
 
 def _lacks_a_plan(case: Case) -> bool:
-    """Whether something here belongs to a connection that is left out in this process: it is planned when that is back."""
+    """Whether a link, present or wanted, belongs to a connection that is left out in this process: it is planned
+    later."""
     left_out = case.hub.left_out
     if not left_out or case.incident.merged_into is not None:
         return False
     wanted = {r.connection for r in wanted_links(case.incident.fields, case.hub.config.policy.links)}
-    there = {k.connection for k in case.links.values() if k.state not in TOMBSTONES and not k.terminal}
+    linked = {k.connection for k in case.links.values() if k.state not in TOMBSTONES and not k.terminal}
     missing = wanted - {k.connection for k in case.links.values()} if case.incident.open else set()
-    return bool((there | missing) & left_out.keys())
+    return bool((linked | missing) & left_out.keys())
 
 
-# --- house rules ----------------------------------------------------------------------------------------------------
+# --- policy ---------------------------------------------------------------------------------------------------------
 
 
 def _policy_rules(case: Case) -> None:
-    """How services look to customers until somebody says otherwise; all is well again when the incident is over."""
+    """Sets the public impact of each service from the severity, until a person sets it. When the incident has ended,
+    every impact is "operational"."""
     fields, policy = case.incident.fields, case.hub.config.policy
     public = any(case.hub.capabilities(r.connection).public for r in policy.links if r.connection in case.hub.adapters)
     if not public:
@@ -87,8 +90,8 @@ def _wanted_links(case: Case) -> None:
 
 
 def _left_behind(case: Case, connection: str) -> bool:
-    """Whether a connection that is not configured any more shows the incident at the same vendor: this one may be the same under
-    a new name, and would make a second object. `hub.services.attention` tells a person."""
+    """Whether a connection of the same vendor that is no longer configured shows the incident. `connection` may be the
+    same one under a new name and would then create a second object. `hub.services.attention` reports it to people."""
     known = case.hub.config.connections
     return any(
         link.kind == INCIDENT and link.state not in TOMBSTONES and link.remote_id is not None and not link.secondary
@@ -98,7 +101,7 @@ def _left_behind(case: Case, connection: str) -> bool:
 
 
 def _draft_public_words(case: Case) -> None:
-    """The public words of a draft come from templates and public names, never from internal fields."""
+    """Sets the public title and text from templates and public service names, never from internal fields."""
     public, names = case.hub.config.policy.public, case.hub.config.services
     services = [names.get(s, s) for s in case.incident.fields.get("services") or ()]
     words = {"services": ", ".join(services) or "our services"}
@@ -109,8 +112,8 @@ def _draft_public_words(case: Case) -> None:
 
 
 def _copies(case: Case) -> None:
-    """A link for each comment and update in each system that shows the incident, can show them, and is read by those for whom
-    they were written."""
+    """Makes a link for each comment and update in each system that shows the incident, can show it, and has the
+    audience for which it was written."""
     if not case.hub.config.policy.comments:
         return
     homes = [
@@ -127,10 +130,10 @@ def _copies(case: Case) -> None:
                 continue
             if case.connections[home.connection].state != "enabled":
                 continue
-            there = case.hub.capabilities(home.connection)
-            if not _meant_for(item, there):
+            capabilities = case.hub.capabilities(home.connection)
+            if not _meant_for(item, capabilities):
                 continue
-            kinds = there.kinds
+            kinds = capabilities.kinds
             kind = next((k for k in (item.kind, COMMENT) if k in kinds and kinds[k].create is not None), None)
             if kind is not None:
                 case.new_link(home.connection, kind, item.id, item_id=item.id, parent_id=home.id)
@@ -144,9 +147,9 @@ def _may_be_copied(item: Item) -> bool:
     return isinstance(item, UpdateItem) and item.state == "approved"
 
 
-def _meant_for(item: Item, there: Capabilities) -> bool:
-    """Customers read an update that was written for them, and nothing else. What is public may stand in our own tools too."""
-    return not there.public or (isinstance(item, UpdateItem) and item.audience == PUBLIC)
+def _meant_for(item: Item, capabilities: Capabilities) -> bool:
+    """A public connection shows only updates written for customers; an internal one may show everything."""
+    return not capabilities.public or (isinstance(item, UpdateItem) and item.audience == PUBLIC)
 
 
 # --- one link -------------------------------------------------------------------------------------------------------
@@ -185,14 +188,14 @@ def _plan_link(case: Case, link: Link) -> None:
 
 
 def _lift_holds(case: Case, link: Link) -> None:
-    """What waits for a person is settled by itself when both sides have come to agree."""
+    """Ends the hold of each field whose value at the vendor now agrees with ours: nothing is left to decide."""
     if link.held:
         relations, (_, fields) = case.hub.relations(link.connection, link.kind), case.fields_of(link)
         link.held = {f: h for f, h in link.held.items() if not relations[f].fits(fields.get(f), link.shadow.get(f))}
 
 
 def _planned(case: Case, link: Link) -> Planned:
-    """The changes that would bring the link into step."""
+    """The changes that would bring the link's object in step."""
     hub = case.hub
     capabilities = hub.capabilities(link.connection)
     kind, relations = capabilities.kinds[link.kind], hub.relations(link.connection, link.kind)
@@ -202,7 +205,7 @@ def _planned(case: Case, link: Link) -> Planned:
             already = link.shadow.get("deleted") is True
             return Planned({} if already else {"deleted": True}, {}, {})
         if capabilities.public or link.duplicate:
-            return Planned({}, {}, {"text": "cannot be deleted there; a person may do it by hand"})
+            return Planned({}, {}, {"text": "the hub cannot delete it at this vendor; delete it there by hand"})
         fields = {**fields, "text": DELETED_TEXT}
     if not kind.edits:
         return Planned({}, {}, _cannot_edit(case, link, item_kind, fields))
@@ -212,7 +215,7 @@ def _planned(case: Case, link: Link) -> Planned:
         if link.duplicate:
             wanted["status"] = "resolved"
         elif fields.get("status") not in CLOSED:
-            return Planned({}, {}, {})  # a merged ticket is closed together with the incident, and else left alone
+            return Planned({}, {}, {})  # a merged ticket is only closed, with the incident
     free = None
     if capabilities.public and link.approved_by != POLICY and link.kind == INCIDENT:
         free = hub.config.policy.public.free
@@ -223,12 +226,12 @@ def _planned(case: Case, link: Link) -> Planned:
 
 
 def _cannot_edit(case: Case, link: Link, item_kind: str, fields: Fields) -> dict[str, str]:
-    """Where a copy cannot be edited, a changed text is posted once more as a correction."""
+    """Where a copy cannot be edited, a changed text is posted again, as a correction. Returns notes for the link."""
     relation = case.hub.relations(link.connection, link.kind).get("text")
     if link.kind == INCIDENT or relation is None or relation.fits(fields.get("text"), link.shadow.get("text")):
         return {}
     if case.connections[link.connection].state != "enabled":
-        return {"text": "cannot be edited there"}
+        return {"text": "the hub cannot edit it at this vendor"}
     item = case.items[str(link.item_id)]
     slot = f"{item.id}~{item.rev}"
     if not any((k.connection, k.slot) == (link.connection, slot) for k in case.links.values()):
@@ -241,7 +244,8 @@ def _cannot_edit(case: Case, link: Link, item_kind: str, fields: Fields) -> dict
 
 
 def _approval(case: Case, link: Link, planned: Planned) -> dict[str, Json]:
-    """Public words wait for a person; an approval is bound to the content's hash."""
+    """The changes that may be written now. Public words wait for a person's approval, which is bound to the content's
+    hash."""
     digest = content_hash(planned.waiting)
     if link.approved_hash == digest:
         link.plan = None
@@ -253,8 +257,8 @@ def _approval(case: Case, link: Link, planned: Planned) -> dict[str, Json]:
 
 
 def draft(case: Case, link: Link) -> tuple[dict[str, Json], str, dict[str, str]]:
-    """(what the object will be created with, the hash that an approval is bound to, notes). The status is not part of the
-    hash: it moves by itself, and its own rules guard it."""
+    """(what the object will be created with, the hash that an approval is bound to, notes). The status is not part of
+    the hash: it changes without a person, and the authority rules guard it."""
     hub = case.hub
     kind = hub.capabilities(link.connection).kinds[link.kind]
     _, fields = case.fields_of(link)
@@ -267,14 +271,14 @@ def _plan_birth(case: Case, link: Link, *, observe_only: bool) -> None:
     if case.incident.merged_into is not None and link.kind == INCIDENT:
         _withdraw(case, link)
         return
-    if link.state == "frozen":  # its create was refused; a replay makes it pending again
+    if link.state == "frozen":  # its create was refused; `lockstep failed-writes retry` makes it pending again
         return
     parent = case.links.get(str(link.parent_id))
-    if parent is not None and parent.state in TOMBSTONES:  # until that is linked again, there is no place for it
+    if parent is not None and parent.state in TOMBSTONES:  # it cannot be created until the parent is linked again
         _withdraw(case, link)
         return
     if parent is not None and parent.remote_id is not None and not parent.shadow and _reads(case, parent):
-        _withdraw(case, link)  # tied by hand, and not read yet: it may be the wrong one
+        _withdraw(case, link)  # a person linked the parent, and it was not read yet: it may be the wrong object
         return
     content, digest, notes = draft(case, link)
     row = case.outbox.get(link.id)
@@ -287,7 +291,10 @@ def _plan_birth(case: Case, link: Link, *, observe_only: bool) -> None:
     if _too_late(case, link):
         if link.kind == INCIDENT and not (link.state == "held" and case.hub.config.policy.public.withdraw_when_closed):
             return
-        link.state, link.reason = "unlinked", "withdrawn: it was over before this was published"
+        link.state, link.reason = (
+            "unlinked",
+            "withdrawn: the incident ended, or the text was deleted, before it was written",
+        )
         case.record("withdrawn", POLICY, link=link.id)
         _withdraw(case, link)
         return
@@ -304,7 +311,8 @@ def _plan_birth(case: Case, link: Link, *, observe_only: bool) -> None:
 
 
 def _too_late(case: Case, link: Link) -> bool:
-    """Whether nothing needs to be created any more: the incident is over and nobody has begun, or its item is deleted."""
+    """Whether nothing needs to be created any more: the incident has ended and no create is open, or the item was
+    deleted and no create was sent."""
     row = case.outbox.get(link.id)
     if link.kind == INCIDENT:
         return row is None and case.incident.fields.get("status") in CLOSED
@@ -317,7 +325,8 @@ def _reads(case: Case, link: Link) -> bool:
 
 
 def _plan_repost(case: Case, link: Link, *, observe_only: bool) -> None:
-    """A vendor that gives no id cannot be edited: what matters is posted once more."""
+    """An object without an id at the vendor cannot be edited: it is posted again when a field of `POST_AGAIN` has
+    changed."""
     if link.kind != INCIDENT or observe_only:
         return
     content, _, _ = draft(case, link)
@@ -329,8 +338,9 @@ def _plan_repost(case: Case, link: Link, *, observe_only: bool) -> None:
 
 
 def let_go_of_create(case: Case, link: Link) -> bool:
-    """A person has named the object: nothing is created for this link any more. False while that is just being done. (One of
-    unknown outcome that turns up after all carries the link's mark, and is closed as a duplicate.)"""
+    """Withdraws the open create of a link to which a person links an existing object. False if a worker has claimed the
+    create. (If a create of unknown outcome took effect, its object carries the link's mark, and is closed as a
+    duplicate.)"""
     row = case.outbox.get(link.id)
     if row is not None and row.op == "create":
         if row.state == "claimed":
@@ -351,13 +361,13 @@ def end(case: Case, row: Outbox, state: str) -> None:
     row.state, row.due_at, row.settled_at = state, None, case.now
     link = case.links.get(row.link_id)
     if link is not None and link.state == "live" and not link.refused:
-        link.reason = None  # what kept this from being written is no matter any more
+        link.reason = None  # why it was not written no longer matters
     case.settled.append(row)
     del case.outbox[row.link_id]
 
 
 def _intend(case: Case, link: Link, op: str, changes: dict[str, Json]) -> None:
-    """Makes, renews or withdraws the link's one open intention."""
+    """Creates, updates or withdraws the link's one open intention."""
     row = case.outbox.get(link.id)
     if not changes:
         link.behind_since = None
@@ -376,7 +386,7 @@ def _intend(case: Case, link: Link, op: str, changes: dict[str, Json]) -> None:
         case.outbox[link.id] = row
     elif row.state == "due":
         if row.steps and (row.base_rev != link.rev or row.steps[-1] != changes.get("status")):
-            row.steps = None  # a walk to elsewhere, or from where the object no longer stands
+            row.steps = None  # steps to another status, or from one that the object has left
         if row.changes != changes:
             row.changes, row.base_rev = changes, link.rev
     if row.state == "due" and row.due_at is not None and row.due_at <= case.now:

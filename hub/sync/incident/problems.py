@@ -1,4 +1,4 @@
-"""What the log says when something goes wrong with a link: one line when it begins, after the commit.
+"""Log lines for problems of links: one line when a problem begins, after the commit.
 
 What waits for a person is also on the link, in the API, and in `hub.services.attention`, for as long as it lasts.
 """
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 WORDS: Mapping[str, str] = {
     "unknown_word": "the vendor shows a word that is not mapped; the hub leaves the field alone. Add a pair to [vocabulary] in lockstep.toml, and restart",
     "refused": "the vendor refused a write. Correct the cause, then run `lockstep failed-writes retry ID`",
-    "unreachable": "the vendor does not show an object: it was deleted, or the hub's account may not read it. Grant that, or run `lockstep link unlink ID`",
+    "unreachable": "the vendor does not show an object: it was deleted, or the hub's account may not read it. Grant permission, or run `lockstep link unlink ID`",
     "gone": "an object was deleted at the vendor; the hub writes nothing there any more",
     "duplicate": "an object was created twice; the hub closes the second one",
 }
@@ -27,7 +27,7 @@ NOTED = "the vendor cannot show a field as it is"
 
 
 def problems(case: Case) -> Iterator[Problem]:
-    """What is new in this case, before it is saved."""
+    """The problems that began in this case. To be called before it is saved."""
     for line in case.lines:
         link = case.links.get(str(line.data.get("link")))
         if line.kind in WORDS and link is not None and (line.kind != "gone" or link.kind == INCIDENT):
@@ -49,6 +49,6 @@ def _place(case: Case, link: Link) -> dict[str, str]:
 
 
 def log_problems(found: list[Problem]) -> None:
-    """To be called after the commit: what was rolled back did not happen."""
+    """Logs each problem. To be called after the commit, so that nothing is logged that was rolled back."""
     for words, about in found:
         log.warning(words, extra=about)

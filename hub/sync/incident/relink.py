@@ -1,4 +1,4 @@
-"""A link that a person ties to an object once more: to the one that it showed before, or to another."""
+"""What happens when a person links an object again: the one that the link showed before, or another one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from hub.sync.incident.case import Case
 from hub.sync.incident.plan import end
 
 WITH_ITS_INCIDENT = "its incident was unlinked"
-"""Why the copies under a link were let go of."""
+"""Reason of the links that were unlinked together with their parent; stored, and compared when they are linked
+again."""
 
-WRITTEN_TO = "that object is being written to just now; try again in a minute"
+WRITTEN_TO = "the hub is writing to the object that is linked there; try again in a minute"
 
 
 def forget(case: Case, link: Link) -> bool:
-    """What was known, held or under way belongs to the object that the link showed before. False while that is just being
-    written to."""
+    """Clears what the link stores about its former object, and withdraws an open intention. False, and nothing is
+    changed, if a worker has claimed that intention."""
     row = case.outbox.get(link.id)
     if row is not None and row.state == "claimed":
         return False
@@ -28,13 +29,13 @@ def forget(case: Case, link: Link) -> bool:
 
 
 def bring_copies_back(case: Case, link: Link, *, same: bool) -> None:
-    """The comments and updates that were let go of together with their incident come back: to their old copies in the same
-    object, as new ones in another."""
+    """Links the comments and updates that were unlinked together with their incident: to their old copies in the same
+    object, as new copies in another one."""
     for child in case.children(link):
         if child.reason != WITH_ITS_INCIDENT:
             continue
         child.reason = None
-        posted = child.remote_id is not None or child.written_at is not None  # not every vendor gives an id
+        posted = child.remote_id is not None or child.written_at is not None  # some vendors give no id
         if same and posted:
             child.state = "live"
             doubt_again(case, child)
@@ -46,8 +47,9 @@ def bring_copies_back(case: Case, link: Link, *, same: bool) -> None:
 
 
 def doubt_again(case: Case, link: Link) -> None:
-    """A write whose outcome nobody had learnt when its link was let go of may have taken effect. A create is looked for by its
-    mark before anything is sent once more; of an update the object, and its history, tell: what we wrote there is no news."""
+    """Makes a write unknown again whose outcome was unknown when its link was unlinked: it may have taken effect. Then
+    a create is looked for by its mark before it is sent again, and after an update the object and its history are read,
+    so that our own write is not taken for an edit."""
     row = outbox_rows.last_for(case.tx, link.id) if link.id not in case.outbox else None
     wanted = "create" if link.remote_id is None else "update"
     if row is not None and row.op == wanted and row.state == "withdrawn" and row.unknowns:

@@ -1,1 +1,1 @@
-"""The operations of the JSON API, one table a resource, thin over `hub.services`."""
+"""The operations of the JSON API, one table for each resource; each calls `hub.services`."""

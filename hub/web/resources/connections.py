@@ -1,4 +1,4 @@
-"""Connections, and the pause that stands above them."""
+"""Connections, and the pause of all writes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _pause(call: Call) -> Any:
 
 
 OPERATIONS = (
-    Operation("GET", "/connections", "Connections, and how they are", _list, "connections", answer=Connections),
+    Operation("GET", "/connections", "Connections, their state and health", _list, "connections", answer=Connections),
     Operation(
         "PATCH", "/connections/{name}", "Enable, observe or disable a connection", _set, "connections", "admin",
         answer=Connection, body=request_models.SetConnection, fails=(409,),

@@ -1,4 +1,4 @@
-"""Failed writes: what a vendor refused."""
+"""Failed writes: writes that a vendor refused."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ OPERATIONS = (
         "GET", "/failed-writes", "Failed writes, newest first", _list, "failed writes", answer=FailedWrites,
         query=request_models.Paging,
     ),
-    Operation("GET", "/failed-writes/{id}", "A failed write, and the object that it was for", _show, "failed writes", answer=FailedWriteInFull),
+    Operation("GET", "/failed-writes/{id}", "A failed write, and the object to write", _show, "failed writes", answer=FailedWriteInFull),
     Operation(
-        "POST", "/failed-writes/{id}/retry", "Retry a failed write, with the incident's values of now", _retry, "failed writes",
+        "POST", "/failed-writes/{id}/retry", "Retry a failed write, with the incident's current values", _retry, "failed writes",
         "admin", 202, FailedWrite, fails=(409,),
     ),
     Operation(

@@ -23,8 +23,8 @@ def _retry(call: Call) -> Any:
 
 
 OPERATIONS = (
-    Operation("GET", "/inbox", "Webhooks that were received, newest first", _list, "inbox", "admin", answer=Inbox, query=request_models.InboxPaging),
+    Operation("GET", "/inbox", "Received webhooks, newest first", _list, "inbox", "admin", answer=Inbox, query=request_models.InboxPaging),
     Operation("GET", "/inbox/{id}", "A webhook as it was received", _show, "inbox", "admin", answer=InboxRowInFull),
     Operation("POST", "/inbox/{id}/retry", "Read a stored webhook again", _retry, "inbox", "admin", 202, InboxRow, fails=(409,)),
 )  # fmt: skip
-"""`admin`: it shows whatever the vendors sent."""
+"""Scope `admin`, because a webhook shows all that the vendor sent."""

@@ -74,9 +74,9 @@ OPERATIONS = (
         "POST", "/incidents/{ref}/merge", "Merge this incident into another", _merge, "incidents", "write", answer=IncidentInFull,
         body=request_models.MergeIncident, fails=(409,),
     ),
-    Operation("GET", "/incidents/{ref}/journal", "All that happened, oldest first", _journal, "incidents", answer=Journal),
+    Operation("GET", "/incidents/{ref}/journal", "The journal of an incident, oldest first", _journal, "incidents", answer=Journal),
     Operation(
-        "POST", "/incidents/{ref}/comments", "Comment, for the people who work on it", _comment, "comments", "write", 201,
+        "POST", "/incidents/{ref}/comments", "Add an internal comment", _comment, "comments", "write", 201,
         Comment, body=request_models.WriteComment, fails=(409,),
     ),
     Operation(
@@ -84,7 +84,7 @@ OPERATIONS = (
         body=request_models.WriteComment, fails=(409,),
     ),
     Operation(
-        "DELETE", "/comments/{id}", "Delete a comment, wherever it was copied", _delete_comment, "comments", "write",
+        "DELETE", "/comments/{id}", "Delete a comment and its copies", _delete_comment, "comments", "write",
         answer=Comment, fails=(409,),
     ),
     Operation(
@@ -96,4 +96,4 @@ OPERATIONS = (
         answer=Update, body=request_models.Approve, fails=(409,),
     ),
 )  # fmt: skip
-"""`admin`: what customers will read."""
+"""Scope `admin` for approvals, because customers will read the update."""

@@ -1,4 +1,4 @@
-"""Links: an incident's copies at the vendors."""
+"""Links: an incident's objects at the vendors."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ OPERATIONS = (
         201, LinkInFull, body=request_models.Relink, fails=(409,),
     ),
     Operation(
-        "POST", "/links/{id}/review", "Decide a held field: take the vendor's value, or keep ours", _review, "links", "write",
+        "POST", "/links/{id}/review", "Decide a held field: take the vendor's value, or keep the hub's", _review, "links", "write",
         answer=LinkInFull, body=request_models.Review, fails=(409,),
     ),
     Operation(
@@ -64,4 +64,4 @@ OPERATIONS = (
         fails=(409,),
     ),
 )  # fmt: skip
-"""`admin`: what customers will read."""
+"""Scope `admin` for approvals, because customers will read the draft."""

@@ -1,4 +1,4 @@
-"""Unmatched objects: made at a vendor, and part of no incident yet."""
+"""Unmatched objects: made at a vendor, and linked to no incident yet."""
 
 from __future__ import annotations
 

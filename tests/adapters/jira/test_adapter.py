@@ -229,7 +229,7 @@ def test_a_transition_that_fails_means_what_jira_says(world: JiraWorld, status: 
 
 def test_fields_written_before_a_failed_transition_make_the_outcome_unknown(world: JiraWorld) -> None:
     ref = made(world)
-    with pytest.raises(OutcomeUnknown, match="took the fields, but not the status"):
+    with pytest.raises(OutcomeUnknown, match="changed the fields, but not the status"):
         world.adapter.update(ref, Update({"title": "New", "status": "Done"}, {}))
     assert world.sandbox.issues[ref.id]["summary"] == "New"
 

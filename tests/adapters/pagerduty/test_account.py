@@ -163,7 +163,7 @@ def test_a_clock_that_is_off_is_named() -> None:
     world.adapter.probe()
     world.adapter._client.transport._clock = type(world.clock)(world.clock.now().replace(hour=8))
     [found] = [f for f in world.adapter.examine() if f.level != "ok"]
-    assert "clock is +3600 seconds" in found.what
+    assert "clock differs from the hub's by +3600 seconds" in found.what
 
 
 def test_without_a_valid_key_only_that_is_said() -> None:

@@ -81,7 +81,7 @@ def built(settings: dict[str, Any] | None = None, **tables: Any) -> None:
         ({}, {"status": [["triggered", "triggered"]]}, ["field status", "'monitoring'", "'resolved'"]),
         ({}, {"severity": [["SEV1", ["P1", "high"]]]}, ["field severity", "'SEV2'"]),
         ({}, {"severity": [["SEV1", "P1"]]}, ["field severity", "urgency"]),
-        ({}, {"severity": [["SEV1", ["P1", "middling"]]]}, ["'middling' is no urgency"]),
+        ({}, {"severity": [["SEV1", ["P1", "middling"]]]}, ["'middling' is not an urgency"]),
         ({"priorities": ["P1", "P2", "P3", "P4", "P5", "P0"]}, {}, ["field severity", "P0"]),
         ({"from_email": "nobody"}, {}, ["'from_email'"]),
         ({"reopen": "yes"}, {}, ["'reopen'", "true or false"]),

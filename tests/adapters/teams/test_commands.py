@@ -93,8 +93,8 @@ def test_what_changes_nothing_is_kept_as_ignored_with_its_reason(
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("command-ack", "INC-12: your acknowledgement is noted"),
-        ("command-note", "INC-12: your note goes to every tool"),
+        ("command-ack", "INC-12: your acknowledgement is recorded"),
+        ("command-note", "INC-12: your note is sent to every tool"),
         ("command-who", "INC-12:\n\n- commander: ada\\_l\n- assigned: grace"),
         ("command-help", "I understand, in the thread of an incident"),
         ("command-unknown", "Unknown command.\n\nI understand"),

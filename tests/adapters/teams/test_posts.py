@@ -122,7 +122,7 @@ def test_a_notification_reaches_the_members_of_the_channel(feed: TeamsWorld) -> 
 
 
 def test_a_notification_may_go_to_the_team_or_to_named_people() -> None:
-    """One call each; when a later one fails, some have been told."""
+    """One call each; when a later one fails, some have been notified."""
     team = TeamsWorld("activity", recipients="team")
     team.adapter.create(team.sample(INCIDENT), mark(team))
     assert team.sandbox.notifications[0]["recipient"]["teamId"] == team.sandbox.team
@@ -133,7 +133,7 @@ def test_a_notification_may_go_to_the_team_or_to_named_people() -> None:
     people.sandbox.faults.append(
         Fault("status", status=429, match=lambda m, p: p.endswith("Notification") and next(sent, False))
     )
-    with pytest.raises(OutcomeUnknown, match="1 told"):
+    with pytest.raises(OutcomeUnknown, match=r"1 recipient\(s\) notified, then: "):
         people.adapter.create(people.sample(INCIDENT), mark(people))
 
 

@@ -191,7 +191,7 @@ OF_TRAPS = (
     # 9: recurrence
     Mutant(
         "a second open incident for one key", "trap 9", f"{SERVICES}/incidents.py",
-        "if there is not None:", "if False:",
+        "if existing is not None:", "if False:",
         ("one open incident for a key",),
         also=(Edit("hub/store/tables.py", "incidents.c.dedup_key, unique=True,", "incidents.c.dedup_key,"),),
     ),
