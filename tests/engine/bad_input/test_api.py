@@ -23,11 +23,11 @@ from tests.unit.web.hub import bearer, make_hub
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed: pip install -e '.[test]'")
 
 EXAMPLES = 8
-"""For each operation, as the document allows, and as it forbids."""
+"""Number of valid requests for each operation, and of invalid ones."""
 
 
 class Application:
-    """The application, and ids that name something in it."""
+    """The application, and ids of objects that exist in it."""
 
     def __init__(self) -> None:
         self.hub = make_hub()
@@ -36,14 +36,14 @@ class Application:
         self.renew()
 
     def renew(self) -> None:
-        """An incident with all that can hang on one."""
+        """Makes an incident with every kind of object that can belong to one."""
         self.incident = str(services.open_incident(self.hub, {"title": "down"}, actor="ada")["id"])
         self.comment = str(services.add_comment(self.hub, self.incident, "looking", actor="ada")["id"])
         self.update = str(services.draft_update(self.hub, self.incident, "we look", actor="ada")["id"])
         self.link = str(services.list_links(self.hub)["items"][0]["id"])
 
     def path(self, operation: Operation, given: dict[str, str], real: bool) -> str:
-        """With `real`, the segments name what is there."""
+        """The operation's path. real: the segments name objects that exist."""
         by_path = {"/comments": self.comment, "/updates": self.update, "/links": self.link}
         there = next((id for start, id in by_path.items() if operation.path.startswith(start)), "0" * 26)
         names = {"ref": self.incident, "id": there, "name": "signed"}

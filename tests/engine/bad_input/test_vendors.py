@@ -1,5 +1,5 @@
-"""What people and vendors do to linked objects: each trouble is said on its link, by the API, by doctor and in the log, with the
-place and the remedy; it stays where it is, and is over when its cause is."""
+"""Changes by people and vendors that break a linked object: each problem is reported on its link, by the API, by doctor and in the
+log, with the place and the remedy; it affects no other object, and ends with its cause."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.engine.quartet import Quartet
 
 @contextmanager
 def workflow(jira: JiraSandbox, table: Workflow) -> Iterator[None]:
-    """The administrator of Jira changes the workflow."""
+    """Jira's administrator changes the workflow."""
     new = {word: ("10099", "indeterminate") for word in table if word not in STATUSES}
     with mock.patch.object(jira, "workflow", table), mock.patch.dict(STATUSES, new):
         yield
@@ -35,13 +35,13 @@ def q() -> Quartet:
 
 
 def said(q: Quartet, part: str) -> list[str]:
-    """What doctor says of a part: each line with its remedy."""
+    """What doctor reports about a part: each line with its remedy."""
     return [f"{x.what} → {x.remedy}" for x in q.doctor_work() if x.part == part and x.level == "warn"]
 
 
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> Callable[..., list[str]]:
-    """logged(words, connection="jira"): the lines of the log that begin so and are about that, each with what it adds."""
+    """logged(event, connection="jira"): the log lines whose event begins so and that have these values, each with its other values."""
     caplog.set_level(logging.INFO)
 
     def lines(words: str, **about: str) -> list[str]:
@@ -67,7 +67,7 @@ def test_a_revoked_credential_is_said_everywhere_and_costs_only_its_own_vendor(
 ) -> None:
     incident = q.begins()
     if name == "teams":
-        q.settle(3600, step=30)  # the access token ends; until then the vendor takes it
+        q.settle(3600, step=30)  # the access token expires; until then the vendor accepts it
     q.worlds[name].forbid()
     q.others_go_on(incident, without=name)
     link = q.link(incident, name)

@@ -1,4 +1,4 @@
-"""Authentic webhooks of which no sense can be made: answered, kept whole, set aside with a reason, and nobody else is hurt."""
+"""Authentic webhooks that cannot be understood: answered, kept whole, set aside with a reason, and no other webhook is affected."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def teams_command(q: Quartet, body: bytes) -> Request:
 
 
 def teams_change(q: Quartet, body: bytes) -> Request:
-    """The nonsense stands in the item that carries our client state: without it a notification would be forged."""
+    """A notification with the malformed part in the item that has our client state: without it the webhook would not be authentic."""
     state = q.teams.secrets.get("client_state")
     item: Any = {"clientState": state, "changeType": body.decode("latin-1"), "resource": {"x": body.decode("latin-1")}}
     try:
@@ -105,7 +105,7 @@ def test_nonsense_from_a_vendor_is_answered_kept_and_explained_and_the_incident_
         request = SIGNED[sender](q, body)
         answer = q.send(name, request)
         if sender == "teams command" and answer.status_code == 401:
-            continue  # without a time it cannot be told from a replay
+            continue  # without a time it cannot be distinguished from a replay
         assert answer.status_code in (200, 202), f"{what}: {answer.status_code} {answer.text}"
         sent[what] = request.body
     q.settle(5)
@@ -119,14 +119,14 @@ def test_nonsense_from_a_vendor_is_answered_kept_and_explained_and_the_incident_
         assert row["state"] == "done" or row["reason"], f"set aside without a reason: {row}"
         assert "Traceback" not in str(row["reason"])
     kept = {services.show_inbox(q.hub, row["id"])["body"] for row in rows}
-    if sender != "teams change":  # of which the client state is not kept
+    if sender != "teams change":  # its client state is not kept
         assert {body.decode("utf-8", "replace") for body in sent.values()} <= kept
     assert not [r for r in caplog.records if r.exc_info], "a traceback in the log"
     assert q.fields(incident)["status"] == "triggered"
     q.others_go_on(incident, without="")
 
 
-@pytest.mark.parametrize("sender", [s for s in SIGNED if s != "teams change"])  # which is understood or ignored
+@pytest.mark.parametrize("sender", [s for s in SIGNED if s != "teams change"])  # that one is understood or ignored
 def test_a_failed_webhook_is_found_by_doctor_and_the_api_and_can_be_read_again(sender: str) -> None:
     q = Quartet()
     q.begins()
@@ -185,7 +185,7 @@ def test_the_same_delivery_again_is_one_row() -> None:
 
 
 def test_the_secrets_that_vouch_for_a_webhook_are_not_kept_with_it() -> None:
-    """The client state stands in the body, the path token in the path: whoever reads the inbox must not learn them."""
+    """The client state is in the body, the path token in the path: readers of the inbox must not get them."""
     q = Quartet()
     incident = q.begins()
     q.teams.sandbox.people_reply(q.link(incident, "teams")["remote_id"], "I see it too")
