@@ -1,5 +1,5 @@
-"""Our credentials go to the configured vendor and to nobody else: neither a redirect nor an address in a webhook or in an answer
-makes the hub call another host."""
+"""The hub's credentials are sent to the configured vendor only: neither a redirect nor an address in a webhook or an answer makes
+the hub call another host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INSIDE = "http://169.254.169.254/latest/meta-data"
 
 @pytest.fixture
 def outsiders(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every call that would leave for a host that no stand-in plays."""
+    """Records every call to a host that is no stand-in's."""
     calls: list[str] = []
 
     def send(self: HTTPAdapter, request: Any, **more: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A whole demo with a canary in the place of every secret: none of them is in anything that it wrote, but encrypted.
+"""A whole demo with a canary in place of every secret: none of them is in anything that the demo wrote, except encrypted.
 
 Real processes at DEBUG (web, workers, timer, the embedded Redis, SQLite) play the whole incident of `lockstep demo --once`,
 a person asks for everything at the command line and over the API, and then every byte is searched: the database with its
@@ -40,7 +40,7 @@ PAGES = (
 
 
 class Canaries(SystemIds):
-    """Every secret that the stand-ins mint, remembered."""
+    """Ids that record every secret which the stand-ins generate."""
 
     def __init__(self) -> None:
         self.minted: dict[str, str] = {}
@@ -52,13 +52,13 @@ class Canaries(SystemIds):
 
 
 def shapes(secret: str) -> Iterator[bytes]:
-    """How a secret may look when it was written down."""
+    """The encodings in which a secret may have been written."""
     raw = secret.encode()
     yield raw
     yield raw.hex().encode()
     if (quoted := quote(secret, safe="").encode()) != raw:
         yield quoted
-    for offset in range(3):  # as a part of a longer base64 text; the characters at its ends depend on its neighbours
+    for offset in range(3):  # within a longer base64 text; the characters at its ends depend on the neighbouring bytes
         whole = base64.b64encode(b"\0" * offset + raw)
         inner = whole[-(-offset * 8 // 6) : (offset + len(raw)) * 8 // 6]
         yield inner
@@ -66,7 +66,7 @@ def shapes(secret: str) -> Iterator[bytes]:
 
 
 def found(canaries: Mapping[str, str], written: Mapping[str, bytes]) -> list[str]:
-    """(which secret, where): the value itself is not repeated."""
+    """Which secret was found where, without its value."""
     return [
         f"{name}: in {where}"
         for name, secret in canaries.items()
@@ -76,7 +76,7 @@ def found(canaries: Mapping[str, str], written: Mapping[str, bytes]) -> list[str
 
 
 def command_lines() -> bytes:
-    """Of every process of this user: arguments can be read by everybody on the machine."""
+    """The command lines of all processes: every user of the machine can read arguments."""
     lines = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -87,7 +87,7 @@ def command_lines() -> bytes:
 
 
 def planted() -> tuple[Vendors, dict[str, str]]:
-    """Stand-ins whose every credential is a canary, and the canaries by name."""
+    """Stand-ins with a canary for every credential, and the canaries by name."""
     ids = Canaries()
     vendors = Vendors(ids=ids)
     canaries = {
@@ -108,7 +108,7 @@ def planted() -> tuple[Vendors, dict[str, str]]:
 
 
 def asked(deployment: Deployment, environ: Mapping[str, str], token: str) -> dict[str, bytes]:
-    """What a person may ask for: every listing, at the command line and over the API, every webhook whole."""
+    """The answers to what a person may request: every listing, by command line and API, and every webhook whole."""
     answers: dict[str, bytes] = {}
     for words in ASKED:
         for more in ([], ["--json"]) if words != "config check" else ([],):
@@ -136,7 +136,7 @@ def asked(deployment: Deployment, environ: Mapping[str, str], token: str) -> dic
 
 
 def unpacked(content: bytes) -> bytes:
-    """The content, and after it whatever stands in it compressed, as the arguments of RQ's jobs do."""
+    """The content, followed by its compressed parts decompressed; the arguments of RQ's jobs are compressed."""
     found = [content]
     for start in re.finditer(rb"x[\x01\x5e\x9c\xda]", content):
         with contextlib.suppress(zlib.error):
@@ -145,7 +145,7 @@ def unpacked(content: bytes) -> bytes:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Everything below the folder but the vault's key."""
+    """Every file below the folder except the vault's key."""
     return {
         str(path.relative_to(folder)): unpacked(path.read_bytes())
         for path in folder.rglob("*")
@@ -188,7 +188,7 @@ def test_no_secret_is_in_anything_that_a_whole_demo_writes(monkeypatch: pytest.M
             hub = play.hub
             _, token = tokens.create(hub.store, hub.clock, hub.ids, "canary", ["admin"])
             canaries |= {"API token": token, "vault key": key.read_text().strip()}
-            for connection in hub.adapters:  # what the hub itself made, and what vendors gave it at run time
+            for connection in hub.adapters:  # secrets that the hub made, and those that vendors gave it at run time
                 for secret in ("webhook_secret", "client_state", "webhook_path_token", "refresh_token"):
                     for n, value in enumerate(hub.secrets(connection).all(secret)):
                         canaries[f"{connection} {secret} no. {n}"] = value
@@ -204,7 +204,7 @@ def test_no_secret_is_in_anything_that_a_whole_demo_writes(monkeypatch: pytest.M
 
 
 def _assert_searched(written: Mapping[str, bytes], canaries: Mapping[str, str]) -> None:
-    """The search would not have found anything in what is empty, or is not what it should be."""
+    """Asserts that what was searched is complete: a search in an empty or wrong file would find nothing."""
     comment = b"It began with the deploy at 09:12"
     assert any(comment in content for where, content in written.items() if where.startswith("data/lockstep.db"))
     assert comment in written["GET incidents/INC-1"]

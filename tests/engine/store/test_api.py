@@ -30,7 +30,7 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hub]:
 
 
 class Api:
-    """Asks as an administrator and expects it to go well."""
+    """Sends requests as an administrator and expects success."""
 
     def __init__(self, hub: Hub) -> None:
         self.checked = Checked(hub)

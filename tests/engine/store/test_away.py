@@ -1,4 +1,4 @@
-"""While the database is away, full or restarting, senders are told to come again, nothing is half done, and afterwards all goes on."""
+"""While the database is down, full or restarting, senders get 503, nothing is half done, and afterwards work goes on."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_without_a_database_everything_is_503_and_nothing_else() -> None:
     hub = make_hub("postgresql://nobody@127.0.0.1:1/nothing", create=False)
     client = create_app(hub).test_client()
     assert webhook(client, 1) == 503
-    assert client.post("/in/signed", data=b"{}").status_code == 503  # a forgery cannot be counted either
+    assert client.post("/in/signed", data=b"{}").status_code == 503  # an invalid signature cannot be counted either
     answer = client.get("/api/v1/incidents", headers={"Authorization": "Bearer ls_x"})
     assert answer.status_code == 503
     assert answer.mimetype == "application/problem+json"
@@ -59,7 +59,7 @@ def test_a_full_disk_refuses_and_the_next_webhook_after_it_is_kept(tmp_path: Pat
     def full(dbapi: object, *rest: object) -> None:
         dbapi.execute(f"PRAGMA max_page_count={pages}")  # type: ignore[attr-defined]
 
-    hub.store.close()  # a connection that stays open is not taken out anew
+    hub.store.close()  # a connection that stays open is not checked out again
     event.listen(hub.store.writer, "checkout", full)
     large = b'"' + b"x" * 200_000 + b'"'
     assert webhook(client, 2, large) == 503

@@ -1,4 +1,4 @@
-"""Claims: no two workers are at one row, a dead worker's rows come back, and nothing waits for ever."""
+"""Claims: no two workers work one row, a dead worker's rows become free again, and nothing waits for ever."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_many_who_claim_at_the_same_moment_share_the_rows(store: Store) -> None:
 
 
 def test_who_gives_back_while_others_claim_waits_for_nobody(store: Store) -> None:
-    """Claimers that lock each other's rows in different orders would wait for each other."""
+    """Workers that locked claims in different orders would deadlock."""
     keys = [f"k{n:02}" for n in range(12)]
     due_timers(store, *keys)
     faults: list[BaseException] = []
@@ -108,7 +108,7 @@ def test_who_gives_back_while_others_claim_waits_for_nobody(store: Store) -> Non
                     claims.give_back(tx, owner, items(*mine))
                     mine = [c.key for c in claims.take_over(tx, owner, NOW, 6)]
                     mine += [c.key for c in claims.take(tx, owner, NOW, 6)]
-                    claims.hold(tx, owner, NOW, items(*mine[:2]), -1)  # run out at once: others take them over
+                    claims.hold(tx, owner, NOW, items(*mine[:2]), -1)  # expired at once: others take them over
         except BaseException as e:
             faults.append(e)
 

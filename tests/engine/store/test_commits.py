@@ -1,4 +1,4 @@
-"""A commit that fails spoils nothing but itself; a transaction is never opened inside another."""
+"""A failed commit affects no other transaction; a transaction is never opened inside another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 
 def test_after_a_commit_that_failed_its_connection_serves_the_next_transaction(store: Store) -> None:
-    """As when the disk is full: what was wrong is known at the commit only."""
+    """As when the disk is full: the error appears only at the commit."""
     for _ in range(2):
         with pytest.raises(Collision), store.unit() as tx:
             tx.execute(text("INSERT INTO part VALUES (1)"))
@@ -38,7 +38,7 @@ def test_after_a_commit_that_failed_its_connection_serves_the_next_transaction(s
 @pytest.mark.parametrize("outer", ["unit", "reading", "at_once"])
 @pytest.mark.parametrize("inner", ["unit", "reading", "at_once"])
 def test_a_transaction_within_a_transaction_of_the_same_thread_is_refused(store: Store, outer: str, inner: str) -> None:
-    """It would wait for its own connection, or see another state than the one around it; the outer one is not spoilt."""
+    """It would wait for its own connection, or see another state than the outer one; the outer one is not affected."""
     with getattr(store, outer)() as tx:
         with (
             pytest.raises(TransactionOpen, match="this thread has a transaction open already"),

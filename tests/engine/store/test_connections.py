@@ -1,5 +1,5 @@
-"""The connections of a process: never more than its share, none shared with a child, and an idle one that the server has ended is
-noticed before it is used, without asking the server each time."""
+"""The connections of a process: never more than its share, none shared with a child process, and an idle one that the server has
+ended is detected before it is used, without a query each time."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ BACKENDS = "from pg_stat_activity where datname = current_database() and pid <> 
 
 @pytest.mark.postgres
 def test_connections_that_the_server_ended_while_idle_cost_no_transaction(postgres_url: str) -> None:
-    """Neither a writer nor a reader, as often as it happens, for every connection of the pool."""
+    """Neither a write nor a read fails, however often it happens, for every connection of the pool."""
     store = Store(postgres_url)
     with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as admin:
         for _ in range(2):
-            with contextlib.ExitStack() as many:  # all of them are open now
+            with contextlib.ExitStack() as many:  # opens all of them
                 for _ in range(MOST):
                     many.enter_context(store.writer.connect())
             assert len(admin.execute(f"select pg_terminate_backend(pid, 5000) {BACKENDS}").fetchall()) == MOST
@@ -42,7 +42,7 @@ def test_noticing_that_costs_no_exchange_with_the_server(postgres_url: str) -> N
     with store.reading() as tx:
         pid = tx.scalar(text("select pg_backend_pid()"))
     with store.writer.connect():
-        pass  # taken out, and looked at
+        pass  # checked out, and tested
     with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as admin:
         last = admin.execute("select query from pg_stat_activity where pid = %s", (pid,)).fetchone()
     assert last == ("select pg_backend_pid()",)
@@ -53,7 +53,7 @@ def test_noticing_that_costs_no_exchange_with_the_server(postgres_url: str) -> N
 def test_more_threads_than_connections_all_get_their_turn_and_the_server_sees_no_more_of_them(
     postgres_url: str,
 ) -> None:
-    """Half of them write, half read; a connection that did the one then does the other."""
+    """Half of the threads write, half read; connections are used for both in turn."""
     store, threads = Store(postgres_url), 3 * MOST
     store.create_all()
     together, done, errors = threading.Barrier(threads), list[int](), list[BaseException]()
@@ -83,7 +83,7 @@ def test_more_threads_than_connections_all_get_their_turn_and_the_server_sees_no
 
 @pytest.mark.postgres
 def test_a_reader_after_a_writer_commits_nothing_and_leaves_nothing_open(postgres_url: str) -> None:
-    """Each of a reader's statements is its own transaction, on a connection that was a writer's before."""
+    """Each statement of a reader is its own transaction, on a connection that a writer used before."""
     store = Store(postgres_url)
     with store.unit() as tx:
         tx.execute(text("create table seen (n int)"))
@@ -115,14 +115,14 @@ def test_who_finds_every_connection_in_use_for_too_long_is_told(
             many.enter_context(store.reader.connect())
         with pytest.raises(StoreUnavailable, match="every database connection of this process stays in use"):
             store.reading().__enter__()
-    for _ in range(MOST + 1):  # an end, and a refusal, cost none
+    for _ in range(MOST + 1):  # neither an ended nor a refused one uses up a place
         with pytest.raises(ZeroDivisionError), store.reading():
             raise ZeroDivisionError
     store.close()
 
 
 def test_nobody_waits_for_a_connection_longer_than_the_sender_of_a_webhook_waits_for_its_answer() -> None:
-    """PagerDuty waits 5 s."""
+    """PagerDuty waits 5 s for the answer to a webhook."""
     assert engines.POOL["pool_timeout"] <= 4
 
 
@@ -158,6 +158,6 @@ def test_connections_that_cannot_be_made_are_not_missed_later() -> None:
 
 
 def test_a_hub_of_eighteen_processes_fits_into_a_postgres_as_it_is_delivered() -> None:
-    """A hundred connections, three of them kept for its administrator. (More in a process would not help it: measured with
-    `make bench`, eight were not faster than five.)"""
+    """PostgreSQL's default is 100 connections, three of them reserved for its administrator. (More for each process would not
+    help: measured with `make bench`, eight were not faster than five.)"""
     assert 18 * MOST <= 100 - 3

@@ -1,4 +1,4 @@
-"""A journal in which anything was changed no longer verifies, and it is said where; what was erased is no such change."""
+"""A journal in which anything was changed no longer verifies, and the place is reported; erased content is no such change."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def swap(tx: Tx, id: str, one: int, other: int) -> None:
 
 
 def add(tx: Tx, id: str) -> None:
-    """A line that follows from the last."""
+    """Adds a line that continues the chain."""
     last = row(tx, id, 4)
     end = journal._hash(last["hash"], 5, last["at"], last["kind"], last["source"], last["commitment"])
     tx.execute(insert(lines), [{**last, "seq": 5, "hash": end}])
 
 
 def rewrite(tx: Tx, id: str, seq: int, *, hash: bool) -> None:
-    """Another content with the commitment (and the hash) that belong to it."""
+    """Replaces a line's content, with the matching commitment (and hash)."""
     line, before = row(tx, id, seq), row(tx, id, seq - 1)
     commitment = journal._commitment(line["salt"], OTHER)
     end = journal._hash(before["hash"], seq, line["at"], line["kind"], line["source"], commitment)
@@ -159,5 +159,7 @@ def test_a_line_of_an_older_version_is_read_with_todays_words_and_verifies_as_it
         stored = [(x["kind"], x["source"], x["data"]) for x in journal.entries(tx, incident)[4:]]
     assert stored == [(kind, source, data) for (kind, source), (data, _, _) in OLD.items()]
     with hub.store.unit() as tx:
-        put(tx, incident, 5, data=OLD["changed", "jira"][2])  # today's words in its place are a change
+        put(
+            tx, incident, 5, data=OLD["changed", "jira"][2]
+        )  # the current words in place of the old ones count as a change
     assert services.show_journal(hub, incident)["broken"] == "the content of line 5 was changed"

@@ -1,4 +1,4 @@
-"""Rows that an earlier version left in flight are found by this one after the upgrade, and restored by the downgrade."""
+"""Rows that an earlier version left in flight are found by this version after the upgrade, and restored by the downgrade."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Dump = dict[str, list[str]]
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database at the revision before."""
+    """A database at the previous revision."""
     url = f"sqlite:///{tmp_path}/hub.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     migrate.upgrade(url, BEFORE)
     return str(url)
@@ -40,7 +40,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def hub(url: str) -> Iterator[Hub]:
-    """A hub of this version over that database, with the rows of the version before in flight."""
+    """A hub of this version on that database, with the previous version's rows in flight."""
     hub = make_hub(url, create=False)
     leave_in_flight(hub.store, hub.clock.now())
     yield hub
@@ -55,7 +55,7 @@ def insert(to: sa.Connection, into: str, /, **values: Any) -> None:
 
 
 def leave_in_flight(store: Store, now: datetime) -> None:
-    """Every kind of row whose table, column or stored word the step renames, and some that it must not touch."""
+    """Inserts every kind of row whose table, column or stored word the step renames, and some that it must not touch."""
     ago = now - timedelta(seconds=20)
     incident = Incident(INCIDENT, 1, {"title": "down"}, {}, ago, ago)
     lines = [
@@ -123,7 +123,7 @@ def _insert_rows(connection: sa.Connection, incident: Incident, now: datetime, a
 
 
 def dump(url: str) -> Dump:
-    """table → every row as the driver returns it, with its columns' names."""
+    """table → its rows as the driver returns them, with the names of the columns."""
     engine = create_engine(url)
     with engine.connect() as connection:
         tables = {
@@ -137,7 +137,7 @@ def dump(url: str) -> Dump:
 
 
 def definitions(url: str) -> Mapping[str, str]:
-    """Every index and constraint of a database by name, in its own words."""
+    """Name → definition of every index and constraint, as the database describes it."""
     engine = create_engine(url)
     queries = (
         ["SELECT name, coalesce(sql, '') FROM sqlite_master"]
@@ -184,7 +184,7 @@ def test_what_was_in_flight_is_found_by_the_queries_of_this_version(url: str, hu
 
 def test_a_write_that_a_worker_of_the_version_before_had_claimed_is_taken_over(url: str, hub: Hub) -> None:
     migrate.upgrade(url)
-    deliver(hub, "link-1")  # it may have been sent a moment ago: the outcome is unknown until the vendor's time is over
+    deliver(hub, "link-1")  # it may just have been sent: the outcome is unknown until the vendor's time limit is over
     with hub.store.reading() as tx:
         row = outbox.get(tx, "out-claimed")
     assert row is not None

@@ -1,4 +1,4 @@
-"""The steps end at exactly the tables that the code expects, on both databases, whoever runs them, and how many at once."""
+"""The migrations end at exactly the tables that the code expects, on both databases, also when several processes run them at once."""
 
 from __future__ import annotations
 

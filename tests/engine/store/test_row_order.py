@@ -1,4 +1,4 @@
-"""Changes of many rows lock them in one order, so that nobody waits in a circle. On PostgreSQL: SQLite lets one writer in."""
+"""Changes of many rows lock them in one order, so that there is no deadlock. On PostgreSQL only: SQLite has one writer at a time."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ CHANGES: dict[str, Callable[[Tx], object]] = {
 
 @pytest.fixture
 def store(postgres_url: str) -> Iterator[Store]:
-    """Two incidents, each with a frozen link and an intention; whoever reads the tables as they lie, or by when the rows are
-    due, finds "b" before "a"."""
+    """Two incidents, each with a frozen link and an intention. Reading the tables in physical order, or by due time, yields
+    "b" before "a"."""
     store = Store(postgres_url)
     store.create_all()
     with store.unit() as tx:
@@ -58,7 +58,7 @@ def store(postgres_url: str) -> Iterator[Store]:
 
 
 class Changing:
-    """Another transaction, in a thread of its own."""
+    """Another transaction, in another thread."""
 
     def __init__(self, store: Store, change: Callable[[Tx], object]) -> None:
         self._store, self._change = store, change
@@ -79,7 +79,7 @@ class Changing:
 
 
 def _lock(tx: Tx, table: Table, id: str) -> None:
-    """At once, or not at all."""
+    """Locks the row, or fails at once."""
     tx.execute(select(table.c.id).where(table.c.id == id).with_for_update(key_share=True, nowait=True))
 
 

@@ -1,4 +1,4 @@
-"""The vault, tokens and figures do on both databases what their unit tests show in memory."""
+"""The vault, tokens and figures behave on both databases as their unit tests show in memory."""
 
 from __future__ import annotations
 

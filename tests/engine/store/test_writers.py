@@ -1,4 +1,4 @@
-"""Several processes write one SQLite file, one at a time. What another process does is done here by a connection of its own."""
+"""Several processes write one SQLite file, one at a time. Another process is played by a connection of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hub.store.unit import Store, StoreUnavailable
 def test_a_writer_goes_on_as_soon_as_another_process_has_committed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite lets one writer in; its own pauses between two looks would grow to 100 ms."""
+    """SQLite has one writer at a time; its own pauses between two attempts would grow to 100 ms."""
     store = Store(f"sqlite:///{tmp_path}/hub.db")
     with store.unit() as tx:
         tx.exec_driver_sql("CREATE TABLE t (n INTEGER)")
@@ -48,5 +48,5 @@ def test_a_writer_that_is_never_let_in_is_refused_after_some_seconds(
         pass
     assert sum(pauses) == pytest.approx(BUSY_SECONDS, abs=LONGEST_PAUSE)
     other.execute("COMMIT")
-    with store.unit():  # and the next one is served
+    with store.unit():  # the next writer is served
         pass

@@ -1,4 +1,4 @@
-"""The clock of the machine steps back: nothing waits until it has caught up, and nobody's edit is taken for an old one."""
+"""The machine's clock steps back: nothing waits until it has caught up, and no edit is taken for an old one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BACK = -300.0
 
 @dataclass
 class Parts:
-    """What a timer needs of a hub."""
+    """The parts of a hub that a timer needs."""
 
     store: Store
     clock: ManualClock
@@ -35,7 +35,7 @@ class Parts:
 
 
 class Woken:
-    """names: one for each ring, of what is most urgent."""
+    """Records rings. names: for each ring the most urgent task."""
 
     def __init__(self) -> None:
         self.names: list[tuple[str, str]] = []
@@ -99,7 +99,7 @@ def test_what_was_dated_before_the_step_and_committed_after_it_is_brought_along(
 def test_a_timer_that_dies_with_the_step_leaves_what_it_had_still_to_bring_along_to_the_next(
     store: Store, timer: Callable[[str], tuple[Timer, Woken, ManualClock]], seconds: float
 ) -> None:
-    """seconds: after which the next one has the lease."""
+    """seconds: between the end of the first timer and the start of the second."""
     one, _, clock = timer("one")
     one.tick()
     clock.advance(BACK)
@@ -160,7 +160,7 @@ def test_a_clock_that_goes_on_moves_nothing(
 ) -> None:
     one, _, clock = timer("one")
     _something_is_due(store, clock, 7)
-    for seconds in (0.0, 1.0, -0.5, 1.0, 4.0):  # half a second is what a clock is adjusted by, and no step
+    for seconds in (0.0, 1.0, -0.5, 1.0, 4.0):  # half a second is an adjustment of the clock, not a step
         clock.advance(seconds)
         one.tick()
     with store.reading() as tx:

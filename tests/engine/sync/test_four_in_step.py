@@ -1,4 +1,4 @@
-"""The four tools together, over their real client libraries, on both databases: what a company is promised."""
+"""The promises of the product with all four tools, over their real client libraries, on both databases."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.engine.quartet import Quartet
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def four(request: pytest.FixtureRequest) -> Iterator[Quartet]:
-    """An incident that began in PagerDuty and is shown by all four, its public draft approved."""
+    """An incident that began in PagerDuty and is shown by all four; its public draft is approved."""
     url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     quartet = Quartet(url)
-    quartet.teams.sandbox.push.subscriptions.clear()  # the hub makes its own
+    quartet.teams.sandbox.push.subscriptions.clear()  # the hub makes its own subscriptions
     quartet.settle(10)
     quartet.pagerduty.sandbox.people_create("Checkout is broken", priority="P2")
     quartet.settle(30)
@@ -53,7 +53,7 @@ def texts(quartet: Quartet, name: str) -> list[str]:
 
 
 def writes(quartet: Quartet) -> dict[str, int]:
-    """How many requests other than reads each stand-in has got."""
+    """Stand-in → number of requests that are no reads."""
     reads = ("/search", "oauth2", "/subscriptions", "subscribers")
     return {
         name: sum(1 for method, path in w.sandbox.calls if method != "GET" and not any(r in path for r in reads))
@@ -62,7 +62,7 @@ def writes(quartet: Quartet) -> dict[str, int]:
 
 
 def test_one_incident_is_shown_once_by_each(four: Quartet) -> None:
-    """What began in PagerDuty has one Jira issue, one Teams card and one published page incident, and nothing else."""
+    """An incident from PagerDuty has one Jira issue, one Teams card and one published page incident, and nothing else."""
     assert statuses(four) == {
         "pagerduty": "triggered", "jira": "To Do", "teams": "triggered", "statuspage": "investigating",
     }  # fmt: skip
@@ -72,7 +72,7 @@ def test_one_incident_is_shown_once_by_each(four: Quartet) -> None:
 
 @pytest.mark.parametrize("where", ["pagerduty", "jira", "teams", "statuspage"])
 def test_a_change_in_any_of_the_four_shows_in_the_other_three(four: Quartet, where: str) -> None:
-    """Wherever a person moves the incident on, the others follow in their own words, and nobody is written back to."""
+    """Wherever a person changes the status, the others follow in their own vocabulary, and the source is not written back."""
     ids = remote(four)
     acts = {
         "pagerduty": lambda: four.pagerduty.sandbox.people_set_status(ids["pagerduty"], "acknowledged"),
@@ -90,12 +90,12 @@ def test_a_change_in_any_of_the_four_shows_in_the_other_three(four: Quartet, whe
         "statuspage": "identified" if where == "statuspage" else "investigating",
     }  # fmt: skip
     after = writes(four)
-    if where != "teams":  # the card shows what the command has changed
+    if where != "teams":  # the card must show the command's change
         assert after[where] == before[where]
 
 
 def test_comments_go_everywhere_once_and_edits_and_deletions_follow(four: Quartet) -> None:
-    """A comment made in one internal tool is in all of them once; its edit and its deletion reach every copy."""
+    """A comment made in one internal tool is copied once to each other; its edit and its deletion reach every copy."""
     ids = remote(four)
     comment = four.jira.sandbox.people_comment(ids["jira"], "It began with the deploy")
     note = four.pagerduty.sandbox.people_note(ids["pagerduty"], "On it")
@@ -104,13 +104,13 @@ def test_comments_go_everywhere_once_and_edits_and_deletions_follow(four: Quarte
         assert texts(four, name) == ["It began with the deploy", "On it"]
     four.jira.sandbox.people_edit_comment(ids["jira"], comment, "It began with the config change")
     four.pagerduty.sandbox.people_delete_note(ids["pagerduty"], note)
-    four.settle(400)  # PagerDuty tells nobody of a deleted note; the polling net finds it
+    four.settle(400)  # PagerDuty sends no webhook for a deleted note; polling finds it
     for name in ("pagerduty", "jira", "teams"):
         assert texts(four, name) == ["It began with the config change"]
 
 
 def test_a_resolve_on_the_public_page_alone_waits_for_a_person(four: Quartet) -> None:
-    """The page says resolved; nobody else hears of it until a person has decided, and the hold is visible on the link."""
+    """The page shows resolved; it is copied nowhere until a person decides, and the link shows that it is held."""
     ids = remote(four)
     four.statuspage.sandbox.people_set_status(ids["statuspage"], "resolved")
     four.settle(30)
@@ -140,7 +140,7 @@ def test_changed_public_words_wait_for_an_approval_of_exactly_that_text(four: Qu
 
 @pytest.mark.parametrize("where", ["pagerduty", "jira", "teams", "statuspage"])
 def test_what_can_be_no_id_there_is_refused_before_anything_is_kept(four: Quartet, where: str) -> None:
-    """A slip of the pen is told in the adapter's words: no link is made, no vendor is called, no letter dies of it."""
+    """A mistyped id is refused with the adapter's message: no link is made, no vendor is called, no write fails."""
     before, kept = writes(four), services.list_links(four.hub)
     with pytest.raises(services.Invalid, match=r"remote_id: '\.\./\.\./secret' is no id of an? "):
         services.relink(four.hub, incident(four)["number"], where, "other", "../../secret", actor="ada")
@@ -156,7 +156,7 @@ def test_what_can_be_no_id_there_is_refused_before_anything_is_kept(four: Quarte
 def test_customers_read_an_update_that_was_written_for_them_and_no_other(
     four: Quartet, audience: str, customers: int
 ) -> None:
-    """An approved update stands in our own tools; on the public page only if its audience is the public."""
+    """An approved update is shown in the internal tools; on the public page only if its audience is the public."""
     words = "The vault's key was in the log"
     draft = services.draft_update(four.hub, incident(four)["number"], words, audience=audience, actor="ada")
     services.approve_update(four.hub, draft["id"], draft["content_hash"], actor="cleo")
@@ -168,7 +168,7 @@ def test_customers_read_an_update_that_was_written_for_them_and_no_other(
 
 
 def test_without_a_change_nothing_is_written_and_nobody_is_called_but_by_the_poll(four: Quartet) -> None:
-    """A quiet hour costs no row but the cursors', no journal line, and no vendor call but the polls."""
+    """An hour without changes changes only the cursors' rows, adds no journal line, and makes no vendor call but polls."""
     four.settle(120)
     statements: list[str] = []
     engine = four.hub.store.writer
@@ -193,7 +193,7 @@ def test_without_a_change_nothing_is_written_and_nobody_is_called_but_by_the_pol
 
 
 def test_fifty_edits_within_a_second_become_at_most_two_writes_a_system(four: Quartet) -> None:
-    """A burst of edits of one field is coalesced; the last value arrives everywhere."""
+    """A burst of edits of one field is coalesced; the last value reaches every system."""
     number, before = incident(four)["number"], writes(four)
     for n in range(50):
         services.edit_incident(four.hub, number, {"title": f"Title {n}"}, actor="ada")
@@ -208,7 +208,7 @@ def test_fifty_edits_within_a_second_become_at_most_two_writes_a_system(four: Qu
 
 
 def test_all_webhooks_lost_only_costs_time(four: Quartet) -> None:
-    """With every webhook lost, the polling net brings all four into step."""
+    """With every webhook lost, polling brings all four into step."""
     ids = remote(four)
     four.jira.sandbox.people_move(ids["jira"], "In Progress")
     four.pagerduty.sandbox.people_set_title(ids["pagerduty"], "Checkout: errors")
@@ -221,7 +221,7 @@ def test_all_webhooks_lost_only_costs_time(four: Quartet) -> None:
 
 
 def test_while_paused_everything_is_decided_and_nothing_is_written(four: Quartet) -> None:
-    """The global pause keeps intentions; after it they are carried out."""
+    """During the global pause intentions are kept; after it they are carried out."""
     ids = remote(four)
     services.set_pause(four.hub, True, actor="ada")
     before = writes(four)
@@ -235,7 +235,7 @@ def test_while_paused_everything_is_decided_and_nothing_is_written(four: Quartet
 
 
 def test_unlinking_is_final_until_a_person_links_again(four: Quartet) -> None:
-    """An unlinked issue hears nothing more, policy makes no new one, and relinking reads it before anything is written."""
+    """An unlinked issue is not written any more, policy makes no new one, and linking it again reads it before any write."""
     ids = remote(four)
     (link,) = [k for k in incident(four)["links"] if k["connection"] == "jira"]
     services.unlink(four.hub, link["id"], actor="ada")
@@ -249,7 +249,7 @@ def test_unlinking_is_final_until_a_person_links_again(four: Quartet) -> None:
 
 
 def test_the_losers_issue_is_closed_with_the_winner_when_pagerduty_merges_two(four: Quartet) -> None:
-    """A merge in PagerDuty merges the incidents here: the loser's links become secondary and end with the winner."""
+    """A merge in PagerDuty merges the incidents in the hub: the loser's links become secondary and end with the winner."""
     ids = remote(four)
     other = four.pagerduty.sandbox.people_create("Search is broken", service="PSEARCH")
     four.settle(30)
@@ -265,7 +265,7 @@ def test_the_losers_issue_is_closed_with_the_winner_when_pagerduty_merges_two(fo
 
 @pytest.mark.parametrize("url", ["sqlite://"])
 def test_observing_shows_the_plans_and_writes_nothing(url: str) -> None:
-    """In `observe` an incident opens here, every link shows what would be written, and no vendor is written to."""
+    """In observe mode an incident opens in the hub, every link shows what would be written, and no vendor is written to."""
     quartet = Quartet(url, state="observe")
     quartet.pagerduty.sandbox.people_create("Checkout is broken")
     before = writes(quartet)

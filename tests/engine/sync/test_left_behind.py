@@ -1,4 +1,4 @@
-"""Objects whose connection is no longer configured, and links that a person makes where none can be."""
+"""Objects whose connection is no longer configured, and links by a person that cannot exist."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def q() -> Quartet:
 
 
 def rename(q: Quartet, old: str, new: str | None) -> None:
-    """The configuration calls a connection by another name, or has it no more."""
+    """Renames a connection in the configuration, or removes it."""
     config, world = q.hub.config, q.worlds.pop(old)
     rest = {n: c for n, c in config.connections.items() if n != old}
     rules = tuple(r for r in config.policy.links if r.connection != old)

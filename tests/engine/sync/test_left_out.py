@@ -1,5 +1,5 @@
-"""A connection whose client library is not installed: the others go on, nothing of it is lost, and when the library is there it goes
-on from where it was."""
+"""A connection whose client library is not installed: the others go on, nothing of it is lost, and once the library is installed it
+continues where it stopped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def q() -> Quartet:
 
 @contextmanager
 def without(q: Quartet, name: str = "jira") -> Iterator[None]:
-    """Within it the process runs without that connection's library."""
+    """Runs the process without that connection's library."""
     whole = dict(q.hub.adapters)
     q.hub.adapters = {n: a for n, a in whole.items() if n != name}
     q.hub.left_out = {name: WHY}
@@ -108,7 +108,7 @@ def test_a_webhook_that_was_kept_before_waits_unread_and_is_read_when_the_librar
 
 
 def everything(q: Quartet, name: str) -> dict[str, Any]:
-    """What the rows of a connection say, without when they are due."""
+    """The content of a connection's rows, without their due times."""
     of_it = select(links.c.id).where(links.c.connection == name)
     with q.hub.store.reading() as tx:
         return {
@@ -135,7 +135,7 @@ def everything(q: Quartet, name: str) -> dict[str, Any]:
 
 
 def test_each_kind_of_row_of_it_waits_as_it_is_and_does_not_stand_in_the_way_of_the_others(q: Quartet) -> None:
-    """The sweep finds the oldest due rows first, so many of a kind: what nobody here can do must not be due all the time."""
+    """The sweep takes a limited number of each kind, oldest first: rows that this process cannot work must not stay due."""
     incident = q.begins()
     link = q.link(incident, "jira")["id"]
     q.jira.webhooks()

@@ -1,4 +1,4 @@
-"""With many incidents open at once, each new one costs no more than the first: a storm must not slow itself down."""
+"""With many incidents open, each new one costs no more than the first: a storm must not slow itself down."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def opened(four: Quartet, count: int) -> None:
 
 
 def unmatched_of(four: Quartet) -> Unmatched:
-    """An incident of PagerDuty's that the hub has heard of."""
+    """An unmatched incident of PagerDuty."""
     id = four.pagerduty.sandbox.people_create("One more", priority="P2")
     now = four.clock.now()
     unmatched = Unmatched(four.hub.ids.new(), "pagerduty", "incident", id, now, due_at=now)
@@ -43,13 +43,13 @@ def unmatched_of(four: Quartet) -> Unmatched:
 
 
 def statements_of_an_unmatched_object(four: Quartet) -> int:
-    """How many statements the hub needs until it knows that an incident of PagerDuty's is a new one."""
+    """The number of SQL statements until the hub knows that an incident of PagerDuty is new."""
     hub, unmatched, seen = four.hub, unmatched_of(four), list[str]()
 
     def note(_connection, _cursor, statement, *_rest) -> None:
         seen.append(statement)
 
-    event.listen(hub.store.writer, "before_cursor_execute", note)  # the reader is the same, or shares its events
+    event.listen(hub.store.writer, "before_cursor_execute", note)  # the reader is the same engine, or shares its events
     before = len(services.list_incidents(hub, limit=100)["items"])
     seen.clear()
     consider(hub, unmatched.id)
@@ -62,7 +62,7 @@ def statements_of_an_unmatched_object(four: Quartet) -> int:
 def test_whose_an_unmatched_object_is_takes_as_many_statements_with_thirty_open_incidents_as_with_two(
     four: Quartet,
 ) -> None:
-    """A question for each open incident would make a storm's work grow with the square of its size."""
+    """A query for each open incident would make the work of a storm grow with the square of its size."""
     opened(four, 2)
     few = statements_of_an_unmatched_object(four)
     opened(four, 28)
@@ -71,7 +71,7 @@ def test_whose_an_unmatched_object_is_takes_as_many_statements_with_thirty_open_
 
 @pytest.mark.postgres
 def test_who_opens_an_incident_while_another_is_being_opened_waits_for_its_number(postgres_url: str) -> None:
-    """Refused, it would ask the vendor again; in a storm that used up PagerDuty's limit."""
+    """If it were refused, it would read the vendor again; in a storm that used up PagerDuty's rate limit."""
     four = Quartet(postgres_url)
     four.settle(3)
     hub, unmatched = four.hub, unmatched_of(four)
@@ -91,8 +91,8 @@ def test_who_opens_an_incident_while_another_is_being_opened_waits_for_its_numbe
 
 
 def test_what_our_own_writes_announce_is_read_and_opens_no_case(four: Quartet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a read of the fields shows what is known, there is nothing to merge: of four looks after an edit in Jira, the one
-    at the issue does."""
+    """A read of fields that shows what is known needs no merge: of the four refreshes after an edit in Jira, only the one of
+    the issue opens a case."""
     opened(four, 1)
     four.settle(60)
     (number,) = [i["number"] for i in services.list_incidents(four.hub)["items"]]

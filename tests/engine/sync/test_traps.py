@@ -34,7 +34,7 @@ def said(four: Quartet, incident: str, kind: str) -> list[dict[str, Any]]:
 
 
 def before_next(adapter: Any, method: str, act: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person acts right before our next call of this method."""
+    """A person acts immediately before our next call of this method."""
     original = getattr(adapter, method)
 
     def called(*args: Any, **kwargs: Any) -> Any:
@@ -48,7 +48,7 @@ def before_next(adapter: Any, method: str, act: Callable[[], Any], monkeypatch: 
 def test_trap_01_an_edit_of_the_same_field_between_our_read_and_our_write_is_found(
     four: Quartet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Jira's history shows the overwritten title; it goes through authority, and all four end up with one of the two."""
+    """Jira's history shows the overwritten title; the authority rules decide, and all four end with one of the two."""
     incident = four.begins()
     issue = ids(four, incident)["jira"]
     before_next(
@@ -65,7 +65,7 @@ def test_trap_01_an_edit_of_the_same_field_between_our_read_and_our_write_is_fou
 def test_trap_02_an_edit_of_another_field_in_that_gap_survives_our_write(
     four: Quartet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """We write the title while Ada changes the priority: both changes reach everybody."""
+    """We write the title while Ada changes the priority: both changes reach all systems."""
     incident = four.begins()
     issue = ids(four, incident)["jira"]
     before_next(
@@ -80,7 +80,7 @@ def test_trap_02_an_edit_of_another_field_in_that_gap_survives_our_write(
 
 @pytest.mark.parametrize("kind", ["late", "later"])
 def test_trap_03_a_create_whose_answer_was_lost_is_looked_for_before_it_is_done_again(four: Quartet, kind: str) -> None:
-    """Whether Jira acted before the time-out or acts only afterwards: there is one issue."""
+    """Whether Jira acted before the time-out or acts only afterwards: one issue exists."""
     four.settle(2)
 
     def posts_an_issue(method: str, path: str) -> bool:
@@ -96,7 +96,7 @@ def test_trap_03_a_create_whose_answer_was_lost_is_looked_for_before_it_is_done_
 
 
 def test_trap_04_our_own_walk_is_stored_before_it_begins_and_its_middle_is_no_news(four: Quartet) -> None:
-    """A resolve takes Jira from To Do over In Progress to Done; the webhooks of the middle pull nobody back."""
+    """A resolve takes Jira from To Do through In Progress to Done; the webhooks of the intermediate step change no system back."""
     incident = four.begins()
     four.pagerduty.sandbox.people_set_status(ids(four, incident)["pagerduty"], "resolved")
     four.settle(60)
@@ -109,7 +109,7 @@ def test_trap_04_our_own_walk_is_stored_before_it_begins_and_its_middle_is_no_ne
 def test_trap_05_a_read_that_began_before_our_write_does_not_revert_it(
     four: Quartet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A slow read shows the old title after ours has been written: it is thrown away and read again."""
+    """A slow read shows the old title after ours was written: it is discarded and the object is read again."""
     incident = four.begins()
     adapter, original = four.jira.adapter, four.jira.adapter.observe
 
@@ -129,7 +129,7 @@ def test_trap_05_a_read_that_began_before_our_write_does_not_revert_it(
 
 
 def test_trap_06_a_person_who_acts_through_the_hubs_own_account_is_heard(four: Quartet) -> None:
-    """A change made in Jira with our account's name on it counts like any other."""
+    """A change made in Jira through the hub's account counts like any other."""
     incident = four.begins()
     four.jira.sandbox.people_set(ids(four, incident)["jira"], by="lockstep", summary="Changed by hand")
     four.settle(60)
@@ -137,7 +137,7 @@ def test_trap_06_a_person_who_acts_through_the_hubs_own_account_is_heard(four: Q
 
 
 def test_trap_07_an_acknowledgement_that_runs_out_pulls_no_later_state_back_but_a_reopen_does(four: Quartet) -> None:
-    """PagerDuty's time-out leaves "monitoring" and the public page alone; a person's reopen is taken."""
+    """PagerDuty's time-out does not change "monitoring" or the public page; a person's reopen is taken."""
     incident = four.begins()
     there = ids(four, incident)
     four.pagerduty.sandbox.services["PCHECKO"].acknowledgement_timeout = 1800.0
@@ -158,7 +158,7 @@ def test_trap_07_an_acknowledgement_that_runs_out_pulls_no_later_state_back_but_
 
 
 def test_trap_08_a_vendors_consequences_are_not_edits(four: Quartet) -> None:
-    """PagerDuty takes the assignees off a resolved incident: everybody else still shows who worked on it."""
+    """PagerDuty clears the assignees of a resolved incident: all other systems still show them."""
     incident = four.begins()
     before = four.fields(incident)["assignees"]
     four.pagerduty.sandbox.people_set_status(ids(four, incident)["pagerduty"], "resolved")
@@ -168,7 +168,7 @@ def test_trap_08_a_vendors_consequences_are_not_edits(four: Quartet) -> None:
 
 
 def test_trap_09_a_recurrence_is_a_new_incident_linked_to_the_last(four: Quartet) -> None:
-    """The same key after the end opens a new incident; while one is open, it opens none."""
+    """The same dedup key opens a new incident after the end of the last, and none while one is open."""
     four.settle(2)
     first = services.open_incident(four.hub, {"title": "Disk full"}, actor="ada", dedup_key="disk-7")
     again = services.open_incident(four.hub, {"title": "Disk full again"}, actor="ada", dedup_key="disk-7")
@@ -180,7 +180,7 @@ def test_trap_09_a_recurrence_is_a_new_incident_linked_to_the_last(four: Quartet
 
 
 def test_trap_10_of_merged_incidents_the_winners_links_stay_primary(four: Quartet) -> None:
-    """Two incidents become one: the loser's Jira issue is kept as secondary and nothing is made twice."""
+    """Two incidents are merged: the loser's Jira issue is kept as secondary and nothing is made twice."""
     winner = four.begins()
     other = four.pagerduty.sandbox.people_create("Search is slow", service="PSEARCH")
     four.settle(30)
@@ -194,7 +194,7 @@ def test_trap_10_of_merged_incidents_the_winners_links_stay_primary(four: Quarte
 
 
 def test_trap_11_comments_are_matched_by_id_and_mark_never_by_text(four: Quartet) -> None:
-    """Two people say the same words: both are kept, and each copy follows its own original."""
+    """Two people write the same comment: both are kept, and each copy follows its own original."""
     incident = four.begins()
     issue = ids(four, incident)["jira"]
     first = four.jira.sandbox.people_comment(issue, "Same here")
@@ -209,7 +209,7 @@ def test_trap_11_comments_are_matched_by_id_and_mark_never_by_text(four: Quartet
 
 
 def test_trap_12_not_found_is_not_deleted(four: Quartet) -> None:
-    """An issue that we may not see any more is unreachable, and comes back; nothing new is made for it."""
+    """An issue that the hub's account may no longer read is unreachable, and recovers; no new one is made."""
     incident = four.begins()
     issue = ids(four, incident)["jira"]
     four.jira.sandbox.people_hide(issue)
@@ -225,7 +225,7 @@ def test_trap_12_not_found_is_not_deleted(four: Quartet) -> None:
 
 
 def test_trap_13_an_object_that_a_person_made_joins_the_one_incident_it_fits_or_is_proposed(four: Quartet) -> None:
-    """One open incident of its service without an issue: it is linked. Two: a person is asked."""
+    """If one open incident of its service has no issue, the object is linked to it. If two have none, a person decides."""
     four.settle(2)
     one = services.open_incident(
         four.hub, {"title": "Checkout is slow", "severity": "SEV5", "services": ["checkout"]}, actor="ada"
@@ -244,7 +244,7 @@ def test_trap_13_an_object_that_a_person_made_joins_the_one_incident_it_fits_or_
 
 
 def test_trap_14_another_integration_on_the_same_pair_is_seen_by_the_doctor(four: Quartet) -> None:
-    """PagerDuty's own Jira extension on our service: the doctor says so, and what to do."""
+    """PagerDuty's own Jira extension on a service of ours: doctor reports it with the remedy."""
     four.pagerduty.sandbox.extensions.append(
         {
             "id": "PEXT001", "type": "extension", "name": "Jira Cloud",
@@ -257,7 +257,7 @@ def test_trap_14_another_integration_on_the_same_pair_is_seen_by_the_doctor(four
 
 
 def test_trap_15_a_draft_that_was_overtaken_by_the_end_is_withdrawn(four: Quartet) -> None:
-    """The incident is resolved while the draft waits: nothing is published, and an approval of changed words is refused."""
+    """The incident is resolved while the draft is held: nothing is published, and an approval of changed words is refused."""
     four.settle(2)
     four.pagerduty.sandbox.people_create("Checkout is slow")
     four.settle(30)

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class FileWorker:
-    """redis: its URL. Not started before `start`."""
+    """The worker's process; `begin` or `start` starts it. redis: its URL."""
 
     def __init__(self, folder: Path, redis: str) -> None:
         self.folder, self.redis = folder, redis
@@ -41,7 +41,7 @@ class FileWorker:
             self.process = subprocess.Popen(words, cwd=ROOT, env=dict(os.environ), stderr=log)
 
     def start(self) -> FileWorker:
-        """Returns when it has worked something."""
+        """Starts the process; returns when it has done a task."""
         self.begin()
         self.due("warm")
         until(lambda: self.rings("warm"), seconds=60)
@@ -52,7 +52,7 @@ class FileWorker:
             timers.set_timer(tx, TASK, key, SystemClock().now(), {})
 
     def rings(self, key: str) -> bool:
-        """Rings, as the timer does again and again, until the task is done."""
+        """Rings, as the timer does repeatedly, until the task is done."""
         self.doorbell.ring()
         return self.done(key)
 

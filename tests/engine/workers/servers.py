@@ -1,4 +1,4 @@
-"""A Redis server of a test's own, to be broken in."""
+"""A Redis server for one test, which the test may break."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.engine.patience import until
 
 
 class OwnRedis:
-    """On a private unix socket, nothing kept on disk."""
+    """A server on a private unix socket, without persistence."""
 
     def __init__(self, folder: str, program: str) -> None:
         self._words = [
@@ -48,7 +48,7 @@ class OwnRedis:
         self.process.send_signal(signal.SIGCONT)
 
     def replica_of_nobody(self) -> None:
-        """As after a fail-over: it answers PING and takes no writes."""
+        """Makes it a replica, as after a fail-over: it answers PING and refuses writes."""
         self.client.execute_command("REPLICAOF", "127.0.0.1", "1")
 
     def primary(self) -> None:
@@ -62,7 +62,7 @@ class OwnRedis:
         self.client.config_set("maxmemory", "0")
 
     def locked(self) -> None:
-        """It asks for a password that nobody was told."""
+        """Makes it require a password that the hub does not have."""
         self.client.config_set("requirepass", "another")
         self.client = redis.Redis.from_url(self.url, password="another", socket_timeout=2)
 

@@ -1,4 +1,4 @@
-"""A drain works what is due, several tasks at once, each once; it ends, and what hangs holds up nothing else."""
+"""A drain does the due tasks, several at once, each once; it ends, and a task that hangs delays no other."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TASK = "duplicates"
 
 
 class Place:
-    """A hub with one kind of task, whose due rows are timers. act: what the task does, given the key; then it is done."""
+    """A hub with one kind of task, whose due rows are timers. act: called with the task's key; afterwards the row is done."""
 
     def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         self.store, self.clock, self.bell, self.stop = store, SystemClock(), LocalBell(), threading.Event()
@@ -85,7 +85,7 @@ def test_as_many_tasks_as_there_are_threads_are_under_way_at_once_and_no_more(pl
     def act(key: str) -> None:
         now["now"] += 1
         most["most"] = max(most["most"], now["now"])
-        together.wait(30)  # breaks, and fails the task, if one of them had waited for another
+        together.wait(30)  # the barrier breaks and fails the task if one of them waited for another
         now["now"] -= 1
 
     place.act = act
@@ -104,7 +104,7 @@ def test_what_a_task_wakes_is_done_by_the_same_drain(place: Place) -> None:
 
 
 def test_a_row_that_falls_due_again_during_its_task_is_done_again(place: Place) -> None:
-    """The task's own end must not wipe what came meanwhile, and the claim must not hide it."""
+    """The end of the task must not clear a hint that arrived during it, and the claim must not hide it."""
     place.act = lambda key: place.due("a", wake=True) if len(place.done) == 0 else None
     place.due("a")
     assert place.drain.run() == 2
@@ -112,7 +112,7 @@ def test_a_row_that_falls_due_again_during_its_task_is_done_again(place: Place) 
 
 
 def test_a_task_that_hangs_holds_up_nothing_else(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While it waits, the drain is older than its time, and goes on for the free threads."""
+    """While it waits, the drain exceeds its second and goes on claiming for the free threads."""
     monkeypatch.setattr(drains, "SLOW_SECONDS", 0.1)
     monkeypatch.setattr(drains, "SECONDS", 0.1)
     go = threading.Event()
@@ -124,7 +124,7 @@ def test_a_task_that_hangs_holds_up_nothing_else(place: Place, monkeypatch: pyte
         threading.Event().wait(0.5)
         place.due("told", wake=True)
         until(lambda: place.done == ["told"])
-        place.due("untold")  # nobody rings: it is found in SQL
+        place.due("untold")  # without a ring: the drain finds it in SQL
         until(lambda: place.done == ["told", "untold"])
         assert running.is_alive()
         assert place.claimed().count("hangs") == 1
@@ -136,7 +136,7 @@ def test_a_task_that_hangs_holds_up_nothing_else(place: Place, monkeypatch: pyte
 
 
 def test_under_steady_work_a_drain_ends(place: Place) -> None:
-    """Each task leaves another one: the drain claims for its second, and the next one goes on."""
+    """Each task leaves another due: the drain claims for its second, and the next drain continues."""
     number = iter(range(100_000))
     place.act = lambda key: place.due(f"k{next(number)}", wake=True)
     place.due("first")
@@ -232,7 +232,7 @@ def test_a_second_drain_of_the_process_does_nothing_and_the_first_is_told(place:
 def test_what_is_raised_beside_a_drain_ends_it_when_its_tasks_have_ended(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RQ raises a job's time-out in the main thread, wherever that is."""
+    """RQ raises a job's time-out in the main thread, at any point of it."""
     go, threads = threading.Event(), []
     place.act = lambda key: go.wait(30) and None
     place.due("a")

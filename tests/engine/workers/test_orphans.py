@@ -1,4 +1,4 @@
-"""Processes whose parent was killed end by themselves, soon, and leave the port to the next."""
+"""Processes whose parent was killed end by themselves within seconds and free the port."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workers.demo.deployment import children as direct
 from workers.parent import CHECK_SECONDS, GRACE_SECONDS, die_with_parent
 
 SOON = CHECK_SECONDS + GRACE_SECONDS + 5.0
-"""Seconds, with room for a busy machine."""
+"""Most seconds until they end, with a margin for a busy machine."""
 
 HALF = b"POST /in/jira-payments HTTP/1.1\r\nHost: hub\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{"
 
@@ -33,14 +33,14 @@ def _processes_can_be_seen() -> None:
 
 @pytest.fixture
 def hub(data_dir: Path) -> Iterator[Hub]:
-    """One that polls: its parts are a web and a worker."""
+    """A hub without Redis: its parts are a web and a worker."""
     hub = Hub(data_dir, LOCKSTEP_REDIS_URL="none")
     yield hub
     hub.end()
 
 
 class Web:
-    """A `lockstep web` by itself."""
+    """A `lockstep web` without `lockstep up`."""
 
     def __init__(self, hub: Hub) -> None:
         self.port = hub.port
@@ -67,7 +67,7 @@ class Web:
 
 @pytest.fixture
 def web(hub: Hub) -> Iterator[Web]:
-    """On the database of a hub that has just been ended."""
+    """A web on the database of a hub that has just been stopped."""
     until(hub.ready, 60)
     hub.end()
     web = Web(hub)
@@ -103,11 +103,11 @@ def test_a_request_in_hand_is_answered_before_a_web_without_its_parent_ends(hub:
 
 
 def _read(sender: socket.socket) -> bool:
-    """Whether the other side has taken all that was sent to it."""
+    """Whether the peer has read everything that was sent to it."""
     here = f"{sender.getsockname()[1]:04X}"
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         words = line.split()
-        if words[2].endswith(f":{here}"):  # the server's end
+        if words[2].endswith(f":{here}"):  # the server's end of the connection
             return words[4].endswith(":00000000") and words[3] == "01"
     return False
 

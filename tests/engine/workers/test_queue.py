@@ -65,7 +65,7 @@ def test_a_lost_job_holds_the_next_one_back_for_seconds_only(redis_url: str) -> 
     client = redis.Redis.from_url(redis_url)
     assert 0 < client.ttl(queue.WAITING) <= queue.WAITING_SECONDS
     rq_queue(redis_url).empty()
-    client.delete(queue.WAITING)  # its time is over
+    client.delete(queue.WAITING)  # as if its time had expired
     ring.ring()
     assert rq_queue(redis_url).count == 1
 
@@ -154,7 +154,7 @@ def test_a_bell_that_was_told_of_a_redis_that_refuses_leaves_it_alone(redis_url:
 def test_an_emptied_redis_takes_rings_as_before(redis_url: str) -> None:
     ring = bell(redis_url)
     ring.ring()
-    redis.Redis.from_url(redis_url).flushdb()  # another test has the database beside it
+    redis.Redis.from_url(redis_url).flushdb()  # another test uses the neighbouring database
     ring.ring()
     assert rq_queue(redis_url).count == 1
 
@@ -169,7 +169,7 @@ def test_a_redis_that_does_not_answer_is_down(redis_url: str, tmp_path: Path) ->
 
 
 class Trap:
-    """Its pickle makes a folder in whoever loads it."""
+    """An object whose pickle makes a folder when a process loads it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""What people use around RQ works: a stock forking `rq worker` does the same work, `rq info` shows it, failures are in RQ's registry."""
+"""RQ's own tools work: a stock forking `rq worker` does the same work, `rq info` shows it, failures are in RQ's registry."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from_email = "lockstep@example.com"
 
 
 class Hub:
-    """A configured hub with one webhook that is to be worked."""
+    """A configured hub with one unprocessed webhook."""
 
     def __init__(self, folder: Path, redis_url: str) -> None:
         self.config, self.redis = folder / "lockstep.toml", redis_url
@@ -62,7 +62,7 @@ class Hub:
             return str(tx.scalar(text("SELECT state FROM inbox")))
 
     def ring(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("workers.queue.WAITING_SECONDS", 300)  # the worker that takes it is still to be started
+        monkeypatch.setattr("workers.queue.WAITING_SECONDS", 300)  # the worker that takes the job is started later
         Doorbell(self.redis, SystemClock()).ring()
 
     def rq(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -70,7 +70,7 @@ class Hub:
         return subprocess.run(line, env=self.environ, capture_output=True, text=True, timeout=120, check=False)
 
     def work(self) -> str:
-        """A stock worker until the queue is empty; what it has written."""
+        """Runs a stock worker until the queue is empty; returns its output."""
         done = self.rq("worker", QUEUE, "--serializer", "rq.serializers.JSONSerializer", "--burst")
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr

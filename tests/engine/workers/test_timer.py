@@ -1,4 +1,4 @@
-"""Of several timers one sweeps; another takes over when its lease ends."""
+"""Of several timers one sweeps; another takes over when that one's lease ends."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_two_who_try_at_the_same_moment_get_one_lease(store: Store) -> None:
 
 @dataclass
 class Parts:
-    """What a timer needs of a hub."""
+    """The parts of a hub that a timer needs."""
 
     store: Store
     clock: ManualClock

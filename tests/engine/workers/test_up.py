@@ -50,7 +50,7 @@ def children(pid: int) -> dict[int, str]:
 
 
 def running(pid: int) -> bool:
-    """Whether there is such a process that has not ended."""
+    """Whether the process exists and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
@@ -58,7 +58,7 @@ def running(pid: int) -> bool:
 
 
 class Hub:
-    """A `lockstep up` in a folder of its own."""
+    """A `lockstep up` in its own folder."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
         (folder / "lockstep.toml").write_text(CONFIG)
@@ -173,11 +173,11 @@ def test_whoever_sends_half_a_request_and_then_nothing_keeps_nobody_else_waiting
 
 
 def test_the_others_start_when_the_web_answers_or_has_taken_too_long() -> None:
-    """Whoever is asked to send webhooks tries at once whether somebody takes them."""
+    """A vendor that is asked to send webhooks tests the address at once, so the web must answer first."""
     clock, stop, asleep = ManualClock(), threading.Event(), (sys.executable, "-c", "import time; time.sleep(60)")
 
     def started(answers_after: int) -> list[int]:
-        """At each look: how many parts run."""
+        """The number of running parts at each check."""
         seen: list[int] = []
         hub = Supervisor(
             [Part(name, asleep) for name in ("web", "timer", "worker-0")], dict(os.environ), None, clock, stop

@@ -1,4 +1,4 @@
-"""A worker stops when it is asked to, after what it has in hand, and outlives its Redis; a hub without any Redis polls."""
+"""A worker stops on request after its current tasks, and survives the loss of its Redis; a hub without Redis polls."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def test_an_idle_worker_stops_at_once(worker: FileWorker) -> None:
 
 @pytest.mark.redis
 def test_a_worker_that_is_asked_while_it_starts_never_misses_it(worker: FileWorker) -> None:
-    """Before RQ's own handlers are in place the worker can be seen already."""
+    """The worker is visible before RQ's own signal handlers are in place."""
     worker.start()
     worker.signal(signal.SIGTERM)
     assert worker.wait(20) == 0
     client = redis.Redis.from_url(worker.redis)
     for _ in range(2):
         worker.begin()
-        until(lambda: count(client) > 0, seconds=60)  # registered a moment ago
+        until(lambda: count(client) > 0, seconds=60)  # it has just registered
         worker.signal(signal.SIGTERM)
         assert worker.wait(30) == 0
 
@@ -96,7 +96,7 @@ def test_a_second_signal_ends_a_worker_at_once(worker: FileWorker) -> None:
 def test_a_worker_goes_on_after_redis_was_emptied_in_the_middle_of_a_job(worker: FileWorker) -> None:
     worker.start().due("wait-a")
     until(lambda: worker.rings("wait-a") or worker.began("wait-a"))
-    redis.Redis.from_url(worker.redis).flushdb()  # another test has the database beside it
+    redis.Redis.from_url(worker.redis).flushdb()  # another test uses the neighbouring database
     worker.go("wait-a")
     until(lambda: worker.done("wait-a"))
     worker.due("b")
@@ -144,7 +144,7 @@ def test_while_redis_takes_no_writes_a_worker_polls_the_database_and_then_comes_
     until(lambda: "polled until it takes writes again" in own.log(), seconds=30)
     for key in ("a", "b"):
         own.due(key)
-        until(lambda key=key: own.done(key), seconds=30)  # nobody rings
+        until(lambda key=key: own.done(key), seconds=30)  # without a ring
     getattr(server, mends)()
     until(lambda: "work comes by RQ" in own.log().split("polled until it takes writes again")[-1], seconds=30)
 

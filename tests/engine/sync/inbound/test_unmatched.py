@@ -1,5 +1,5 @@
-"""What a person decides about an unmatched object: linked, opened or ignored once, journaled, and never against the rules that
-keep an object from being tied twice (trap 13)."""
+"""A person's decision about an unmatched object: link, open or ignore. It acts once, is journaled, and never breaks the rules that
+keep an object from having two links (trap 13)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.unit.web.hub import Signed, make_hub
 
 
 class Showing(Signed):
-    """Shows one object, or raises."""
+    """A vendor that shows one object, or raises."""
 
     def __init__(self) -> None:
         self.seen: dict[str, Any] = {}
@@ -63,7 +63,7 @@ def id(hub: Hub) -> str:
 
 
 def counts(hub: Hub) -> tuple[int, int, int]:
-    """Incidents, links, journal lines."""
+    """Number of incidents, links and journal lines."""
     with hub.store.reading() as tx:
         found = [tx.scalar(select(func.count()).select_from(table)) or 0 for table in (incidents, links, journal)]
     return found[0], found[1], found[2]
@@ -136,7 +136,7 @@ def test_each_acts_once_and_the_second_time_is_a_conflict_that_says_what_it_is_a
     before, now = counts(hub), state(hub)
     for word, decide in every.items():
         if first == "ignore" and word != "ignore":
-            continue  # who has ignored it may think better of it
+            continue  # an ignored object may still be decided on
         with pytest.raises(services.Conflict, match=ALREADY[first]):
             decide(hub, id)
     assert (counts(hub), state(hub)) == (before, now)
@@ -176,7 +176,7 @@ def let_go(hub: Hub, vendor: Showing) -> None:
 
 
 def sent(hub: Hub, vendor: Showing, *, was_sent: bool = True) -> None:
-    """A create of ours for another incident is on its way there."""
+    """Leaves a create of ours for another incident unsettled in the connection."""
     services.open_incident(hub, {"title": "another"}, actor="ada")
     (link,) = services.list_links(hub, "INC-2")["items"]
     now = hub.clock.now()

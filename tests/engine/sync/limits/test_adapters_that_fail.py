@@ -1,5 +1,5 @@
-"""An adapter that fails in a way of its own (a bug, a credential that cannot be sent) is a failure like any other: it is said on
-the connection, tried again ever more rarely, and over when its cause is."""
+"""An adapter's unexpected exception (a bug, a credential that cannot be sent) is treated as any other failure: it is reported on
+the connection, retried with growing pauses, and ends with its cause."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ UNCARRIED = "contains a character that an HTTP header cannot carry; set it again
 
 
 class Bug(Exception):
-    """What a third party's adapter may raise."""
+    """An exception that a third party's adapter may raise."""
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def connection(q: Quartet, name: str) -> dict[str, Any]:
 def breaks(
     q: Quartet, monkeypatch: pytest.MonkeyPatch, name: str, *calls: str, error: Exception | None = None
 ) -> list[str]:
-    """From now on these calls of an adapter fail with an error of its own. Returns the calls made, as they come."""
+    """Makes these calls of an adapter fail with this error. Returns the list to which each call is added."""
     made: list[str] = []
 
     def failing(call: str) -> Callable[..., Any]:
@@ -74,7 +74,7 @@ def breaks(
     return made
 
 
-@pytest.mark.parametrize("name", [n for n in SECRET if n != "teams"])  # it sends its own in the body of a form
+@pytest.mark.parametrize("name", [n for n in SECRET if n != "teams"])  # Teams sends its secret in the body of a form
 def test_a_credential_that_no_header_can_carry_is_said_and_its_mending_is_enough(q: Quartet, name: str) -> None:
     incident = q.begins()
     secrets = q.worlds[name].secrets.values
@@ -119,7 +119,7 @@ def test_an_adapter_with_a_bug_is_said_and_called_ever_more_rarely(
 def test_a_secret_in_the_words_of_an_adapters_error_is_nowhere(
     q: Quartet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: type[Exception]
 ) -> None:
-    """It looks like nothing, so only whoever knows it can take it out."""
+    """The secret has no recognisable form, so only its known value can be redacted."""
     secret = EnvSecrets("statuspage", {"LOCKSTEP_STATUSPAGE_API_KEY": "correct horse battery staple"}).get("api_key")
     incident = q.begins()
     with configured():
@@ -195,7 +195,7 @@ def test_what_means_something_passes_the_guard_untouched(error: BaseException) -
 
 
 def test_the_guard_knows_every_call_that_an_adapter_may_offer() -> None:
-    """One that it does not know would be hidden where protocols are told by the class alone (Python 3.12 and later)."""
+    """An unknown one would be hidden where protocols are checked on the class alone (Python 3.12 and later)."""
     offered = (
         Adapter,
         PartialReads,

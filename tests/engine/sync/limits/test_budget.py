@@ -1,4 +1,4 @@
-"""A connection's budget is shared by all workers, and neither a clock that steps back nor a worker that died keeps it for long."""
+"""A connection's budget is shared by all workers; neither a clock that steps back nor a dead worker blocks it for long."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.redis
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
-    """One clock for us and for the library that counts windows."""
+    """One clock for the hub and for the library that counts windows."""
     made = ManualClock()
     monkeypatch.setattr(time, "time", lambda: made.now().timestamp())
     return made
@@ -32,7 +32,7 @@ def worker(clock: ManualClock, url: str | None) -> Budget:
 
 
 def use_up(budget: Budget) -> int:
-    """How many calls are admitted now."""
+    """The number of calls that are admitted now."""
     for many in range(200):
         try:
             budget.admit("page", CAPABILITIES)
@@ -94,7 +94,7 @@ def test_while_redis_is_away_each_process_keeps_the_limit_for_itself(clock: Manu
 def test_those_who_are_refused_come_back_one_after_another_at_the_limits_own_pace(
     shared: bool, share: float | None, clock: ManualClock, redis_url: str
 ) -> None:
-    """Reads that can wait too: their share is what they get while writes wait, not how often they may ask."""
+    """Reads that can wait too: their share limits what they get while writes wait, not how often they may ask."""
     budget = worker(clock, redis_url if shared else None)
     use_up(budget)
     delays = []
@@ -113,8 +113,8 @@ def test_while_writes_wait_reads_that_can_wait_get_a_small_share(
 ) -> None:
     budget = worker(clock, redis_url if shared else None)
     rate, read = CAPABILITIES.rates[0], 0
-    budget.admit("page", CAPABILITIES, share=READ_SHARE)  # nobody waits
-    use_up(budget)  # the last one was refused, and waits
+    budget.admit("page", CAPABILITIES, share=READ_SHARE)  # no write waits
+    use_up(budget)  # the last write was refused and waits
     clock.advance(rate.per)
     for _ in range(5 * rate.count):
         with contextlib.suppress(RetryLater):
@@ -166,6 +166,6 @@ def test_who_may_call_soon_waits_where_it_is_and_goes_when_there_is_room(
     budget.admit("page", limits, 2)
     assert len(naps) == 2, "what was waited for has been sent; there is room for two more"
     slow = replace(CAPABILITIES, rates=(Rate(4, 60.0),))
-    budget.admit("page", slow, 9)  # all that there is, and nobody has called
+    budget.admit("page", slow, 9)  # the whole limit, and no call was made
     with pytest.raises(RetryLater):
         budget.admit("page", slow)

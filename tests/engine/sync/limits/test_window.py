@@ -1,4 +1,4 @@
-"""A limit is never passed, its first free moment never missed, and all workers count alike."""
+"""A limit is never exceeded, its first free moment is never missed, and all workers count the same."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PER = RATE.per + SLACK
 NOW = 1_800_000_000.0
 
 asked = st.lists(st.tuples(st.floats(0, 0.6), st.integers(1, 3), st.sampled_from([0.0, 1.5, 60.0])), max_size=40)
-"""(seconds since the last one, calls, how far ahead)"""
+"""(seconds since the last one, calls, seconds ahead)"""
 
 
 def booked(window: Window, asked: list[tuple[float, int, float]], key: str = "page") -> list[float]:
-    """The moment of every call that was booked."""
+    """The time of every booked call."""
     now, moments = NOW, []
     for later, calls, ahead in asked:
         now = round(now + later, 3)
