@@ -1,4 +1,4 @@
-"""The command line: it starts at once, every command explains itself, and the exit code says how it ended."""
+"""The command line: it starts fast, every command has a help text, and the exit code shows the result."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ connection = "jira-payments"
 
 
 def words(command: click.Command = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Every command, with the words that lead to it."""
+    """Every command with its path of words."""
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):
@@ -108,7 +108,7 @@ HEAVY = ("sqlalchemy", "flask", "requests", "jira", "msgraph", "rq", "redis", "p
 
 
 def test_help_loads_nothing_that_takes_time() -> None:
-    """How fast it is then, `make bench` says."""
+    """`make bench` measures the time."""
     code = (
         "import sys; from hub.cli import main; sys.argv[1:] = ['--help']\n"
         "try: main()\n"
@@ -119,7 +119,7 @@ def test_help_loads_nothing_that_takes_time() -> None:
     assert [name for name in HEAVY if name in done.stderr.split()] == []
 
 
-# ---------------------------------------------------------------- the hub behind it
+# ---------------------------------------------------------------- commands that use a hub
 
 
 def test_an_incident_is_opened_shown_changed_and_commented(run: Any) -> None:
@@ -151,7 +151,7 @@ HOSTILE = "x\x1b[31m\x07\x9b\u202eevil\u200b \u6f22\u5b57"
 
 
 def test_what_a_terminal_would_obey_is_shown_to_people_and_exact_for_programs(run: Any) -> None:
-    """No title from outside rings the bell, moves the cursor or turns the words around it; JSON has every character."""
+    """No title from outside rings the bell, moves the cursor or reverses the text around it; JSON has every character."""
     told(run("incident open --json --as ada --title", HOSTILE))
     told(run("incident set INC-1 --json", f"roles={HOSTILE}:{HOSTILE}"))
     told(run("incident comment INC-1 --json", HOSTILE))

@@ -1,5 +1,5 @@
-"""Canonical incidents, and what links show of them, for the property tests of the pure rules: every kind of relation, words
-that nobody knows, values that were never seen before, several vendors, any order of events."""
+"""Generated canonical incidents and observations of their links, for the property tests of the pure rules: every kind of
+relation, unknown words, values that were never seen before, several vendors, any order of events."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ RELATIONS: Mapping[str, Mapping[str, Relation]] = {
     "statuspage": {"status": FINE, "impacts": Entries(COMPONENTS, IMPACTS), "services": Elements(COMPONENTS)},
     "elsewhere": {"status": FINE, "title": Same(), "tags": Elements(Same()), "services": Elements(COMPONENTS)},
 }  # fmt: skip
-"""vendor → field → relation; "elsewhere" stands in no line of the authority table."""
+"""vendor → field → relation; "elsewhere" is in no row of the authority table."""
 
 
 def _some(words: list[Any]) -> st.SearchStrategy[list[Any]]:
@@ -53,7 +53,7 @@ def _some(words: list[Any]) -> st.SearchStrategy[list[Any]]:
 
 
 def fields() -> st.SearchStrategy[dict[str, Json]]:
-    """What we hold."""
+    """The fields that the hub holds."""
     return st.fixed_dictionaries(
         {
             "status": st.sampled_from(STATUSES),
@@ -97,7 +97,7 @@ _THEIRS: Mapping[str, Mapping[str, st.SearchStrategy[Json]]] = {
 
 
 def theirs(vendor: str) -> st.SearchStrategy[dict[str, Json]]:
-    """A picture that a vendor shows; some fields may be missing."""
+    """The fields that a vendor shows; some may be missing."""
     return st.fixed_dictionaries({}, optional=dict(_THEIRS[vendor]))
 
 
@@ -115,7 +115,7 @@ def provenance(draw: st.DrawFn, source: str | None = None) -> Provenance:
 
 
 def provenances() -> st.SearchStrategy[dict[str, Provenance]]:
-    """Where our values came from, as far as we know."""
+    """The source of the hub's values, if known."""
     field_paths = ["status", "severity", "title", *(f"tags/{t}" for t in TAGS), *(f"services/{s}" for s in SERVICES)]
     field_paths += [*(f"assignees/{p}" for p in PEOPLE), *(f"impacts/{s}" for s in SERVICES)]
     return st.dictionaries(st.sampled_from(field_paths), provenance(), max_size=len(field_paths))
@@ -147,6 +147,6 @@ def seen(draw: st.DrawFn, vendor: str, number: int) -> Seen:
 
 @st.composite
 def several(draw: st.DrawFn) -> list[Seen]:
-    """What up to four links showed."""
+    """Observations of up to four links."""
     vendors = draw(st.lists(st.sampled_from(sorted(RELATIONS)), min_size=1, max_size=4))
     return [draw(seen(vendor, number)) for number, vendor in enumerate(vendors)]

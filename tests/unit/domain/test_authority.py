@@ -1,4 +1,4 @@
-"""Who may change what: the table answers every question, and says what its prose promises."""
+"""The authority table has an answer for every field, vendor and value, and agrees with its description."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ tables = st.lists(lines, max_size=8).map(lambda rows: Authority.parse([*rows, {"
 
 @given(tables | st.just(DEFAULT), names, vendors, values, values)
 def test_every_question_has_an_answer(table: Authority, name: str, vendor: str, before: object, after: object) -> None:
-    """Whatever the field, the vendor and the values are, known or not."""
+    """Whether field, vendor and values are known or not."""
     assert table.judge(name, vendor, before, after) in Verdict
     assert table.rule(name, vendor) in RULES
     assert isinstance(table.rank(name, vendor), int)

@@ -1,5 +1,5 @@
-"""The merge, for any canonical incident and any set of observations: the same whatever their order, silent the second time,
-nothing lost without a word, and every value from somebody who may set it."""
+"""The merge, for any canonical incident and any set of observations: independent of their order, without changes the second time,
+nothing lost without a record, and every value from a source that may set it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def merged(fields: Mapping[str, Json], provenance: Mapping[str, Provenance], see
 
 
 def again(seen: list[Seen], after: Merged) -> list[Seen]:
-    """The same observations, on links that have seen them."""
+    """The same observations, on links whose shadows already have them."""
     links = after.links
     return [replace(s, shadow=links[s.link].shadow, held=links[s.link].held, frozen=links[s.link].frozen) for s in seen]
 
 
 def news(fields: Mapping[str, Json], seen: list[Seen]) -> Iterator[tuple[Seen, str, Json]]:
-    """(link, field path, our reading of it) of all that has changed there and is not what we hold; told from the table in the
-    module's text, independently of its code. A field with a word that nobody knows yields the word itself."""
+    """(link, field path, value in the hub's words) of every change at a link that differs from what the hub holds; derived from
+    the table in the module's docstring, independently of its code. A field with an unknown word yields the word itself."""
     for s in seen:
         for name in s.remote.keys() & s.relations.keys() - s.consequences:
             before, now, relation = s.shadow.get(name, MISSING), s.remote[name], s.relations[name]
@@ -84,7 +84,7 @@ def test_the_same_observations_are_no_news_the_second_time(
     assert second.links == first.links
 
 
-@settings(max_examples=400)  # rare rules (two of the same rank at the same time) must come up
+@settings(max_examples=400)  # enough for rare rules (two of the same rank at the same time) to occur
 @given(pictures.fields(), pictures.provenances(), pictures.several())
 def test_nothing_that_changed_there_is_lost_without_a_word(
     fields: dict[str, Json], provenance: dict[str, Provenance], seen: list[Seen]
@@ -135,7 +135,7 @@ def test_the_shadow_is_what_was_seen(
 def test_what_we_wrote_comes_back_as_no_news(
     fields: dict[str, Json], provenance: dict[str, Provenance], vendor: str, data: st.DataObject
 ) -> None:
-    """No echo: whatever was there before."""
+    """No echo, whatever the state before."""
     shown = data.draw(pictures.seen(vendor, 0))
     before = {n: v for n, v in shown.shadow.items() if not isinstance(_read(vendor, n, v), UnknownWord)}
     written = {name: relation.forward(fields[name], before.get(name)) for name, relation in RELATIONS[vendor].items()}
@@ -246,7 +246,7 @@ def test_a_step_of_our_own_walk_is_no_news_but_a_persons_step_is() -> None:
 
 
 def test_sets_are_merged_by_element() -> None:
-    """One adds, another removes: both count; an element that nobody there knows stays."""
+    """One system adds, another removes: both count; an element that the vendor cannot express stays."""
     fields = {**FIELDS, "tags": ["x", "y"]}
     seen = [
         _seen("jira", {"tags": ["x", "y"]}, {"tags": ["x"]}),

@@ -1,5 +1,5 @@
-"""The plan, for any incident and any link: what it writes makes everything fit, once and for all; it never touches what it
-must not; and it says why where it can do nothing."""
+"""The plan, for any incident and any link: its writes make everything fit and a second plan is empty; it never touches what it
+must not; and it gives the reason where it can do nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.unit.domain import pictures
 from tests.unit.domain.pictures import RELATIONS, SPECS
 
 MOVES = frozenset({("open", "busy"), ("open", "done"), ("busy", "done"), ("busy", "open")})
-"""No way back from "done"."""
+"""Status changes of the workflow; none leads out of "done"."""
 
 
 @st.composite
@@ -37,7 +37,7 @@ def kinds(draw: st.DrawFn, vendor: str) -> KindCapability:
 
 @st.composite
 def links(draw: st.DrawFn, vendor: str) -> Shown:
-    """What is known of a link, in any state."""
+    """A link's known state, any of them."""
     names = st.sampled_from(sorted(RELATIONS[vendor]))
     few = st.sets(names, max_size=2)
     shadow = draw(pictures.theirs(vendor))
@@ -56,7 +56,7 @@ cases = st.sampled_from(sorted(RELATIONS)).flatmap(lambda v: st.tuples(st.just(v
 
 
 def written(shown: Shown, planned: Planned) -> Shown:
-    """The link, once everything is written and approved."""
+    """The link after everything is written and approved."""
     return replace(shown, shadow={**shown.shadow, **planned.changes, **planned.waiting})
 
 
@@ -132,7 +132,7 @@ def test_a_new_object_is_born_as_what_we_hold(fields: dict[str, Json], case: tup
 
 
 def apply(now: Mapping[str, Json], changes: Mapping[str, Json], kind: KindCapability) -> dict[str, Json]:
-    """What a vendor makes of a request."""
+    """The fields after a vendor carried out a request."""
     out = dict(now)
     for name, change in changes.items():
         many = kind.fields[name].many
@@ -148,8 +148,8 @@ def apply(now: Mapping[str, Json], changes: Mapping[str, Json], kind: KindCapabi
 
 @given(pictures.fields(), cases)
 def test_a_request_says_just_the_difference(fields: dict[str, Json], case: tuple[str, KindCapability, Shown]) -> None:
-    """A set as what to add and remove: carried out, it gives what was planned. An entry that leaves a map is not in it: what
-    becomes of that is the adapter's, who is told the whole map in `desired`."""
+    """A set as elements to add and remove: carried out, it gives what was planned. An entry that leaves a map is not in the
+    request: the adapter handles that, from the whole map in `desired`."""
     vendor, kind, shown = case
     planned = plan(fields, shown, kind, RELATIONS[vendor])
     done = apply(shown.shadow, request(planned.changes, shown.shadow, kind), kind)

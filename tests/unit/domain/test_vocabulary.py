@@ -57,7 +57,7 @@ def test_a_table_of_several_to_several_keeps_the_laws(table: Table, data: st.Dat
 
 @given(texts, texts, st.integers(8, 50) | st.none(), st.booleans(), st.sampled_from(["", "(none)"]))
 def test_a_text_keeps_the_laws(ours: str, theirs: str, limit: int | None, one_line: bool, empty: str) -> None:
-    """theirs: as the vendor can show it, within its limit, and not empty where it demands one."""
+    """theirs: a text that the vendor can show, within its limit, and not empty if it requires one."""
     relation = Text(limit=limit, one_line=one_line, empty=empty)
     theirs = theirs if limit is None else theirs[:limit]
     if empty and not theirs.strip():
@@ -74,7 +74,7 @@ def test_the_same_on_both_sides_keeps_the_laws(ours: Json, theirs: Json) -> None
 
 @given(tables, subset([*OURS, "stranger"]), st.data())
 def test_a_set_keeps_the_laws(table: Table, ours: list[str], data: st.DataObject) -> None:
-    """Although two of our words share one of theirs, or one of ours has two."""
+    """Also where two of the hub's words share one of the vendor's, or one has two."""
     theirs = data.draw(subset([*THEIRS, "Stranger"]))
     relation = Elements(table)
     keeps_the_laws(relation, ours, theirs)
@@ -92,7 +92,7 @@ def test_a_set_against_one_place_keeps_the_laws(table: Table, ours: list[str], d
 
 @given(one_to_one, tables, st.data())
 def test_a_map_keeps_the_laws(keys: Table, words: Table, data: st.DataObject) -> None:
-    """One key of theirs for each of ours: what several would mean together is not told by a table."""
+    """One of the vendor's keys for each of the hub's: a table does not define what several would mean together."""
     our_words, their_words = [o for o, _ in words.pairs], [t for _, t in words.pairs]
     ours = data.draw(st.dictionaries(st.sampled_from([*OURS, "stranger"]), st.sampled_from(our_words)))
     theirs = data.draw(st.dictionaries(st.sampled_from(["A", "B", "C", "D", "Stranger"]), st.sampled_from(their_words)))
@@ -119,7 +119,7 @@ def test_the_first_fitting_pair_wins() -> None:
 
 
 def test_a_word_may_be_a_tuple() -> None:
-    """A list of words, such as priority and urgency, is one word; JSON makes no difference between list and tuple."""
+    """A tuple of words, such as priority and urgency, is one word; JSON does not distinguish list and tuple."""
     table = Table.of([["SEV1", ["P1", "high"]]])
     assert table.fits("SEV1", ["P1", "high"])
     assert table.fits("SEV1", ("P1", "high"))
@@ -170,7 +170,7 @@ def test_two_of_ours_may_share_one_of_theirs(ours: list[str], theirs: list[str],
 
 
 def test_one_of_ours_may_have_two_of_theirs() -> None:
-    """One service with two components: which of them is affected is left to the people there."""
+    """One service with two components: people at the vendor decide which of them is affected."""
     relation = Elements(Table.of([["checkout", "Web"], ["checkout", "API"]]))
     assert relation.forward(["checkout"], ["API"]) == ["API"]
     assert relation.forward(["checkout"], []) == ["Web"]

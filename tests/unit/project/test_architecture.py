@@ -1,4 +1,4 @@
-"""The shape of the house, kept by tests. (The directions of imports are contracts in `pyproject.toml`, kept by import-linter.)"""
+"""Rules about the project's structure. (Import directions are contracts in `pyproject.toml`, checked by import-linter.)"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.sources import ROOT, SOURCES, TESTS, name_of, places
 CLOCK = ROOT / "hub" / "clock.py"
 
 LONGEST = 400
-"""Lines. A file has one idea; this is where it surely has two."""
+"""Most lines of a file: a longer one has more than one subject."""
 
 TIME_AND_CHANCE = {"time", "random", "secrets"}
 """Modules that only `hub/clock.py` may import."""
@@ -34,10 +34,10 @@ NOW = {
 }
 
 NO_NAMES = re.compile(r"(^|_)(utils?|helpers?|manager|handlers?|misc|common)(_|$)")
-"""Names that say nothing."""
+"""File names that do not describe the content."""
 
 NO_WORDS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError\(\)")
-"""What is not finished is an issue, not a remark."""
+"""Unfinished work belongs into an issue, not into a comment."""
 
 
 def _tells_time(path: Path) -> Iterator[tuple[Path, int, str]]:
@@ -59,7 +59,7 @@ def _tells_time(path: Path) -> Iterator[tuple[Path, int, str]]:
 
 
 def test_only_the_clock_knows_the_time_and_chance() -> None:
-    """So that the simulation owns both."""
+    """So that the simulation controls both."""
     found = [place for path in SOURCES if path != CLOCK for place in _tells_time(path)]
     assert places(iter(found)) == []
     assert list(_tells_time(CLOCK)), "the search finds what it looks for"
@@ -67,7 +67,7 @@ def test_only_the_clock_knows_the_time_and_chance() -> None:
 
 @pytest.mark.parametrize("vendor", BUILT_IN)
 def test_a_vendor_is_one_folder(vendor: str) -> None:
-    """Its calls, its values, its stand-in, its page for people, its words, and its world for the contract suite."""
+    """Adapter, values, stand-in, README, word tables, and a world for the contract suite."""
     folder = ROOT / "adapters" / vendor
     for name in ("adapter.py", "wire.py", "sandbox/__init__.py", "sandbox/state.py", "capability.py", "README.md"):
         assert (folder / name).is_file(), f"adapters/{vendor}/{name}"
@@ -141,11 +141,11 @@ def _public(tree: ast.Module) -> Iterator[tuple[str, ast.ClassDef | ast.Function
 
 
 SPEAKING_FOR_THEMSELVES = {"Notebook.read", "Notebook.write", "Secrets.get"}
-"""Said in the docstring of their class."""
+"""Explained in the docstring of their class."""
 
 
 def test_every_port_is_explained() -> None:
-    """Protocols are all that a third party reads."""
+    """The author of a third-party adapter reads the protocols only."""
     tree = ast.parse(inspect.getsource(hub.ports))
     silent = {name for name, node in _public(tree) if not ast.get_docstring(node)}
     assert silent == SPEAKING_FOR_THEMSELVES
@@ -161,7 +161,7 @@ def test_every_value_at_the_border_is_explained(name: str) -> None:
 
 
 def test_the_core_is_pure() -> None:
-    """`hub/domain` needs nothing but itself and the standard library, and of that nothing that talks."""
+    """`hub/domain` imports only itself and those parts of the standard library that do no I/O."""
     allowed = {
         "__future__", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "itertools", "json", "pathlib",
         "re", "tomllib", "types", "typing", "hub",

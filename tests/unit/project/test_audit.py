@@ -1,4 +1,4 @@
-"""The audit of the dependencies says what it has looked for, and never takes silence for an answer."""
+"""The audit of the dependencies reports what it checked, and never takes a missing answer for "no vulnerability"."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Stub = Callable[..., tuple[str, ...]]
 
 @pytest.fixture
 def stub(tmp_path: Path) -> Stub:
-    """A program in pip-audit's place: prints these packages, complains, ends with this status."""
+    """A program in place of pip-audit: prints these packages and this error output, and ends with this status."""
 
     def made(*packages: Any, said: str | None = None, complaint: str = "", status: int = 0, first: str = "") -> Any:
         text = json.dumps({"dependencies": packages, "fixes": []}) if said is None else said
@@ -72,7 +72,7 @@ def test_a_known_vulnerability_fails_and_is_named_with_the_version_that_mends_it
 def test_where_nobody_answered_one_line_says_so_and_only_a_required_audit_fails(
     stub: Stub, capsys: pytest.CaptureFixture[str], given: dict[str, Any], why: str
 ) -> None:
-    """Also where pip-audit, to which every question was answered "not found", ends well and knows no vulnerability."""
+    """Also if pip-audit got "not found" for every package, exits with 0 and reports no vulnerability."""
     command = stub(*given.pop("packages", ()), **given)
     for arguments, status in (([], 0), (["--required"], 1)):
         assert audit.main(arguments, command) == status
@@ -92,7 +92,7 @@ def test_a_package_that_was_not_looked_for_is_named_and_fails_a_required_audit(
 def test_a_database_that_never_answers_is_not_waited_for(
     stub: Stub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor is what pip-audit has started, and which holds its output open."""
+    """Nor is a process that pip-audit started and that holds its output open."""
     monkeypatch.setattr(audit, "SECONDS", 1.0)
     waits = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\ntime.sleep(60)"
     assert audit.main([], stub(WELL, first=waits)) == 0

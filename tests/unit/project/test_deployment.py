@@ -1,4 +1,4 @@
-"""The container images and the CI script say what the product is: two workers, no root, secrets by file."""
+"""The container images and the CI script keep the product's promises: two workers, no root, secrets by file."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ INSTALLS = {"pyproject.toml", "requirements.lock", "requirements.build.lock", ".
 
 
 def _image() -> tuple[str, str]:
-    """(the stage that installs, the one that is kept), without remarks, each instruction on one line."""
+    """(the stage that installs, the final stage), without comments, each instruction on one line."""
     text = "\n".join(line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#"))
     first, second = re.split(r"^FROM ", text.replace("\\\n", " "), flags=re.MULTILINE)[1:]
     return first, second
 
 
 def _copied(stage: str) -> list[str]:
-    """What is copied into it, in order, but from another stage."""
+    """The sources that are copied into the stage, in order, except those from another stage."""
     lines = [line.split()[1:-1] for line in stage.splitlines() if line.startswith("COPY") and "--from" not in line]
     return [name for line in lines for name in line]
 

@@ -1,5 +1,5 @@
-"""The pages say what is so: the matrix is today's, links lead somewhere, every file, command, test and secret that is named
-exists, and every setting of a vendor is explained."""
+"""The documents are true: the matrix is current, links have targets, every file, command, test and secret that is named exists,
+and every setting of a vendor is explained."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def _text(path: Path) -> str:
 
 @cache
 def _tests() -> str:
-    """All that stands in the tests, to look for names in."""
+    """The text of all tests, to search for names."""
     return "\n".join(_text(p) for p in sorted((ROOT / "tests").rglob("*.py")))
 
 
 def _prose(path: Path) -> str:
-    """The page without its blocks of code."""
+    """The page without its code blocks."""
     return re.sub(r"```.*?```", "", _text(path), flags=re.S)
 
 
@@ -60,7 +60,7 @@ def test_every_connection_stands_in_the_matrix() -> None:
             assert words[1:].rstrip(".") in shown
 
 
-# ---------------------------------------------------------------- what pages name
+# ---------------------------------------------------------------- names in the pages
 
 
 @page
@@ -72,14 +72,14 @@ def test_every_link_into_the_repository_leads_somewhere(path: Path) -> None:
 
 @page
 def test_every_file_that_is_named_exists(path: Path) -> None:
-    """Below a package or the tests."""
+    """Only paths below a package or the tests are checked."""
     for name in re.findall(r"`((?:hub|adapters|mappings|workers|tests)/[\w./-]+)`", _prose(path)):
         assert (ROOT / name.rstrip("/")).exists(), name
 
 
 @page
 def test_every_test_that_is_named_exists(path: Path) -> None:
-    """A name that ends in `_` is the beginning of several."""
+    """A name that ends in `_` is the prefix of several."""
     for name in re.findall(r"\b(test_\w+)(?!\w*\.py)\b", _prose(path)):
         if not list((ROOT / "tests").rglob(f"{name}.py")):
             assert f"def {name}" + ("" if name.endswith("_") else "(") in _tests(), name
@@ -95,11 +95,11 @@ def test_every_make_word_exists(path: Path) -> None:
 NAMED = re.compile(
     r"`(?:\.venv/bin/)?lockstep((?: [a-z][a-z-]*)+)|^\s*\$ \.venv/bin/lockstep((?: [a-z][a-z-]*)+)", re.M
 )
-"""A command in a text: the words behind `lockstep`, arguments in small letters included."""
+"""A command in a text: the words after `lockstep`, arguments in lower case included."""
 
 
 def _no_commands(text: str) -> list[str]:
-    """What a text calls a command of ours and is none."""
+    """Commands that a text names and that do not exist."""
     wrong = []
     for match in NAMED.finditer(text):
         words, command = (match[1] or match[2]).split(), cli
@@ -120,7 +120,7 @@ def test_every_command_that_a_page_names_exists(path: Path) -> None:
 
 
 def test_every_command_that_a_message_names_exists() -> None:
-    """A remedy that cannot be typed is none."""
+    """A remedy that names a missing command is no remedy."""
     packages = ("hub", "adapters", "mappings", "workers")
     texts = {p.relative_to(ROOT).as_posix(): _text(p) for name in packages for p in (ROOT / name).rglob("*.py")}
     assert {name: wrong for name, text in texts.items() if (wrong := _no_commands(text))} == {}
@@ -171,7 +171,7 @@ def test_every_piece_of_configuration_can_be_read(path: Path) -> None:
 
 @page
 def test_pages_speak_of_the_project_alone(path: Path) -> None:
-    """No path of anybody's machine."""
+    """They name no path of a developer's machine."""
     assert not re.search(r"(?<![\w.])/(work|home|root|Users|tmp)/\w", _text(path))
 
 

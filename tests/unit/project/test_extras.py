@@ -1,5 +1,5 @@
-"""A vendor's client library is needed when that vendor is called, and not before; where it is not installed, its connections are left
-out, with the remedy, and the others run."""
+"""A vendor's client library is imported when that vendor is called, and not before; if it is not installed, its connections are left
+out and reported with the remedy, and the others run."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ page_id = "p"
 """
 
 NEEDED = {"pager": ("pypd", "pagerduty"), "tickets": ("jira", "jira"), "chat": ("msgraph", "teams")}
-"""connection → (the module that it cannot do without, the extra that brings it)."""
+"""connection → (the module that it requires, the extra that installs it)."""
 
 
 class Blocked(MetaPathFinder):
-    """Makes a package one that is not installed."""
+    """Makes a package appear as not installed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -198,7 +198,7 @@ STORES = {"sqlalchemy", "alembic", "psycopg", "redis", "cryptography"}
     ids=["config check", "incident list", "connections list"],
 )
 def test_a_command_imports_nothing_that_it_does_not_need(here: Path, words: list[str], unwanted: set[str]) -> None:
-    """How fast it is then, `make bench` says."""
+    """`make bench` measures the time."""
     (here / "lockstep.toml").write_text(CONFIG.replace('redis = "none"', ""))
     environ = {k: v for k, v in os.environ.items() if not k.startswith("LOCKSTEP_")}
     python = [sys.executable, "-c"]

@@ -1,4 +1,4 @@
-"""The guards around the tests hold, and the databases that tests ask for are fresh."""
+"""The guards of `tests/conftest.py` work, and the databases that its fixtures give are empty."""
 
 from __future__ import annotations
 

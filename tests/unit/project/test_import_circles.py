@@ -1,4 +1,4 @@
-"""No two modules import each other, directly or by way of others; what a stand-in knows needs nothing of its other files."""
+"""No two modules import each other, directly or through others; a stand-in's `state.py` imports none of its other files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _import_graph() -> dict[str, dict[str, int]]:
 
 
 def _circles(graph: Mapping[str, Mapping[str, int]]) -> set[tuple[str, ...]]:
-    """Each largest set of modules that all import each other, directly or by way of others; sorted."""
+    """Each maximal set of modules that all import each other, directly or through others; sorted."""
     reached: dict[str, set[str]] = {}
     for start in graph:
         seen, left = set[str](), [start]
@@ -96,7 +96,7 @@ def test_the_search_for_circles_sees_every_kind_of_import() -> None:
 
 
 def test_no_prefix_of_file_names_should_be_a_folder() -> None:
-    """`x.py` beside `x_y.py`, or `x/` beside it, says that `x_y` belongs into a folder `x`. The routes of a stand-in are named by area."""
+    """If `x.py` or `x/` is beside `x_y.py`, the latter belongs into a folder `x`. Exempt: the `routes_*` files of stand-ins."""
     names = {path.with_suffix("") for path in SOURCES if path.stem != "__init__"} | {path.parent for path in SOURCES}
     prefixed = {
         name_of(one) for one in names for part in [one.name.split("_")] for n in range(1, len(part))
@@ -107,7 +107,7 @@ def test_no_prefix_of_file_names_should_be_a_folder() -> None:
 
 @pytest.mark.parametrize("vendor", BUILT_IN)
 def test_what_a_stand_in_knows_needs_nothing_else_of_it(vendor: str) -> None:
-    """`state.py` is passed down to the other files of the stand-in, and imports none of them."""
+    """`state.py` is imported by the other files of the stand-in, and imports none of them."""
     package = f"adapters.{vendor}.sandbox"
     imported = _import_graph()[f"{package}.state"]
     assert {name for name in imported if name.startswith(package)} == set()

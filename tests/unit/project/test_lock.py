@@ -1,4 +1,4 @@
-"""The lock files agree with `pyproject.toml`, and what installs by them takes all that is needed and nothing else."""
+"""The lock files agree with `pyproject.toml`, and an installation by them takes all that is needed and nothing else."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def direct(*extras: str) -> list[Requirement]:
 
 
 def asked(name: str) -> list[Requirement]:
-    """What `pyproject.toml` asks for, of all that this file must lock."""
+    """The requirements of `pyproject.toml` that this file must lock."""
     runs = [extra for extra in EXTRAS if extra != "test"]
     return {
         RUN: direct(*runs), TEST: direct(*runs, "test"), BUILD: [*map(Requirement, PROJECT["dependency-groups"]["build"])],
@@ -66,7 +66,7 @@ def asked(name: str) -> list[Requirement]:
 
 @pytest.mark.parametrize("name", [RUN, TEST, BUILD])
 def test_each_direct_dependency_is_locked_in_a_version_that_the_project_allows(name: str) -> None:
-    """`make lock KEEP=1` mends it."""
+    """`make lock KEEP=1` corrects it."""
     for wanted in asked(name):
         entry = locked(name).get(canonicalize_name(wanted.name))
         assert entry is not None, f"{name}: {wanted.name} is missing"
@@ -99,7 +99,7 @@ def test_all_is_every_other_extra_but_the_tests() -> None:
 
 
 def needs(requirement: Requirement, extras: frozenset[str], seen: set[tuple[str, frozenset[str]]]) -> set[str]:
-    """The packages that this one brings here, by what is installed."""
+    """The packages that this one requires, according to the installed metadata."""
     key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
     if key in seen or (
         requirement.marker and not any(requirement.marker.evaluate({"extra": e}) for e in extras | {""})
@@ -114,7 +114,7 @@ def needs(requirement: Requirement, extras: frozenset[str], seen: set[tuple[str,
 
 @pytest.mark.parametrize("extras", ["", "pagerduty", "jira", "teams", "statuspage,cachet", "pagerduty,jira", "all"])
 def test_what_is_chosen_for_some_extras_is_all_that_they_need(extras: str) -> None:
-    """By what the installed packages themselves ask for."""
+    """According to the requirements of the installed packages."""
     chosen = {
         name
         for name, _, _ in install.entries(

@@ -1,4 +1,4 @@
-"""The table of mutants follows the code: `make sim MUTANTS=1` plants every one of them and sees what notices it."""
+"""The table of mutants matches the code: `make sim MUTANTS=1` plants each of them and reports what caught it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIMULATION = [p for p in (ROOT / "tests" / "simulation").glob("*.py") if p.name 
 
 
 def changed(mutant: Mutant) -> dict[str, str]:
-    """file → its text with the mutant in it. Raises ValueError where the table does not fit the code any more."""
+    """file → its text with the mutant in it. Raises ValueError if the table no longer matches the code."""
     texts: dict[str, str] = {}
     for edit in mutant.edits:
         text = texts.get(edit.file) or (ROOT / edit.file).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The one command that proves everything hides nothing: a part that fails, says nothing or cannot be tried is named as such."""
+"""`make prove` hides nothing: a part that fails, prints no result or cannot be run is listed as such."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Libraries do their work through their public interfaces, as their own documentation shows."""
+"""Libraries are used through their public interfaces, as their own documentation shows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LIBRARIES = {"sqlalchemy", "alembic", "psycopg", "rq"}
 """Used through their public interface only, so that an upgrade cannot break the hub silently."""
 
 PUBLIC = {"_mapping", "_asdict", "_fields", "_exit"}
-"""Documented names that begin with an underscore: of SQLAlchemy's rows, and `os._exit`."""
+"""Documented names that begin with an underscore: those of SQLAlchemy's rows, and `os._exit`."""
 
 DRIVER = {"driver_connection", "dbapi_connection", "raw_connection"}
-"""Ways past SQLAlchemy to the driver."""
+"""Names that bypass SQLAlchemy to the driver."""
 
 
 def _private(name: str) -> bool:
@@ -24,7 +24,7 @@ def _private(name: str) -> bool:
 
 
 def _defined(tree: ast.Module) -> Iterator[str]:
-    """Names that a module of ours gives to something of its own."""
+    """Names that one of our modules defines."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name
@@ -33,7 +33,7 @@ def _defined(tree: ast.Module) -> Iterator[str]:
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
-    """(line, the name it has here, where it comes from) of everything from one of the `LIBRARIES`."""
+    """(line, local name, origin) of everything imported from one of the `LIBRARIES`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in LIBRARIES:
             yield from ((node.lineno, a.asname or a.name, f"{node.module}.{a.name}") for a in node.names)
@@ -53,7 +53,7 @@ def _root(node: ast.AST) -> str:
 
 
 def _behind_the_door(tree: ast.Module, ours: set[str]) -> Iterator[tuple[int, str]]:
-    """Private names of a library. ours: every name that is defined here; what has none of those was not made by us."""
+    """Uses of a library's private names. ours: every private name that the project defines itself."""
     imported = set()
     for line, here, there in _imported(tree):
         imported.add(here)
@@ -64,14 +64,14 @@ def _behind_the_door(tree: ast.Module, ours: set[str]) -> Iterator[tuple[int, st
             if node.attr not in ours or _root(node) in imported:
                 yield node.lineno, ast.unparse(node)
         elif isinstance(node, ast.ClassDef) and any(_root(base) in imported for base in node.bases):
-            for part in ast.walk(node):  # a private name of ours might be one of the library's too, or become one
+            for part in ast.walk(node):  # a private name of ours may also be one of the library's, or become one
                 name = getattr(part, "attr", None) or getattr(part, "name", None) or getattr(part, "id", None)
                 if isinstance(name, str) and _private(name) and not isinstance(part, ast.Name):
                     yield getattr(part, "lineno", node.lineno), f"{node.name}: {name}"
 
 
 def _past_the_door(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Code made of text, and the driver's own objects."""
+    """Uses of `eval` and `exec`, and of the driver's own objects."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec"):
             yield node.lineno, f"{node.func.id}()"
@@ -98,7 +98,7 @@ def test_libraries_are_used_by_their_public_names_only() -> None:
 
 
 def test_no_code_is_made_of_text_and_statements_run_through_sqlalchemy() -> None:
-    """Settings of a connection are made in a "connect" event, by the driver's `execute`, as SQLAlchemy documents."""
+    """A connection's settings are made in a "connect" event, by the driver's `execute`, as SQLAlchemy documents."""
     found = (
         (path, line, what)
         for path in SOURCES

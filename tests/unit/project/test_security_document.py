@@ -1,4 +1,4 @@
-"""SECURITY.md claims nothing without a test that guards it, and stays one that a person reads."""
+"""Every claim of SECURITY.md names a test that guards it, and that test exists."""
 
 from __future__ import annotations
 

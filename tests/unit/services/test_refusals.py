@@ -1,4 +1,4 @@
-"""What the services refuses, whoever asks: in words that name the place and the remedy."""
+"""What the services refuse, from any caller, with a message that names the place and the remedy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def hub() -> Hub:
 
 
 def test_an_update_is_written_for_an_audience_that_there_is(hub: Hub) -> None:
-    """A slip of the pen is no audience: it is refused with those that there are, and no draft is left."""
+    """An unknown audience is refused with the list of known ones, and no draft is kept."""
     with pytest.raises(services.Invalid, match="'pubic' is not one of public, internal"):
         services.draft_update(hub, "1", "We look into it.", audience="pubic", actor="ada")
     assert services.show_incident(hub, "1")["updates"] == []
@@ -28,7 +28,7 @@ def test_an_update_is_written_for_an_audience_that_there_is(hub: Hub) -> None:
 
 @pytest.mark.parametrize("blank", ["", " \t", "\u200b", "\u2060 \ufeff"])
 def test_an_incident_has_a_title_that_can_be_seen_from_first_to_last(hub: Hub, blank: str) -> None:
-    """No title, or one of nothing but what nobody sees, is refused when it is opened and when it is changed."""
+    """A missing title, or one of invisible characters only, is refused when an incident is opened or changed."""
     with pytest.raises(services.Invalid, match="title: must not be empty"):
         services.open_incident(hub, {"title": blank}, actor="ada")
     with pytest.raises(services.Invalid, match="title: must not be empty"):
@@ -38,12 +38,12 @@ def test_an_incident_has_a_title_that_can_be_seen_from_first_to_last(hub: Hub, b
 
 
 ONE = ["INC-\N{SUPERSCRIPT ONE}", "\N{SUPERSCRIPT ONE}", "\N{CIRCLED DIGIT ONE}", "\N{ARABIC-INDIC DIGIT ONE}"]
-"""What means one, and is no number of an incident."""
+"""References that mean one, but are no incident number."""
 
 
 @pytest.mark.parametrize("ref", ONE)
 def test_only_plain_digits_are_a_number(hub: Hub, ref: str) -> None:
-    """Who asks for an incident by another sort of digit is told that there is none, in the services and in chat."""
+    """An incident number in other digits is answered as not found, in the services and in chat."""
     with pytest.raises(services.NotFound):
         services.show_incident(hub, ref)
     asked = OwnRows(hub, "signed")
@@ -73,7 +73,7 @@ NAMED: dict[str, Callable[[Hub, str], object]] = {
 @pytest.mark.parametrize("what", NAMED)
 @pytest.mark.parametrize("id", ["\x00", "\udcff"], ids=["NUL", "half a character"])
 def test_what_no_database_can_be_asked_for_is_not_there(hub: Hub, what: str, id: str) -> None:
-    """A name with NUL or half a character names nothing."""
+    """An id with NUL or half a surrogate pair is not found."""
     with pytest.raises(services.NotFound):
         NAMED[what](hub, id)
 

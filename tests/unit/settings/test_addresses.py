@@ -1,4 +1,4 @@
-"""An address that cannot be used is one sentence with its place; neither it nor any part of a password in it is repeated."""
+"""An unusable address is reported in one sentence with its place; neither the address nor any part of its password is repeated."""
 
 from __future__ import annotations
 

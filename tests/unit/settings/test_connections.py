@@ -1,4 +1,4 @@
-"""A connection's own table: what no adapter reads is refused with its place and with what was meant."""
+"""A connection's table in the configuration: a key that no adapter reads is refused with its place and the key probably meant."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def written(table: Mapping[str, Any]) -> str:
 
 
 def problems(tmp_path: Path, vendor: str, more: str = "", **changed: Any) -> tuple[str, ...]:
-    """What is wrong with one connection `x` of this vendor."""
+    """The problems of one connection `x` of this vendor."""
     path = tmp_path / "lockstep.toml"
     path.write_text(f"[connections.x]\nvendor = '{vendor}'\n{written({**RIGHT.get(vendor, {}), **changed})}{more}")
     try:
@@ -96,7 +96,7 @@ def test_an_address_that_leads_nowhere_is_refused_with_its_place(
 
 
 class Read(dict[str, Any]):
-    """A table that notes which of its keys were looked at."""
+    """A table that records which of its keys were read."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         super().__init__(table)

@@ -1,4 +1,4 @@
-"""Secrets from the environment: named by connection, from variables or files, several while one is rotated."""
+"""Secrets from the environment: named by connection, from variables or files, several during a rotation."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Whatever stands in `lockstep.toml`: it is used, or refused in words that name the file and the place. Nothing else happens,
-it takes no time and no memory, and a value that may be a secret is never repeated. The adapters' own settings are in it."""
+"""Any content of `lockstep.toml` is used, or refused with a message that names the file and the place. Nothing else happens, it
+takes little time and memory, and a value that may be a secret is never repeated. Adapters' own settings are included."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def replaced(path: tuple[Any, ...], value: Any, how: str) -> dict[str, Any]:
 
 
 def tried(text: str, *, memory: bool = False) -> list[str]:
-    """The problems; none = the hub could be built. memory: also count what that holds."""
+    """The problems; none if the hub could be built. memory: also check how much memory that takes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lockstep.toml"
         path.write_bytes(text.encode("utf-8", "surrogatepass"))

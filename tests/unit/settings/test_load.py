@@ -1,4 +1,4 @@
-"""The configuration: what is right is turned into the engine's values, what is wrong is refused with place and remedy."""
+"""The configuration: valid settings become the engine's values, invalid ones are refused with place and remedy."""
 
 from __future__ import annotations
 

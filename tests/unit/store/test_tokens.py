@@ -1,4 +1,4 @@
-"""A token is shown once; the database knows only its hash, what it may do, and until when."""
+"""A token is shown once; the database has only its hash, its scope and its expiry."""
 
 from __future__ import annotations
 

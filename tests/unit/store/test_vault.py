@@ -1,4 +1,4 @@
-"""Secrets that arrive at run time are kept encrypted, the newest first, and nothing ever shows them."""
+"""Secrets that arrive at run time are stored encrypted, the newest first, and never shown."""
 
 from __future__ import annotations
 

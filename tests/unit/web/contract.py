@@ -1,4 +1,4 @@
-"""A client of the API that holds every answer against the hub's own OpenAPI document."""
+"""A client of the API that checks every answer against the hub's own OpenAPI document."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hub.web.app import create_app
 
 
 def strict(schema: Any) -> Any:
-    """The same, and nothing that is not described."""
+    """The same schema, without undescribed properties."""
     if isinstance(schema, list):
         return [strict(one) for one in schema]
     if not isinstance(schema, dict):
@@ -23,7 +23,7 @@ def strict(schema: Any) -> Any:
 
 
 class Checked:
-    """Calls operations of the document; an answer that is not in it, or has more than it says, fails the test."""
+    """Calls operations of the document; an answer that it does not describe, or with further properties, fails the test."""
 
     def __init__(self, hub: Hub) -> None:
         self.client: Client = create_app(hub).test_client()

@@ -1,4 +1,4 @@
-"""A hub for the tests of the web: one signed vendor, tables in memory, a clock that stands still."""
+"""A hub for the tests of the web: one vendor with signed webhooks, tables in memory, a clock that does not advance."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def signature(body: bytes) -> str:
 
 
 class Signed:
-    """An adapter of a vendor that signs its webhooks and knows titles; the web never lets it be called."""
+    """An adapter of a vendor with signed webhooks and titles; the web must never call the vendor."""
 
     capabilities = Capabilities(
         vendor="signed",
@@ -51,7 +51,7 @@ class Signed:
 
 
 class Greeting(Signed):
-    """One that begins with a handshake, as Microsoft Graph does."""
+    """A vendor that begins with a handshake, as Microsoft Graph does."""
 
     def handshake(self, request: Request) -> Reply | None:
         if "validationToken" in request.query:
@@ -64,7 +64,7 @@ class Greeting(Signed):
 
 @dataclass
 class Woken:
-    """Every wake-up, in order."""
+    """Records every wake-up, in order."""
 
     calls: list[tuple[str, str]] = field(default_factory=list)
 
@@ -73,7 +73,7 @@ class Woken:
 
 
 def make_hub(url: str = "sqlite://", *, create: bool = True, **settings: Any) -> Hub:
-    """Every incident gets a held link to `signed`. settings: of that connection."""
+    """A hub where every incident gets a held link to `signed`. settings: that connection's."""
     clock, store = ManualClock(), Store(url)
     if create:
         store.create_all()
@@ -95,6 +95,6 @@ def make_hub(url: str = "sqlite://", *, create: bool = True, **settings: Any) ->
 
 
 def bearer(hub: Hub, scope: str = "admin") -> dict[str, str]:
-    """The header of somebody who may do this much."""
+    """The Authorization header of a new token with this scope."""
     _, token = tokens.create(hub.store, hub.clock, hub.ids, f"tester-{scope}", [scope])
     return {"Authorization": f"Bearer {token}"}

@@ -1,4 +1,4 @@
-"""A token gets what its scopes say; wrong ones are slowed down without locking anybody else out."""
+"""A token is allowed what its scope says; wrong tokens are rate limited without blocking other clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON API answers as its document says, whoever asks, whatever is sent, and whatever fails behind it."""
+"""The JSON API answers as its document describes, for any client, any request and any failure behind it."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_a_bad_body_is_refused_before_anything_is_done(
 def test_a_body_without_length_is_refused_when_it_is_too_large_and_never_cut(
     body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is cut off after the limit may read as JSON, or as another fault."""
+    """A body cut off at the limit may parse as JSON, or show another fault."""
     calls, hub = everything({}, monkeypatch), make_hub()
     api = create_app(hub).test_client()
     sent = {"input_stream": io.BytesIO(body), "environ_overrides": {"wsgi.input_terminated": True}}
@@ -234,7 +234,7 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], place: str, monkeypatch:
     ],
 )  # fmt: skip
 def test_a_refusal_is_in_words_for_people(path: str, sent: Any, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is wrong is said without a regular expression and without the name of a class, and nothing is done."""
+    """The message contains no regular expression and no class name, and nothing is changed."""
     calls, hub = everything({}, monkeypatch), make_hub()
     answer = Checked(hub)("POST", path, headers=bearer(hub), json=sent)
     assert answer.json is not None

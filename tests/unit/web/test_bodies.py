@@ -1,4 +1,4 @@
-"""A body is read strictly, and whatever is wrong with it is said with its place; nothing escapes but a Problem."""
+"""A body is parsed strictly, and every fault is reported with its place; only Problem is raised."""
 
 from __future__ import annotations
 

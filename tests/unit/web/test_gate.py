@@ -1,4 +1,4 @@
-"""Before the application: who sends slowly, or never ends, keeps nobody else waiting."""
+"""The gate before the application: a slow or endless request delays no other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workers.serving import THREADS
 
 
 class Stalled:
-    """A body of which nothing comes until its sender hangs up."""
+    """A body of which nothing arrives until its sender closes the connection."""
 
     def __init__(self) -> None:
         self.asked, self.hung_up = threading.Event(), threading.Event()
@@ -41,7 +41,7 @@ def ask(app: Any, path: str, body: Any = None, **environ: Any) -> tuple[str, dic
 
 @pytest.fixture
 def stalled() -> Iterable[Callable[[Any], Stalled]]:
-    """Starts a request that is never sent to its end."""
+    """Starts a request whose body never ends."""
     started: list[tuple[Stalled, threading.Thread]] = []
 
     def start(app: Any) -> Stalled:
@@ -93,7 +93,7 @@ def test_more_half_sent_bodies_than_a_process_holds_are_503_and_the_rest_answers
 
 
 class Given:
-    """A body that is at hand. read: how much was asked for."""
+    """A body that is available at once. read: how much was read."""
 
     def __init__(self, body: bytes) -> None:
         self.body, self.asked = body, 0

@@ -1,4 +1,4 @@
-"""What orchestrators and Prometheus read is true, costs little, and never fails."""
+"""What orchestrators and Prometheus read is correct, cheap, and never fails."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_process_is_alive_even_without_its_database(hub: Hub, monkeypatch: pyt
 
 
 def test_it_is_not_ready_once_its_database_was_moved_away_or_replaced(hub: Hub, tmp_path: Path) -> None:
-    """Connections go on reading the file that they have opened, wherever it is."""
+    """Open connections go on reading their file after it was moved."""
     client = create_app(hub).test_client()
     assert client.get("/health/ready").status_code == 200
     path = (tmp_path / "hub.db").rename(tmp_path / "moved.db")
@@ -177,7 +177,7 @@ def test_no_figure_reads_a_whole_table_of_what_is_not_due(hub: Hub) -> None:
             for row in tx.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, parameters)
         ]
     assert len(plans) >= 9
-    small = ("SCAN connections", "SCAN anon_")  # anon: what a subquery has found, a row of each kind
+    small = ("SCAN connections", "SCAN anon_")  # anon: the result of a subquery, one row of each kind
     assert [
         plan
         for plan in plans

@@ -1,4 +1,4 @@
-"""At the door for webhooks: what is authentic is kept and answered 2xx, what is forged 401, and what is our fault 503."""
+"""The webhook route: an authentic webhook is kept and answered 2xx, an invalid signature 401, a failure of the hub 503."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_an_answer_inside_the_response_is_the_adapters_own() -> None:
 
 
 class Endless:
-    """A body without end; `given`: bytes that were read of it."""
+    """A body without end; `given`: number of bytes read from it."""
 
     given = 0
 
@@ -210,7 +210,7 @@ def test_what_no_database_keeps_is_taken_out_of_the_texts_and_left_in_the_body(m
     assert request.body == b"\x00"
     texts = json.dumps([request.path, *request.query.items()], ensure_ascii=False)
     assert "\x00" not in texts
-    texts.encode()  # no half surrogates either
+    texts.encode()  # no lone surrogates either
     assert request.path == "/in/signed/ab\ufffd"
 
 

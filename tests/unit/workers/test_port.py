@@ -1,4 +1,4 @@
-"""The web listens only where nobody else does, and says in words why it cannot."""
+"""The web listens only on a free port, and otherwise reports why it cannot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from workers.port import Taken, place
 def listener(*, shares: bool) -> Iterator[tuple[int, socket.socket]]:
     """(port, socket) of another program. shares: as a web's processes do."""
     with socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as every server does
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers commonly do
         if shares:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         other.bind(("127.0.0.1", 0))
@@ -55,14 +55,14 @@ def test_processes_of_a_web_that_are_about_to_end_are_waited_for() -> None:
 def test_a_connection_that_has_just_ended_takes_no_port() -> None:
     with listener(shares=False) as (port, other), socket.create_connection(("127.0.0.1", port)) as caller:
         taken, _ = other.accept()
-        taken.close()  # first: its end then waits on this side
+        taken.close()  # closed first, so that this side keeps the TIME_WAIT state
         assert caller.recv(1) == b""
     assert place("127.0.0.1", port, patience=0) == "127.0.0.1"
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A hub's configuration, where the commands look for it."""
+    """A hub's configuration at the place where the commands read it."""
     (tmp_path / "lockstep.toml").write_text('[hub]\nredis = "none"\n')
     monkeypatch.setenv("LOCKSTEP_CONFIG", str(tmp_path / "lockstep.toml"))
     monkeypatch.setenv("LOCKSTEP_DATA", str(tmp_path / "data"))
@@ -72,7 +72,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("command", ["up", "web"])
 @pytest.mark.parametrize("host", ["", "a..b", "203.0.113.7", "x" * 300])
 def test_a_host_that_is_not_of_this_machine_is_said_to_be(here: Path, host: str, command: str) -> None:
-    """In a process of its own: this one may ask for no address but its own."""
+    """Runs in another process: in the test's own the network guard refuses such names."""
     line = [sys.executable, "-m", "hub.cli", command, "--host", host]
     ended = subprocess.run(line, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
