@@ -1,6 +1,6 @@
-"""Whatever a vendor answers: a call ends well, or in one of the four vendor errors. Nothing else leaves an adapter, it takes
-no time, and the adapter is as good as before. One answer of each call is spoilt: a part of it is replaced or taken out, or the
-whole is something else."""
+"""For any answer of a vendor, a call succeeds or raises one of the four vendor errors and nothing else, within limits of time and
+memory, and the adapter still works afterwards. One answer of each call is spoilt: a part of it is replaced or removed, or the
+whole is replaced."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.contract.world import World
 
 READS = min(settings.default.max_examples, 80)
 WRITES = max(1, READS // 5)
-"""Examples. A write needs a world of its own each time."""
+"""Number of examples for a write; fewer, because each needs a new world."""
 
 MINUTE = 61.0
-"""Seconds between two calls: no vendor counts them longer, and says that they are too many."""
+"""Seconds between two calls: no vendor's rate window is longer, so none is throttled."""
 
 texts = st.text(max_size=20) | st.sampled_from(
     ["", "\x00", "../..", "9" * 300, "2026-01-05T09:00:00Z", "0001-01-01", "<at>"]
@@ -38,8 +38,8 @@ garbage = st.binary(max_size=60) | nested.map(lambda v: json.dumps(v).encode()) 
 
 @dataclass(frozen=True)
 class Spoiling:
-    """Drawn before the call: an adapter may read the answer on a thread of its client's. place: which part, counted round;
-    None: the whole is `value`. gone: taken out."""
+    """How an answer is spoilt, drawn before the call: an adapter may read the answer on its client's thread. place: number of the
+    part, modulo their count; None: the whole is replaced by `value`. gone: the part is removed."""
 
     place: int | None
     value: Any = None
@@ -75,7 +75,7 @@ spoilings = st.one_of(
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where something stands in a JSON value."""
+    """The path of every part of a JSON value."""
     if path:
         yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -84,13 +84,13 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def _shape(path: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The same for all items of a list: a long list is not spoilt more often than what stands beside it."""
+    """Equal for all items of a list, so that a long list is not spoilt more often than its siblings."""
     return tuple("#" if isinstance(key, int) else key for key in path)
 
 
 @each_op()
 def test_a_spoilt_answer_is_understood_or_one_of_the_four_errors(name: str, op: Op) -> None:
-    """A read is made again and again in one world, and once more when the vendor is well."""
+    """A read is repeated in one world, and once more with an intact answer."""
     delivered = 0
     kept = prepared(name, op)
     given_well = sum(len(e.answer[2]) for e in rehearsed(name, op) if e.answer)

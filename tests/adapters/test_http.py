@@ -1,4 +1,4 @@
-"""What could not be sent is said in words that name what to mend, and never counts as a write that may have been made."""
+"""A request that could not be sent is reported with what to correct, and never counts as a write of unknown outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WRONG = [*NO_ADDRESSES, "https:///x", "https://exa mple.com", "ftp://x", "jira.e
 
 
 def failure(**more: Any) -> VendorError:
-    """As the adapters' clients make it of what the transport raises, in a write."""
+    """The vendor error that the adapters' clients make of an exception of the transport in a write."""
     try:
         Wire().session().request("POST", **more)
     except VendorError as error:
@@ -42,7 +42,7 @@ def test_an_address_that_is_none_is_a_setting_to_mend(url: str) -> None:
 
 
 def test_the_same_holds_for_graph() -> None:
-    """Its client library is another."""
+    """Graph has another client library."""
     for more, kind in (
         ({"url": "https://x:port/"}, RetryLater),
         ({"url": "https://x.example/", "headers": {"Authorization": "tök→en"}}, Unauthorised),

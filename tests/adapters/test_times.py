@@ -1,4 +1,4 @@
-"""A vendor's words for a moment become UTC, or none: with what comes out, one can reckon."""
+"""A vendor's time becomes UTC, or None; arithmetic on the result never fails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adapters.times import utc
 
 @given(st.text(max_size=40) | st.datetimes().map(datetime.isoformat) | st.integers() | st.none())
 def test_whatever_is_given_it_is_a_moment_that_one_can_reckon_with_or_none(given: Any) -> None:
-    """No word of a vendor's makes an exception, not even when hours are added to it or taken from it."""
+    """No text of a vendor raises an exception, not even when hours are added to or subtracted from the result."""
     found = utc(given)
     if found is not None:
         assert found.tzinfo is UTC
@@ -33,5 +33,5 @@ def test_whatever_is_given_it_is_a_moment_that_one_can_reckon_with_or_none(given
     ],
 )  # fmt: skip
 def test_the_vendors_ways_of_writing_a_moment(text: str, moment: datetime | None) -> None:
-    """With and without a colon, a `Z`, a zone; not what lies outside of every calendar that is used."""
+    """With and without a colon, a `Z`, a zone; None for what is outside the calendar."""
     assert utc(text) == moment
