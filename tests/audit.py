@@ -1,10 +1,11 @@
 """Asks a public database whether the installed packages have known vulnerabilities: `python -m tests.audit [--required]`.
 
-pip-audit does the asking. What it leaves out it calls skipped, and with everything skipped it still says that no vulnerability
-is known and ends with 0: so it does where the database answers "not found" to every question. Here nothing counts as looked
-for that was not answered.
+pip-audit makes the queries. It reports packages without an answer as skipped, and with all of them skipped it still reports no
+known vulnerability and exits with 0: so it does if the database answers "not found" to every query. Here only packages with an
+answer count as checked.
 
-Ends with 1 where a vulnerability is known. Where nobody could be asked it says so, and ends with 0; or, `--required`, with 1.
+Exits with 1 if a vulnerability is known. If the database cannot be queried, it reports that and exits with 0; or, with
+`--required`, with 1.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ ASK = (
     sys.executable, "-m", "pip_audit", "--skip-editable", "--format", "json", "--desc", "off", "--progress-spinner", "off",
 )  # fmt: skip
 ANSWER_SECONDS = 5
-"""For one answer of the database."""
+"""Longest wait for one answer of the database."""
 SECONDS, SECONDS_REQUIRED = 25.0, 300.0
-"""For all of them. Who only wants to check the style waits no longer than this; who requires an audit, until it is done."""
+"""Longest wait for all answers: short for `make check`, which is mostly run for the style; longer if the audit is required."""
 
 
 class NotAsked(Exception):
-    """Nobody could be asked; the text says why."""
+    """The database could not be queried; the text gives the reason."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """looked: how many packages the database knows. skipped: those that it does not. vulnerable: a line for each
+    """looked: number of packages that the database knows. skipped: names of those that it does not. vulnerable: a line for each
     vulnerability."""
 
     looked: int
@@ -46,7 +47,7 @@ def ask(command: Sequence[str], seconds: float) -> str:
     asking = subprocess.Popen(
         [*command, "--timeout", str(ANSWER_SECONDS)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,  # it starts others, which are to end with it
+        start_new_session=True,  # pip-audit starts other processes, which must end with it
     )  # fmt: skip
     try:
         said, complaint = asking.communicate(timeout=seconds)
@@ -63,7 +64,7 @@ def ask(command: Sequence[str], seconds: float) -> str:
 
 
 def understood(said: str) -> Answer:
-    """Raises NotAsked where not one package was looked for."""
+    """Parses pip-audit's output. Raises NotAsked if no package was checked."""
     try:
         found = json.loads(said)["dependencies"]
         answered = [package for package in found if "skip_reason" not in package]

@@ -1,5 +1,5 @@
-"""What every test may ask for, and the two guards around all of them: no test talks to the world, and nothing that the
-run was told to prove is skipped quietly.
+"""Fixtures for all tests, and two guards around them: no test reaches a host outside this machine, and with LOCKSTEP_REQUIRE_ALL
+no test is skipped.
 
 | variable | meaning |
 |---|---|
@@ -35,7 +35,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 
 
 def absent(reason: str) -> NoReturn:
-    """This machine lacks something: the test is skipped with the reason, or fails where everything is required."""
+    """Skips the test because this machine lacks something, with the reason; fails it if LOCKSTEP_REQUIRE_ALL is 1."""
     if os.environ.get("LOCKSTEP_REQUIRE_ALL") == "1":
         pytest.fail(f"required, but {reason}", pytrace=False)
     pytest.skip(reason)
@@ -45,7 +45,7 @@ def absent(reason: str) -> NoReturn:
 
 
 class LeftTheMachine(AssertionError):
-    """A test tried to reach something that is not on this machine."""
+    """A test tried to reach a host outside this machine."""
 
 
 def _is_local(address: Any) -> bool:
@@ -102,7 +102,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-# ---------------------------------------------------------------- data that does not stand in the repository
+# ---------------------------------------------------------------- data outside the repository
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +139,7 @@ def own_postgres() -> Iterator[str]:
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     parts = urlsplit(admin)
-    # put together by hand: urlunsplit would drop the empty host of a socket URL
+    # not by urlunsplit, which would drop the empty host of a socket URL
     query = f"?{parts.query}" if parts.query else ""
     yield f"postgresql+psycopg://{parts.netloc}/{name}{query}"
     with psycopg.connect(admin, autocommit=True) as connection:
@@ -191,7 +191,7 @@ def _redis_server() -> Iterator[str]:
 
 
 def _own_database(url: str) -> str:
-    """Parallel test processes take neighbouring databases: gw0 the named one, gw1 the next, ..."""
+    """Parallel test processes use neighbouring databases: gw0 the named one, gw1 the next, ..."""
     parts = urlsplit(url)
     first = int(parts.path.strip("/") or 0)
     step = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

@@ -1,6 +1,6 @@
-"""Everything that shows whether the promises hold, one after another, with a table at the end: `python -m tests.prove [--quick] [--base FOLDER]`.
+"""Runs every check of the product's promises in turn and prints a table: `python -m tests.prove [--quick] [--base FOLDER]`.
 
-Ends with 1 where anything did not hold, with 0 where all did; what could not be tried on this machine is named in the table.
+Exits with 1 if any check failed, else with 0; the table names the checks that could not be run on this machine.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from tests.bench.machine import ROOT
 
 NO_POSTGRES = "not tried: it needs a PostgreSQL; set LOCKSTEP_TEST_POSTGRES, for example postgresql:///postgres"
 CLOSING = re.compile(r"=* ?(\d+ (?:passed|failed|mutants|rows)\b.*?)[ =]*$")
-"""The line in which each part says what came of it; the last one counts."""
+"""The result line of a part; the last one that matches counts."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """shows: what it is for. whole, quick: arguments of `make`. postgres: whether there is nothing to try without one.
-    base: whether it compares with an older checkout, where one is given."""
+    """shows: its purpose. whole, quick: arguments of `make`. postgres: whether it needs a PostgreSQL. base: whether it compares
+    with an older checkout, if one is given."""
 
     shows: str
     whole: tuple[str, ...]
@@ -49,13 +49,13 @@ class Outcome:
     said: str
     seconds: float
     holds: bool | None
-    """None: not tried."""
+    """None: not run."""
 
 
 def prove(
     parts: Sequence[Part], quick: bool, run: Callable[[Sequence[str]], tuple[int, str]], base: str | None = None
 ) -> list[Outcome]:
-    """run: does what `make` is asked for; (exit status, its closing line). base: folder of an older checkout."""
+    """Runs the parts. run: runs `make` with arguments and returns (exit status, closing line). base: folder of an older checkout."""
     outcomes = []
     for part in parts:
         if part.postgres and not os.environ.get("LOCKSTEP_TEST_POSTGRES"):
@@ -69,7 +69,7 @@ def prove(
 
 
 def make(words: Sequence[str], out: TextIO = sys.stdout, program: Sequence[str] = ("make",)) -> tuple[int, str]:
-    """(exit status, closing line); everything that it prints is passed on."""
+    """Runs make and passes its output on. Returns (exit status, closing line)."""
     print(f"\n=== make {' '.join(words)}", file=out, flush=True)
     with subprocess.Popen(
         [*program, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
@@ -85,7 +85,7 @@ def make(words: Sequence[str], out: TextIO = sys.stdout, program: Sequence[str] 
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """The outcomes as people read them."""
+    """The outcomes as a table for people."""
     words = {True: "yes", False: "NO", None: "-"}
     width = max(len(o.shows) for o in outcomes)
     return "\n".join(

@@ -70,7 +70,7 @@ def note(line: str) -> None:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as people read them."""
+    """The rows as a table for people."""
     cells = [COLUMNS, *([_cell(getattr(row, column)) for column in COLUMNS] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(COLUMNS))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in cells]

@@ -1,5 +1,5 @@
 """The floor of the intake: a bare Flask application that checks an HMAC and commits one INSERT, on the same database engine
-with the same durability as the hub's store. Nothing else: no repeats folded, no request checked, no wake-up."""
+with the same durability as the hub's store. Nothing else: no deduplication, no check of the request, no wake-up."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if engine.dialect.name == "sqlite":
 
 
 def prepare(url: str) -> None:
-    """Makes the table, before several processes come at once: none of them waits for another's change to the journal's mode."""
+    """Makes the table before several processes start, so that none waits for another to change SQLite's journal mode."""
     made = create_engine(url)
     with made.connect() as connection:
         if made.dialect.name == "sqlite":

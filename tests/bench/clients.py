@@ -1,4 +1,4 @@
-"""Outbox rows settled per second through each vendor's real client library, stand-in in process: what dominates?"""
+"""Outbox rows settled per second through each vendor's real client library, with the stand-in in process, and what dominates."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The hub's processor time a change, at 100 changes a minute: web, workers, timer, Redis and their supervisor, by the kernel's
-count; an idle hub's share is in it. Compared with another checkout (`--base`) in turns: its own `lockstep up`, started by the Python of
-its own environment, under the same load and the same stand-ins."""
+"""The hub's processor time per change, at 100 changes a minute: web, workers, timer, Redis and their supervisor, as the kernel
+counts it; an idle hub's share is included. Compared with another checkout (`--base`) in turns: its own `lockstep up`, started by the
+Python of its own environment, under the same load and the same stand-ins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.bench.town import Town
 
 RATE = 100
 INCIDENTS = 20
-"""Each is changed once in 12 seconds: longer than LAG."""
+"""At this number each incident is changed once in 12 seconds: longer than LAG."""
 
 
 def measure(plan: Plan) -> list[Row]:
@@ -33,7 +33,7 @@ def measure(plan: Plan) -> list[Row]:
 
 
 def _spent(checkout: Path | None, kind: str, plan: Plan) -> float:
-    """Milliseconds a change, of this checkout (None) or another."""
+    """Milliseconds of processor time per change, of this checkout (None) or another."""
     count, seconds = plan.of(INCIDENTS, INCIDENTS, 2), plan.of(30, 15, 2)
     town = Town(delay=0.05, services=count, checkout=checkout)
     with town.alive(kind):

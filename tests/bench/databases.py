@@ -1,4 +1,4 @@
-"""The databases that are measured: a fresh SQLite file, and a fresh PostgreSQL database where there is one."""
+"""The databases that are measured: a fresh SQLite file, and a fresh PostgreSQL database if a server is configured."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LONG_AGO = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
 
 def kinds() -> list[str]:
-    """PostgreSQL only where `LOCKSTEP_TEST_POSTGRES` names one in which databases may be created."""
+    """PostgreSQL only if `LOCKSTEP_TEST_POSTGRES` names a server where databases may be created."""
     return [SQLITE, *([POSTGRES] if os.environ.get("LOCKSTEP_TEST_POSTGRES") else [])]
 
 
 @contextlib.contextmanager
 def fresh(kind: str) -> Iterator[str]:
-    """The URL of an empty database, gone afterwards."""
+    """The URL of an empty database, dropped afterwards."""
     if kind == SQLITE:
         with tempfile.TemporaryDirectory(prefix="lsbench") as folder:
             yield f"sqlite:///{Path(folder) / 'bench.db'}"
@@ -50,7 +50,7 @@ def fresh(kind: str) -> Iterator[str]:
 
 
 def fill(store: Store, count: int, connection: str, start: int = 0) -> None:
-    """`count` open incidents, each with one live link that nothing is due of; numbered and named from `start` on."""
+    """Inserts `count` open incidents, each with one live link without due work; numbered and named from `start` on."""
     for first in range(start, start + count, CHUNK):
         numbers = range(first, min(first + CHUNK, start + count))
         with store.unit() as tx:

@@ -1,4 +1,4 @@
-"""Memory of a worker that has talked to all four vendors, and the time of `lockstep --help`."""
+"""Memory of a worker that has called all four vendors, and the time of `lockstep --help`."""
 
 from __future__ import annotations
 

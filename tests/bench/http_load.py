@@ -1,6 +1,6 @@
-"""A small closed-loop load generator: some connections, each sends its next request as soon as the last one is answered.
+"""A small closed-loop load generator: each connection sends its next request as soon as the last one is answered.
 
-One thread and one selector, requests made before the clock starts, so that the generator costs both sides the same little.
+One thread, one selector, and requests made before the clock starts keep the generator's cost small and equal for both sides.
 """
 
 from __future__ import annotations

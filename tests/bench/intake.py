@@ -1,4 +1,4 @@
-"""Durable intake: webhooks a second through the real web (signature, repeats folded, committed row, coalesced wake-up),
+"""Durable intake: webhooks per second through the real web (signature, deduplication, committed row, coalesced wake-up),
 against a bare Flask application on the same server that checks an HMAC and commits one INSERT."""
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _compare(name: str, ours: int, floor: int, secret: str, plan: Plan) -> list[
         latencies[side].append(quantile(done.latencies, 0.99) * 1000)
         return done.per_second
 
-    load(ours, "/in/pagerduty", 0), load(floor, "/in", 1)  # both warm
+    load(ours, "/in/pagerduty", 0), load(floor, "/in", 1)  # warms both up
     for side in latencies:
         side.clear()
     hub, bare = in_turns(rounds, lambda: load(ours, "/in/pagerduty", 0), lambda: load(floor, "/in", 1))
@@ -91,7 +91,7 @@ def _compare(name: str, ours: int, floor: int, secret: str, plan: Plan) -> list[
 
 
 def _request(path: str, secret: str) -> bytes:
-    """A webhook as PagerDuty sends it, each its own delivery."""
+    """A webhook as PagerDuty sends it, with a new delivery id."""
     delivery = secrets.token_hex(13)
     body = json.dumps(
         {

@@ -3,8 +3,8 @@
 
 A change is a person's new priority in Jira; it must be written in PagerDuty, on the Teams card and on the status page.
 Changes come at an even pace, each on another incident of another service, so that none waits for the one before it. At 100 a
-minute the hub must keep up with ease; at 1,000 the figures are only told, with how many a minute the machine carries (the load
-and the stand-ins run on it too) and which part uses the processors.
+minute the hub must keep up with ease; at 1,000 the figures are only reported, with the highest rate that the machine carries (the
+load and the stand-ins run on it too) and which part uses the processors.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from tests.bench.town import SYSTEMS, NotInTime, Town, until
 OTHERS = tuple(name for name in SYSTEMS if name != "jira")
 PRIORITIES = ("Highest", "Medium")
 LAG = 3.0
-"""Seconds after a write during which a read may still show the old state: no change is made to that incident then."""
+"""Seconds after a write during which a read may still show the old state: that incident is not changed in this time."""
 NEVER = 60.0
-"""Seconds that are counted for a change that was not written."""
+"""Seconds counted for a change that was not written."""
 GROWTH = 1.0
 """The backlog grows if the last third of the changes takes so many seconds longer than changes at the easy rate, by medians. Not
 compared with the first third: far above what is carried, one write serves several changes of an incident, and the times level off."""
 STEP = 25
-"""Changes a minute; what the machine carries is told in multiples of it."""
+"""Changes per minute; the rate that the machine carries is reported in multiples of it."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """times: seconds of each change, in order. calls: system → calls a change. processors: which part used them, in words."""
+    """times: seconds of each change, in order. calls: system → calls per change. processors: which part used them, as text."""
 
     times: Sequence[float]
     calls: dict[str, float]
@@ -96,7 +96,7 @@ def grows(times: Sequence[float], usual: float) -> bool:
 
 
 def highest(low: int, high: int, trials: int, holds: Callable[[int], bool]) -> int:
-    """The highest rate that holds, between `low`, which is taken to hold, and `high`, which does not; by halves."""
+    """The highest rate that holds, by bisection between `low`, which is assumed to hold, and `high`, which does not."""
     for _ in range(trials):
         middle = round((low + high) / 2 / STEP) * STEP
         if not low < middle < high:
@@ -109,13 +109,13 @@ def highest(low: int, high: int, trials: int, holds: Callable[[int], bool]) -> i
 
 
 def change(town: Town, ids: dict[str, str]) -> None:
-    """A person sets another priority in Jira."""
+    """Sets another priority in Jira, as a person."""
     issue = town.vendors.jira.issues[ids["jira"]]
     town.vendors.jira.people_set(ids["jira"], priority=PRIORITIES[issue["priority"] == PRIORITIES[0]])
 
 
 def _at(rate: int, seconds: int, town: Town, kind: str, plan: Plan) -> Run:
-    """Changes at this rate, begun when nothing is left to do."""
+    """Makes changes at this rate, starting when the hub has nothing left to do."""
     town.quiet(300)
     time.sleep(LAG)
     town.sent.clear()

@@ -1,5 +1,5 @@
-"""The same way with the vendors' limits on: as many changes at once as they can carry in a minute, against the schedule that
-an ideal hub would keep within the same limits, its reads counted."""
+"""The path of `latency` with the vendors' rate limits on: as many changes at once as they allow in a minute, against the schedule of
+an ideal hub within the same limits, its reads counted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.bench.town import Town, until
 
 DELAY = 0.05
 WINDOW = 62.0
-"""Seconds after which every vendor's window is empty again."""
+"""Seconds after which every vendor's rate window is empty."""
 
 
 def measure(plan: Plan) -> list[Row]:
@@ -63,16 +63,16 @@ def _at_once(count: int, kind: str, plan: Plan) -> Row:
 
 
 def _admissions(kind, system: str) -> int:  # type: ignore[no-untyped-def]
-    """Calls of the budget that one update of the severity takes: the read before it, the write, and the look at the history
-    where the field has one."""
+    """Calls of the budget that one update of the severity takes: the read before it, the write, and the read of the history if
+    the field has one."""
     from hub.domain.capability import Gap
 
     return 1 + int(kind.reads) + int(kind.fields["severity"].gap is Gap.HISTORY)
 
 
 def ideal_seconds(changes: int, calls: int, rates: tuple[Rate, ...]) -> float:
-    """When the last answer is there if every call is sent at the first moment that the limits allow. A change begins with
-    one read at its source."""
+    """Seconds until the last answer if every call is sent at the first moment that the limits allow. A change begins with one
+    read at its source."""
     sent: list[float] = []
     at = ready = DELAY
     for n in range(changes * calls):

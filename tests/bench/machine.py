@@ -1,4 +1,4 @@
-"""Where the figures come from: machine, versions, commit."""
+"""Origin of the figures: machine, versions, commit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("sqlalchemy", "psycopg", "rq", "redis", "flask", "granian", "request
 
 
 def lines() -> list[str]:
-    """A few lines for below the table."""
+    """The lines below the table."""
     import sqlite3
 
     return [

@@ -1,4 +1,4 @@
-"""A vendor that does nothing and takes no time: what is left is the hub's own cost."""
+"""A vendor that does nothing in no time, so that only the hub's own cost is measured."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ NAME = "noop"
 
 
 class Silent:
-    """`hub.ports.Wake` that nobody hears."""
+    """A `hub.ports.Wake` that does nothing."""
 
     def wake(self, task: str, name: str) -> None:
         return None
 
 
 class NoopAdapter:
-    """Takes every write; has nothing to read before it, and no rate limit."""
+    """Accepts every write, needs no read before it, and has no rate limit."""
 
     capabilities = Capabilities(
         vendor=NAME,
@@ -67,7 +67,7 @@ class NoopAdapter:
 
 
 def noop_hub(store: Store, wake: Wake | None = None, redis_url: str | None = None) -> Hub:
-    """A hub with this one vendor, its connection enabled. The tables must be there."""
+    """A hub with this one vendor, its connection enabled. The tables must exist."""
     clock, ids = SystemClock(), SystemIds()
     hub = Hub(
         store=store, clock=clock, ids=ids, wake=wake or Silent(), adapters={NAME: NoopAdapter()},

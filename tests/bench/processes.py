@@ -11,7 +11,7 @@ from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PARTS = {"web": "web", "worker": "workers", "timer": "timer", "redis": "Redis", "valkey": "Redis"}
-"""Word of a command line → the part of the hub that it starts; what a part has started belongs to it."""
+"""Word of a command line → the part of the hub that it starts; a part's child processes belong to it."""
 SUPERVISOR = "supervisor"
 LOAD = "stand-ins and load"
 OTHERS = "database server and others"
@@ -19,7 +19,7 @@ OTHERS = "database server and others"
 
 @dataclass(frozen=True)
 class Process:
-    """seconds: processor time (user and system) of the process, and of its children that have ended and were waited for."""
+    """seconds: processor time (user and system) of the process and of its ended children that were waited for."""
 
     pid: int
     parent: int
@@ -71,7 +71,7 @@ def part_of(command: tuple[str, ...]) -> str:
 
 
 class Meter:
-    """What the processors did from its making until `shares` is called."""
+    """Measures processor time from its creation until `shares` is called."""
 
     def __init__(self, root: int) -> None:
         self._root = root

@@ -13,8 +13,8 @@ COLUMNS = ("name", "value", "unit", "floor", "ratio", "required", "holds")
 
 @dataclass(frozen=True)
 class Row:
-    """value: measured, in `unit`. floor: what the parts alone can do, measured or computed in the same run; None = there is
-    none. ratio: value / floor. required: in words; "" = only told. holds: None where nothing is required."""
+    """value: measured, in `unit`. floor: what the parts alone can do, measured or computed in the same run; None: there is none.
+    ratio: value / floor. required: as text; "": only reported. holds: None if nothing is required."""
 
     name: str
     value: float
@@ -29,12 +29,12 @@ class Row:
 
 
 def told(name: str, value: float, unit: str, floor: float | None = None) -> Row:
-    """A figure of which nothing is required."""
+    """A figure without a requirement."""
     return Row(name, value, unit, floor, value / floor if floor else None)
 
 
 def at_most(name: str, value: float, unit: str, limit: float, also: str = "", met: bool = True) -> Row:
-    """also: what must hold besides, in words; met: whether it does."""
+    """A figure with an upper limit. also: a further requirement, as text; met: whether that holds."""
     required = f"value <= {limit:g}" + (f", {also}" if also else "")
     return Row(name, value, unit, required=required, holds=value <= limit and met)
 
@@ -55,7 +55,7 @@ def ratio_at_most(name: str, value: float, unit: str, floor: float, limit: float
 
 @dataclass(frozen=True)
 class Plan:
-    """size: "full" (the table of the issue), "quick" (a few minutes in all) or "mini" (does it run?). note: a line for the
+    """size: "full" (all of the table), "quick" (a few minutes in all) or "mini" (only whether it runs). note: prints a line for the
     reader while it runs; notes: what the measurements found to dominate, printed below the table. base: a checkout of an older version to compare with."""
 
     size: str = "full"

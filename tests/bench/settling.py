@@ -44,7 +44,7 @@ def measure(plan: Plan) -> list[Row]:
 
 
 def _settled(store: Store, redis: str, count: int) -> float:
-    """Rows a second. An intention for every link, every one woken; then a worker."""
+    """Rows per second: every link gets an intention and a wake-up, then a worker starts."""
     hub = noop_hub(store, Doorbell(redis, SystemClock()))
     now = hub.clock.now()
     title = f"title of {hub.ids.new()}"
@@ -71,7 +71,7 @@ def _settled(store: Store, redis: str, count: int) -> float:
 
 
 def _nothing(redis: str, count: int) -> float:
-    """Jobs a second of RQ alone."""
+    """Jobs per second of RQ alone."""
     from rq import Queue
     from rq.serializers import JSONSerializer
 
@@ -83,11 +83,11 @@ def _nothing(redis: str, count: int) -> float:
 
 
 def nothing() -> None:
-    """The job of the floor."""
+    """The job that is run to measure the floor."""
 
 
 def _worker(what: str, redis: str, url: str) -> float:
-    """Seconds that a worker process of its own takes until the queues are empty, its start not counted."""
+    """Seconds that a new worker process takes until the queues are empty, not counting its start."""
     import subprocess
 
     words = [sys.executable, "-m", "tests.bench.settling", what, redis, url]
@@ -98,7 +98,7 @@ def _worker(what: str, redis: str, url: str) -> float:
 
 
 def _work(what: str, redis: str, url: str) -> None:
-    """In the worker process."""
+    """Runs in the worker process."""
     import os
 
     from workers import bootstrap
@@ -115,7 +115,7 @@ def _work(what: str, redis: str, url: str) -> None:
 
 
 def _rq(redis: str) -> None:
-    """RQ as it is: its own worker, with all that it does for a job."""
+    """Runs RQ's own worker, with all that it does for a job."""
     from rq import Queue, SimpleWorker
     from rq.serializers import JSONSerializer
 

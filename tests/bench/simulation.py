@@ -1,4 +1,4 @@
-"""Simulation runs per second on one core. Processor time, so that a busy machine does not count."""
+"""Simulation runs per second on one core, by processor time, so that other load on the machine does not count."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIRST_SEED = 1_000_000
 
 
 def measure(plan: Plan) -> list[Row]:
-    logging.disable(logging.CRITICAL)  # the faults are planted; the hub says so of each
+    logging.disable(logging.CRITICAL)  # the hub logs each of the injected faults
     try:
         return _measured(plan)
     finally:
@@ -26,7 +26,7 @@ def measure(plan: Plan) -> list[Row]:
 
 def _measured(plan: Plan) -> list[Row]:
     runs = plan.of(60, 15, 1)
-    simulate(FIRST_SEED - 1)  # loads and makes what all runs share
+    simulate(FIRST_SEED - 1)  # loads the modules and makes the database that all runs share
     results, began = [], time.process_time()
     for seed in range(FIRST_SEED, FIRST_SEED + runs):
         results.append(simulate(seed))

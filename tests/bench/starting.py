@@ -1,4 +1,4 @@
-"""How long a command takes from its start to its end, against a Python that does nothing."""
+"""Seconds from the start to the end of a command, against a Python that does nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIMITS = {
     ("config", "check"): 25.0,
     ("incident", "list"): 40.0,
 }
-"""command → how many times as long as `python -c pass` it may take. Where that takes 15 ms, 25 is 0.4 s and 40 is 0.6 s."""
+"""command → most multiples of the time of `python -c pass`. If that takes 15 ms, 25 is 0.4 s and 40 is 0.6 s."""
 
 
 def measure(plan: Plan) -> list[Row]:

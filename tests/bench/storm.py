@@ -1,5 +1,5 @@
-"""A storm: 1,000 incidents opened within a minute. How long until every link has settled, against the floor that the
-vendors' rate limits set? The status page takes no part: its drafts wait for people."""
+"""A storm: 1,000 incidents opened within a minute. Seconds until every link has settled, against the floor that the vendors'
+rate limits set. The status page is left out: its drafts wait for people."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _storm(count: int, kind: str, plan: Plan) -> Row:
         seconds = time.monotonic() - began
         hub = town.hub()
         floors = {}
-        for system in SYSTEMS[:3]:  # one read of the incident at its source, one create in each of the others
+        for system in SYSTEMS[:3]:  # one read of the incident at its source, one create in each other system
             declared = hub.capabilities(system)
             calls = count * (declared.read_calls if system == "pagerduty" else 1)
             floors[system] = max(((calls - r.count) * r.per / r.count for r in declared.rates), default=0.0)

@@ -1,4 +1,4 @@
-"""What it costs to find that nothing is due: the sweep, and a poll that shows nothing, with ever more open links."""
+"""The cost of finding that nothing is due: the sweep, and a poll without results, with a growing number of open links."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A whole hub under load: `lockstep up` with two workers, and the four stand-ins on loopback, each with its real protocol.
 
-The stand-ins run in a thread each of this process, answer after a set delay, and note when which object was written. Their
-webhooks are carried by a thread pool, at once. What is measured begins when a webhook is sent and ends when the stand-in has
-answered the write.
+The stand-ins run in one thread each of this process, answer after a set delay, and record when which object was written. A thread
+pool sends their webhooks at once. The measured time begins when a webhook is sent and ends when the stand-in has answered the
+write.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ PUBLIC = '[[policy.links]]\nconnection = "statuspage"\nservices = ["checkout"]\n
 
 @dataclass
 class Town:
-    """deployment, vendors: as in the demo. delay: seconds until a stand-in answers. limits: whether it keeps its rate limits.
-    public: whether the status page belongs to it. services: how many the incidents are spread over; of one service, each change
-    of its component on the page is seen at every open incident, and changes the others' cards. checkout: the folder of another
-    version whose hub is to run, with an environment of its own; None: this one. writes: (system, method, path, moment of the answer) of every write that
-    was accepted; sent: (system, what it is about, moment) of every webhook; moments are monotonic seconds."""
+    """deployment, vendors: as in the demo. delay: seconds until a stand-in answers. limits: whether it enforces its rate limits.
+    public: whether the status page is connected. services: number of services that the incidents are spread over; with one
+    service, each change of its component on the page shows at every open incident and changes the others' cards. checkout:
+    folder of another version whose hub is run, with its own environment; None: this one. writes: (system, method, path, time
+    of the answer) of every accepted write; sent: (system, object, time) of every webhook; times are monotonic seconds."""
 
     delay: float = 0.05
     limits: bool = False
@@ -62,7 +62,7 @@ class Town:
         self._local = threading.local()
 
     def _service(self, number: int) -> tuple[str, str]:
-        """(id in PagerDuty, component on the page) of one more service, which all vendors know."""
+        """Adds a service to all vendors; returns (id in PagerDuty, component on the page)."""
         v, id, name = self.vendors, f"PSVC{number:03}", f"Service {number}"
         v.pagerduty.services[id] = replace(
             v.pagerduty.services["PCHECKO"], id=id, name=name, routing_key=f"{number:032x}"
@@ -71,7 +71,7 @@ class Town:
         return id, v.statuspage.add_component(name)
 
     def _slow(self, name: str, box: Sandbox) -> None:
-        """Answers after the delay, and notes the writes. Outermost, so that no lock of the stand-in is held meanwhile."""
+        """Delays a stand-in's answers and records writes. Outermost, so that no lock of the stand-in is held during the delay."""
         answer = box.app.wsgi_app
 
         def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -137,7 +137,7 @@ class Town:
         return f'\n[services.service-{number}]\nname = "{name}"\nids = {{ {ids} }}\n'
 
     def hub(self) -> Hub:
-        """A hub of this process on the same database, to look. Not of another checkout."""
+        """A hub in this process on the same database, for queries. Not for another checkout."""
         return self.deployment.hub()
 
     @property
@@ -153,7 +153,7 @@ class Town:
             self.carry()
 
     def carry(self) -> None:
-        """Sends what the stand-ins want sent; those of one object in order, as far as the vendor keeps it."""
+        """Sends the stand-ins' webhooks; those of one object in order if the vendor guarantees it."""
         for name, box in self.vendors.all.items():
             if box is self.vendors.pagerduty:
                 self.vendors.pagerduty.tick()
@@ -168,7 +168,7 @@ class Town:
     def _post(self, name: str, box: Sandbox, outgoing: Outgoing) -> None:
         if not hasattr(self._local, "session"):
             self._local.session = requests.Session()
-            self._local.session.trust_env = False  # no look for a proxy at every post
+            self._local.session.trust_env = False  # no look-up of a proxy for each request
         self.sent.append((name, outgoing.about, time.monotonic()))
         try:
             status = self._local.session.post(
@@ -183,10 +183,10 @@ class Town:
         elif outgoing in box.outgoing:
             box.outgoing.remove(outgoing)
 
-    # --- what people do, and waiting ----------------------------------------------------------------------------
+    # --- people's actions, and waiting --------------------------------------------------------------------------
 
     def open(self, count: int) -> list[str]:
-        """Opens incidents in PagerDuty, one service after another; returns their ids there."""
+        """Opens incidents in PagerDuty, the services in turn; returns their PagerDuty ids."""
         where, people = ["PCHECKO", *(id for id, _ in self._more)], self.vendors.pagerduty
         return [people.people_create(f"Broken, {n}", where[n % len(where)], priority="P2") for n in range(count)]
 
@@ -216,7 +216,7 @@ class Town:
         return until(all_linked, patience, f"{count} incidents in {systems} systems")
 
     def remote_ids(self) -> list[dict[str, str]]:
-        """For each incident: system → id there."""
+        """For each incident: system → remote id."""
         found: dict[str, dict[str, str]] = defaultdict(dict)
         with self._engine.connect() as tx:
             for row in tx.execute(text("SELECT incident_id, connection, remote_id FROM links WHERE kind = 'incident'")):
@@ -233,11 +233,11 @@ def python_of(checkout: Path) -> Path:
 
 
 class NotInTime(RuntimeError):
-    """What was waited for did not come."""
+    """The awaited condition did not hold in time."""
 
 
 def until(true: Callable[[], bool], patience: float, what: str, pause: float = 0.1) -> float:
-    """Waits; returns the seconds that it took. Raises NotInTime."""
+    """Waits until `true()` is; returns the seconds. Raises NotInTime."""
     began = time.monotonic()
     while not true():
         if time.monotonic() - began > patience:

@@ -1,5 +1,5 @@
 """A wake-up through RQ: from the commit that makes a row due until its task's function starts in a worker process. The hub is idle:
-each wake-up comes after the drain of the one before has ended, so each needs an RQ job of its own."""
+each wake-up comes after the previous drain has ended, so each needs its own RQ job."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def measure(plan: Plan) -> list[Row]:
                 hub = noop_hub(store, Doorbell(redis, SystemClock()))
                 fill(store, count + 1, NAME)
                 with _worker(redis, url) as starts:
-                    _woken(hub, 0, starts)  # warm
+                    _woken(hub, 0, starts)  # warms up
                     taken = [_woken(hub, n, starts) * 1000 for n in range(1, count + 1)]
                 store.close()
             name = f"wake-up through RQ, commit to the task's start, idle hub, {kind}"
@@ -84,7 +84,7 @@ def _woken(hub: Hub, number: int, starts: IO[bytes]) -> float:
 
 @contextlib.contextmanager
 def _worker(redis: str, url: str) -> Iterator[IO[bytes]]:
-    """A worker process; what it yields has a line for each start of a task: its key and the monotonic time."""
+    """Runs a worker process; yields a stream with a line for each start of a task: its key and the monotonic time."""
     client = connect(redis)
     client.flushdb()
     command = [sys.executable, "-m", "tests.bench.wakeup", redis, url]
@@ -99,7 +99,7 @@ def _worker(redis: str, url: str) -> Iterator[IO[bytes]]:
 
 
 def _work(redis: str, url: str) -> None:
-    """In the worker process. CLOCK_MONOTONIC is one for all processes of a machine."""
+    """Runs in the worker process. CLOCK_MONOTONIC is the same for all processes of a machine."""
     from hub.sync import tasks
     from workers import bootstrap
     from workers.worker import work

@@ -1,7 +1,7 @@
-"""Writes at the vendors for an edit that a person makes in one of them, through the real adapters and client libraries.
-Counted, not timed: time is virtual, no faults.
+"""Number of writes at the vendors for an edit by a person in one of them, through the real adapters and client libraries. Counted,
+not timed: time is virtual, without faults.
 
-To write nothing is no saving: a row holds only if exactly the systems of which something is due were written, and show it.
+A row holds only if exactly the systems that need a change were written, and show it; so writing nothing is no saving.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tests.engine.quartet import Quartet
 BURST = 50
 WRITING = ("POST", "PUT", "PATCH", "DELETE")
 NO_WRITES = ("/login/", "/oauth", "/token", "/remotelink", "/search", "/subscriptions")
-"""Parts of paths: credentials, searches that are POSTs, links back and subscriptions are no edits."""
+"""Parts of paths that are no edits: credentials, searches by POST, backlinks and subscriptions."""
 
 Due = Mapping[str, Mapping[str, Any]]
-"""Connection → what its object must show afterwards, in the vendor's words; of texts and updates, one that begins so. For
-the page's impacts, of which there is one here, the word."""
+"""Connection → what its object must show afterwards, in the vendor's words; for texts and updates, how one must begin. For the
+page's impacts, of which there is one here, its word."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def edits(house: Quartet, ref: Mapping[str, str]) -> list[Edit]:
 
 
 def begin(house: Quartet) -> dict[str, str]:
-    """An incident, shown in all four; connection → remote id."""
+    """Opens an incident and waits until all four show it; returns connection → remote id."""
     house.pagerduty.sandbox.people_create("Checkout is broken", priority="P2")
     house.settle(60)
     incident = services.list_incidents(house.hub)["items"][0]["id"]
@@ -87,7 +87,7 @@ def _refs(house: Quartet) -> dict[str, str]:
 
 
 def _writes(house: Quartet, act: Callable[[], object], seconds: float = 90) -> Counter[str]:
-    """Connection → writes that followed from what `act` did. A walk's steps are writes too."""
+    """Connection → number of writes that `act` caused. Each step through a workflow counts."""
     for world in house.worlds.values():
         world.sandbox.calls.clear()
     act()
@@ -109,7 +109,7 @@ def _edit(house: Quartet, edit: Edit, plan: Plan) -> Row:
 
 
 def _wrong(house: Quartet, seen: Mapping[str, int], due: Due) -> dict[str, str]:
-    """Connection → what is amiss there: not written although something is due, written although nothing is, not shown."""
+    """Connection → the problem: not written although a change is due, written although none is, or not shown."""
     wrong, refs = {}, _refs(house)
     for name, world in house.worlds.items():
         shown = world.sandbox.snapshot(refs[name])
@@ -130,7 +130,7 @@ def _shows(shown: Any, wanted: Any) -> bool:
 
 
 def _burst_of_titles(plan: Plan) -> list[Row]:
-    """In Jira; the page shows words of its own."""
+    """Edits in Jira; the page has a title of its own."""
     house = Quartet()
     ref = begin(house)
     titles = [f"Checkout is broken, {n + 1}" for n in range(BURST)]
@@ -141,7 +141,7 @@ def _burst_of_titles(plan: Plan) -> list[Row]:
 
 
 def _burst_of_severities(plan: Plan) -> list[Row]:
-    """In PagerDuty; all others show it, the page in its components. The last word is none of those before it."""
+    """Edits in PagerDuty; all others show the severity, the page in its components. The last value is none of the earlier ones."""
     house = Quartet()
     ref = begin(house)
     words = [*("P2" if n % 2 else "P1" for n in range(BURST - 1)), "P3"]
@@ -155,8 +155,8 @@ def _burst_of_severities(plan: Plan) -> list[Row]:
 def _burst(
     house: Quartet, name: str, values: Sequence[str], edit: Callable[[str], object], due: Due, plan: Plan
 ) -> list[Row]:
-    """Fifty edits of one field within a second; every one's webhook arrives on its own. A row for each system that must end
-    with the last value."""
+    """Fifty edits of one field within a second, each with its own webhook. Returns a row for each system that must end with the
+    last value."""
 
     def act() -> None:
         for value in values:

@@ -1,4 +1,4 @@
-"""What an input may cost. A fuzz that looks at answers alone takes an endless loop, or a bomb, for a slow machine."""
+"""Limits on the time and memory of one call. Without them a fuzz test takes an endless loop or a decompression bomb for slowness."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SECONDS = 5.0
-"""The longest that one call may take, on a slow machine that does other things too."""
+"""Most seconds of one call, on a slow and busy machine."""
 
 TIMES, ROOM = 50, 20 * 1024 * 1024
-"""Bytes that a call may hold at once: so many for each byte of its input, and what a library needs that is loaded just then."""
+"""Most bytes that a call may hold at once: so many for each byte of its input, plus room for a library that is loaded in it."""
 
 
 @contextmanager
 def bounded(given: int, *, memory: bool = True) -> Iterator[None]:
-    """Around one call that is given so many bytes: it is over in time, and holds no more than its input explains, also
-    where it raises. memory: False for what is long (counting makes it three times slower), or loads libraries."""
+    """Asserts that the call within, given so many bytes, ends in time and holds no more memory than allowed, also if it raises.
+    memory: False for a long call (measuring makes it three times slower), or one that loads libraries."""
     began = time.monotonic()
     if memory:
         tracemalloc.start()

@@ -1,7 +1,7 @@
-"""What the suite runs on: every world, and every line that its adapter declares.
+"""The cases of the suite: every world, and every kind and field that its adapter declares.
 
-`each_world`, `each_kind` and `each_field` parametrise a test over all that fits a condition, so that a vendor (or a line
-of a declaration) that is added is proved from the same moment on.
+`each_world`, `each_kind` and `each_field` parametrise a test over all that meet a condition, so that an added vendor (or line of a
+declaration) is tested at once.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ NOBODY: Mapping[tuple[str, str], str] = {
     ("teams-graph", INCIDENT): "a card belongs to the account that posted it: nobody else can edit it",
     ("teams-graph", COMMENT): "a reply too belongs to the account that posted it",
 }
-"""(world, kind) whose objects, made by us, no person can edit; proved by a test of its own."""
+"""(world, kind) of which no person can edit the hub's objects; a separate test checks that."""
 
 
 def speaks(world: str, protocol: type) -> bool:
-    """Does the adapter of this world implement an optional protocol?"""
+    """Whether the adapter of this world implements an optional protocol."""
     return isinstance(_ONCE[world].adapter, protocol)
 
 
 def findable(kind: KindCapability) -> bool:
-    """Our mark on it can be looked up again."""
+    """Whether objects of this kind can be found by their mark."""
     return kind.create in (CreateSafety.FINDABLE, CreateSafety.IDEMPOTENT)
 
 
 def each_world(wanted: Callable[[Capabilities], bool] = lambda c: True) -> pytest.MarkDecorator:
-    """Test(world)."""
+    """Parametrises test(world)."""
     return pytest.mark.parametrize("world", [n for n, c in DECLARED.items() if wanted(c)], indirect=True)
 
 
 def kinds(wanted: Callable[[str, KindCapability], bool]) -> Iterator[tuple[str, str]]:
-    """(world, kind) of every declared kind that is wanted by (its name, its capability)."""
+    """(world, kind) of every declared kind for which `wanted(name, capability)` holds."""
     for name, declared in DECLARED.items():
         for kind, capability in declared.kinds.items():
             if wanted(kind, capability):
@@ -61,13 +61,13 @@ def kinds(wanted: Callable[[str, KindCapability], bool]) -> Iterator[tuple[str, 
 
 
 def each_kind(wanted: Callable[[str, KindCapability], bool]) -> pytest.MarkDecorator:
-    """Test(world, kind)."""
+    """Parametrises test(world, kind)."""
     cases = [pytest.param(n, k, id=f"{n}:{k}") for n, k in kinds(wanted)]
     return pytest.mark.parametrize(("world", "kind"), cases, indirect=["world"])
 
 
 def fields(wanted: Callable[[str, str, FieldCapability], bool]) -> Iterator[tuple[str, str, str]]:
-    """(world, kind, field) of every declared field that is wanted by (its kind, its name, its capability)."""
+    """(world, kind, field) of every declared field for which `wanted(kind, name, capability)` holds."""
     for name, kind in kinds(lambda kind, capability: True):
         for field, capability in DECLARED[name].kinds[kind].fields.items():
             if wanted(kind, field, capability):
@@ -75,7 +75,7 @@ def fields(wanted: Callable[[str, str, FieldCapability], bool]) -> Iterator[tupl
 
 
 def each_field(wanted: Callable[[str, str, FieldCapability], bool], *, by_people: bool = False) -> pytest.MarkDecorator:
-    """Test(world, kind, field). by_people: only what a person can edit on an object of ours."""
+    """Parametrises test(world, kind, field). by_people: only fields that a person can edit on the hub's object."""
     found = fields(wanted)
     cases = [
         pytest.param(n, k, f, id=f"{n}:{k}.{f}") for n, k, f in found if not (by_people and (n, k) in NOBODY)

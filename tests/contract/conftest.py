@@ -1,4 +1,4 @@
-"""The world that a test of the contract suite runs in."""
+"""The fixture for the world of a contract test."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest) -> World:
-    """A fresh world of the name that the test is parametrised with."""
+    """A fresh world, by the name in the test's parameter."""
     return WORLDS[request.param]()

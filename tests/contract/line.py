@@ -1,4 +1,4 @@
-"""The line between an adapter and its stand-in: keeps every exchange that passes, and can spoil one of them."""
+"""The connection between an adapter and its stand-in: records every exchange, and can disturb one of them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 Act = Callable[[], Answer]
 
 READING = re.compile(r"/(search|search/jql|token|oauth2/v2\.0/token|\$batch)$")
-"""What is asked with POST, and changes nothing at the vendor."""
+"""Paths of POST requests that change nothing at the vendor."""
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request, and its answer (None: there was none)."""
+    """One request and its answer (None: there was none)."""
 
     method: str
     url: str
@@ -40,7 +40,7 @@ class Exchange:
 
 @dataclass
 class Line:
-    """Put between the two by being made. `spoil` spoils the exchange of that number, counted from now."""
+    """Making it inserts it between the two. `spoil` disturbs the exchange of that number, counted from then."""
 
     world: World
     kept: list[Exchange] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Line:
         return answer
 
 
-# ---------------------------------------------------------------- the ways in which an exchange goes wrong
+# ---------------------------------------------------------------- faults of an exchange
 
 
 def lost(world: World, act: Act) -> Answer:
@@ -86,7 +86,7 @@ def late(world: World, act: Act) -> Answer:
 
 
 def later(world: World, act: Act) -> Answer:
-    """The client waits in vain; the vendor acts when the stand-in is settled."""
+    """The client times out; the vendor acts when the stand-in is settled."""
     world.sandbox.landing.append(act)
     raise TimedOut("read timed out")
 
@@ -103,13 +103,13 @@ def cut(world: World, act: Act) -> Answer:
 
 
 def saying(status: int, body: bytes = b"", **headers: str) -> Callable[[World, Act], Answer]:
-    """The vendor's front answers; nothing happens behind it."""
+    """The vendor's gateway answers; the vendor does not act."""
     shown: list[tuple[str, str]] = [(k.replace("_", "-"), v) for k, v in headers.items()]
     return lambda world, act: (status, [("Content-Type", "application/json"), *shown], body)
 
 
 def garbled(body: bytes, content_type: str = "application/json") -> Callable[[World, Act], Answer]:
-    """The vendor acts; something makes nonsense of its answer."""
+    """The vendor acts; its answer is replaced by this body."""
 
     def how(world: World, act: Act) -> Answer:
         act()

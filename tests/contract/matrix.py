@@ -1,4 +1,4 @@
-"""The capability matrix of `adapters/README.md`, written from the adapters' own declarations, which the suite here proves.
+"""The capability matrix of `adapters/README.md`, generated from the adapters' declarations, which this suite tests.
 
 python -m tests.contract.matrix            writes it between the two markers
 python -m tests.contract.matrix --check    exits 1 where it is not up to date
@@ -28,7 +28,7 @@ GAPS: Mapping[Gap, str] = {Gap.HISTORY: "history", Gap.CONDITIONAL: "refused", G
 
 
 def _offers() -> dict[str, Capabilities]:
-    """Title → what is declared. Where settings narrow an adapter, its fullest form stands for it."""
+    """Title → capabilities. If settings narrow an adapter, its fullest form is shown."""
     found: dict[str, Capabilities] = {}
     for declared in DECLARED.values():
         found.setdefault(declared.title, declared)
@@ -92,14 +92,14 @@ LIMITS = [
 
 
 def _names(kind: str, offers: Mapping[str, Capabilities]) -> list[str]:
-    """Our fields in our order, then what some vendor shows besides."""
+    """The hub's fields in their order, then the other fields that a vendor shows."""
     declared = {name for c in offers.values() if kind in c.kinds for name in c.kinds[kind].fields}
     ours = [name for name in FIELDS[kind] if name in declared]
     return ours + sorted(declared - set(ours))
 
 
 def matrix() -> str:
-    """What stands between the markers."""
+    """The text between the markers."""
     offers = _offers()
     titles = list(offers)
     lines = ["### Objects", ""]
@@ -149,7 +149,7 @@ def _sentence(words: str) -> str:
 
 
 def updated(page: str) -> str:
-    """The page with today's matrix in it. Raises ValueError where a marker is missing."""
+    """The page with the current matrix. Raises ValueError if a marker is missing."""
     if page.count(BEGIN) != 1 or page.count(END) != 1:
         raise ValueError(f"{README.name} needs {BEGIN} and {END}, once each")
     before, rest = page.split(BEGIN)

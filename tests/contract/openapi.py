@@ -1,7 +1,7 @@
-"""The vendors' own documents as judges of every exchange: what we send, and what the stand-ins answer.
+"""Checks every exchange, requests and the stand-ins' answers, against the vendors' own OpenAPI documents.
 
-A document is taken as it is, but for the places where it contradicts itself or its vendor (`MENDS`, each with the reason), and
-for what it does not have (`NOT_IN_IT`). Both tables are checked: a line that is not needed any more fails.
+A document is used unchanged, except where it contradicts itself or its vendor (`MENDS`, each with the reason), and for paths that
+it lacks (`NOT_IN_IT`). Both tables are checked: a line that is no longer needed fails.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ NOT_IN_IT: Mapping[str, Mapping[str, str]] = {
         "POST /workflows/.*": "a flow's own URL: Power Automate publishes no document for it",
     },
 }
-"""document → "METHOD path" (a pattern, the whole of it) → why the document has no such place."""
+"""document → "METHOD path" (a pattern for the whole) → why the document lacks it."""
 
 
-# ---------------------------------------------------------------- where a document is wrong about its own vendor
+# ---------------------------------------------------------------- corrections of the documents
 
 
 def _details_are_text(d: Document) -> None:
@@ -102,11 +102,11 @@ MENDS: Mapping[str, Mapping[Callable[[Document], None], str]] = {
         _unnamed_properties: "every property that a type does not name is an object: then no derived type could have a text",
     },
 }
-"""document → what is mended → why."""
+"""document → what is corrected → why."""
 
 
 class _Sent:
-    """A request as openapi-core wants to see it."""
+    """A request in the form that openapi-core needs."""
 
     def __init__(self, exchange: Exchange) -> None:
         parts = urlsplit(exchange.url)
@@ -134,18 +134,18 @@ class Judge:
 
     @classmethod
     def of(cls, folder: Path, name: str, base: str, *, without: Callable[[Document], None] | None = None) -> Judge:
-        """without: a mend that is left out."""
+        """without: a correction that is left out."""
         document: Document = json.loads((folder / name).read_text(encoding="utf-8"))
         for mend in MENDS[name]:
             if mend is not without:
                 mend(document)
         document["servers"] = [{"url": _server(document, base)}]
-        # Jira and Statuspage write times with an offset that has no colon, against the letter of `date-time`.
+        # Jira and Statuspage write time offsets without a colon, which the format `date-time` does not allow.
         config = Config(extra_format_validators={"date-time": lambda value: True})
         return cls(name, OpenAPI.from_dict(document, config=config))
 
     def judge(self, exchange: Exchange) -> None:
-        """Raises openapi-core's error for what does not fit."""
+        """Raises openapi-core's error if the exchange does not fit the document."""
         place = f"{exchange.method} {exchange.path}"
         for line in NOT_IN_IT[self.name]:
             if re.fullmatch(line, place):
@@ -161,11 +161,11 @@ class Judge:
         try:
             self.api.validate_response(sent, _Answered(*exchange.answer))  # type: ignore[arg-type]
         except ResponseNotFound:
-            if exchange.answer[0] < 400:  # of failures, no document names all
+            if exchange.answer[0] < 400:  # no document lists all failures
                 raise
 
 
 def _server(document: Document, base: str) -> str:
-    """Where the document's paths begin: some have the API's version in them, some in the server's address."""
+    """The server's address that the document's paths follow: some paths include the API's version, some do not."""
     first = next(iter(document["paths"]))
     return base if not first.startswith("/rest/") else base.removesuffix("/rest")

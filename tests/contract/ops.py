@@ -1,4 +1,4 @@
-"""Every call of the protocol that talks to the vendor, prepared so that it can be made once, in any world."""
+"""Every call of the adapter protocol that reaches the vendor, prepared so that it can be made once, in any world."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ Prepare = Callable[[World], Call]
 
 @dataclass(frozen=True)
 class Op:
-    """One call. writes: it may change something at the vendor. again: it may be made a second time without harm, so that
-    "try again" is a true answer even after a part of it has happened. prepare: makes all that the call needs."""
+    """One call. writes: it may change something at the vendor. again: it may be repeated without harm, so that "retry later" is a
+    correct error even after a part of it took effect. prepare: makes everything that the call needs."""
 
     name: str
     prepare: Prepare
@@ -35,7 +35,7 @@ class Op:
 
 
 def ops(world: str) -> Iterator[Op]:
-    """All that this world's adapter can be asked."""
+    """All calls that this world's adapter offers."""
     declared = DECLARED[world]
     for name, kind in declared.kinds.items():
         if kind.create:
@@ -58,11 +58,11 @@ def ops(world: str) -> Iterator[Op]:
         yield Op("history", _history)
     if speaks(world, PartialReads):
         yield Op("read_fields", _read_fields)
-    if speaks(world, LinksBack) and rehearsed(world, Op("link back", _link_back)):  # a setting may switch it off
+    if speaks(world, LinksBack) and rehearsed(world, Op("link back", _link_back)):  # a setting may disable it
         yield Op("link back", _link_back, writes=True, again=True)
     if speaks(world, Probes):
         probe = Op("probe", lambda world: world.adapter.probe)  # type: ignore[attr-defined]
-        yield from [probe] if rehearsed(world, probe) else []  # there may be nothing that can be asked
+        yield from [probe] if rehearsed(world, probe) else []  # it may make no request
     if speaks(world, Subscribes):
         anew = Op("subscribe anew", _subscribe_anew, writes=True, again=True)
         with suppress(Refused):  # the vendor has room for one subscription only
@@ -72,7 +72,7 @@ def ops(world: str) -> Iterator[Op]:
 
 
 def _updates(world: str, kind: str) -> Iterator[Op]:
-    """One for each way to the vendor: fields that are written by the same requests stand for each other."""
+    """One update for each set of requests: of fields that are written by the same requests one is enough."""
     ways = set()
     for field, c in DECLARED[world].kinds[kind].fields.items():
         if c.write == "always" and field != "deleted":
@@ -84,7 +84,7 @@ def _updates(world: str, kind: str) -> Iterator[Op]:
 
 
 def each_op(wanted: Callable[[Op], bool] = lambda op: True) -> pytest.MarkDecorator:
-    """Test(name of a world, op). A test makes its own worlds: one for the rehearsal, one for each spoilt exchange."""
+    """Parametrises test(world's name, op). A test makes its own worlds: one for the rehearsal, one for each disturbed exchange."""
     cases = [pytest.param(w, op, id=f"{w}:{op.name}") for w in WORLDS for op in ops(w) if wanted(op)]
     return pytest.mark.parametrize(("name", "op"), cases)
 
@@ -101,18 +101,18 @@ def _rehearse(name: str, op: Op) -> tuple[list[Exchange], Any]:
 
 
 def rehearsed(name: str, op: Op) -> list[Exchange]:
-    """The exchanges of this call when all is well, by making it in a world of its own. Worlds are alike: the next one
-    sees the same."""
+    """The exchanges of this call without a fault, made in its own world. Worlds are deterministic: the next one makes the
+    same exchanges."""
     return _rehearse(name, op)[0]
 
 
 def answered(name: str, op: Op) -> Any:
-    """What this call answers when all is well."""
+    """The result of this call without a fault."""
     return _rehearse(name, op)[1]
 
 
 def prepared(name: str, op: Op) -> tuple[World, Call, Line]:
-    """A fresh world, a call that is ready to be made in it, and the line between."""
+    """A fresh world, a prepared call, and the line between adapter and stand-in."""
     world = WORLDS[name]()
     call = op.prepare(world)
     wait(world)
@@ -123,7 +123,7 @@ def prepared(name: str, op: Op) -> tuple[World, Call, Line]:
 def _create(kind: str) -> Prepare:
     def prepare(world: World) -> Call:
         if kind == INCIDENT and world.adapter.capabilities.kinds[kind].reads:
-            make(world, kind)  # what is learned only once (a token, the names of priorities) is known
+            make(world, kind)  # loads what is fetched only once (a token, the names of priorities)
         desired = world.sample(kind)
         mark = fresh_mark(world, kind, desired.parent)
         return lambda: world.adapter.create(desired, mark)
@@ -226,7 +226,7 @@ def _subscribe_anew(world: World) -> Call:
 
 
 def _hook(world: World) -> str:
-    """Where this world's vendor sends its webhooks."""
+    """The URL to which this world's vendor sends its webhooks."""
     make(world, INCIDENT)
     return world.sandbox.outgoing[0].url
 

@@ -1,4 +1,4 @@
-"""What the suite does again and again, in the words of the protocol alone: make, wait, look, change, poll."""
+"""Steps that the suite shares, by the adapter protocol alone: create, wait, read, change, poll."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def fresh_mark(world: World, kind: str, parent: Ref | None = None) -> Mark:
 
 
 def wait(world: World) -> None:
-    """Until what has been written is sure to be shown."""
+    """Waits until writes must be visible."""
     world.sandbox.settle()
     lags = world.adapter.capabilities
     world.clock.advance(max(lags.read_lag, lags.find_lag))
 
 
 def post(world: World, kind: str, **fields: Json) -> tuple[Written, Desired, Mark]:
-    """An object of ours, created. fields: laid over the world's sample."""
+    """Creates an object. fields: replace those of the world's sample."""
     sample = world.sample(kind)
     desired = replace(sample, fields={**sample.fields, **fields})
     mark = fresh_mark(world, kind, desired.parent)
@@ -36,7 +36,7 @@ def post(world: World, kind: str, **fields: Json) -> tuple[Written, Desired, Mar
 
 
 def make(world: World, kind: str, **fields: Json) -> tuple[Ref, Desired, Mark]:
-    """The same, with an id, as every kind has that is read; and found by now."""
+    """Creates an object that has an id, as every readable kind has, and waits until it is found."""
     written, desired, mark = post(world, kind, **fields)
     assert written.ref is not None
     wait(world)
@@ -44,7 +44,7 @@ def make(world: World, kind: str, **fields: Json) -> tuple[Ref, Desired, Mark]:
 
 
 def look(world: World, ref: Ref) -> Observation:
-    """What a read shows once the vendor's read lag is over."""
+    """What a read shows after the vendor's read lag."""
     world.sandbox.settle()
     world.clock.advance(world.adapter.capabilities.read_lag)
     return world.adapter.observe(ref)
@@ -55,27 +55,27 @@ def capability(world: World, kind: str, field: str) -> FieldCapability:
 
 
 def write(world: World, ref: Ref, shown: Observation, **wanted: Json) -> Written:
-    """Asks for whole new values of fields, in the form that the engine sends."""
+    """Writes new values of fields, in the form that the engine sends."""
     kind = world.adapter.capabilities.kinds[ref.kind]
     changes = plan.request(wanted, shown.fields, kind)
     return world.adapter.update(ref, Update(changes, {**shown.fields, **wanted}, shown.version))
 
 
 def same(one: Json, other: Json, many: str = "") -> bool:
-    """The same value of a field; a set has no order."""
+    """Whether two values of a field are equal; a set has no order."""
     if many == "set" and isinstance(one, list) and isinstance(other, list):
         return sorted(map(str, one)) == sorted(map(str, other))
     return bool(one == other)
 
 
 def differing(world: World, kind: str, one: Fields, other: Fields) -> set[str]:
-    """The fields in which two pictures of an object differ."""
+    """The fields in which two observations of an object differ."""
     declared = world.adapter.capabilities.kinds[kind].fields
     return {n for n, c in declared.items() if c.read and not same(one.get(n), other.get(n), c.many)}
 
 
 def poll(world: World, cursor: Json | None) -> tuple[list[Changed], Json]:
-    """The whole answer to one poll. The cursor goes through JSON, as it does when the hub keeps it."""
+    """The whole result of one poll. The cursor is converted to JSON and back, as when the hub stores it."""
     items: list[Changed] = []
     for _ in range(20):
         changes = world.adapter.changed_since(json.loads(json.dumps(cursor)))
@@ -87,11 +87,11 @@ def poll(world: World, cursor: Json | None) -> tuple[list[Changed], Json]:
 
 
 def named(items: list[Changed]) -> set[Ref]:
-    """The objects that a poll names: those it lists, and the objects that these belong to."""
+    """The objects that a poll names: those listed, and their parents."""
     refs = {item.ref for item in items}
     return refs | {Ref("incident", ref.parent) for ref in refs if ref.parent}
 
 
 def words(value: Any) -> str:
-    """A value as text, to look for something that must not be in it."""
+    """A value as text, to search for what must not be in it."""
     return json.dumps(value, ensure_ascii=False, default=str)

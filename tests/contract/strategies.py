@@ -1,4 +1,4 @@
-"""Values for a relation: ours, and theirs as the vendor can show it. Words that the tables know, strangers, texts, people."""
+"""Generated values for a relation: the hub's, and those that the vendor can show. Known and unknown words, texts, people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ids = st.sampled_from(["ada", "ben", "checkout", "search", "stranger-1", "strang
 
 
 def our_words(relation: Relation) -> Values:
-    """Words of ours that the relation knows, one value at a time."""
+    """The hub's words that the relation knows, one value at a time."""
     if isinstance(relation, Table):
         return st.sampled_from([ours for ours, _ in relation.pairs]) if relation.pairs else st.nothing()
     return ids if isinstance(relation, Same) else texts
@@ -32,7 +32,7 @@ def their_words(relation: Relation) -> Values:
 
 
 def _unknowns(relation: Relation) -> Values:
-    """What is in no table: left alone in a set or map. A relation that knows everything has none."""
+    """Words that are in no table: left alone in a set or map. A relation that knows all words has none."""
     return st.sampled_from(["stranger-1", "stranger-2"]) if isinstance(relation, Table) else st.nothing()
 
 
@@ -41,7 +41,7 @@ def _set_of(words: Values) -> Values:
 
 
 def ours(relation: Relation) -> Values:
-    """A value of ours."""
+    """A value of the hub."""
     if isinstance(relation, (Elements, OneOf)):
         return _set_of(our_words(relation.each) | _unknowns(relation.each))
     if isinstance(relation, Labels):
@@ -55,7 +55,7 @@ def ours(relation: Relation) -> Values:
 
 
 def theirs(relation: Relation) -> Values:
-    """A value as the vendor can show it: a text within its limit, and never empty where it demands one."""
+    """A value that the vendor can show: a text within its limit, and never empty if the vendor requires one."""
     if isinstance(relation, Elements):
         return _set_of(their_words(relation.each) | _unknowns(relation.each))
     if isinstance(relation, OneOf):

@@ -1,5 +1,5 @@
-"""Whatever bytes come in: `authenticate` raises InvalidSignature and nothing else, `hints` gives hints or raises Unusable and nothing
-else, and a handshake is answered or not. What they make of it names real objects only: texts, of a sane length."""
+"""For any bytes received: `authenticate` raises InvalidSignature and nothing else, `hints` returns hints or raises Unusable and
+nothing else, and a handshake is answered or not. Ids in the results are non-empty texts of limited length."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ each = pytest.mark.parametrize("name", list(WORLDS))
 
 @cache
 def _world(name: str) -> World:
-    """Nothing in this file changes it."""
+    """A shared world: no test in this file changes it."""
     return WORLDS[name]()
 
 
 @cache
 def _true(name: str) -> tuple[Request, ...]:
-    """True webhooks of a short life, to spoil."""
+    """Authentic webhooks of a short incident, to modify."""
     world = WORLDS[name]()
     _life(world)
     return tuple(world.webhooks())
@@ -48,7 +48,7 @@ def _request(
 
 
 def _understand(world: World, request: Request) -> None:
-    """Hints, or Unusable."""
+    """Asserts that the result is hints or Unusable."""
     try:
         with bounded(len(request.body)):
             hints = world.adapter.hints(request)
@@ -71,7 +71,7 @@ def _understand(world: World, request: Request) -> None:
 
 
 def _doubt(world: World, request: Request) -> None:
-    """Believed, or InvalidSignature."""
+    """Asserts that the request is accepted or raises InvalidSignature."""
     try:
         with bounded(len(request.body)):
             assert isinstance(world.adapter.authenticate(request, world.secrets), str)
@@ -111,7 +111,7 @@ def test_arbitrary_json(name: str, value: Any) -> None:
 @settings(max_examples=EXAMPLES * 3)
 @given(data=st.data())
 def test_a_true_webhook_with_one_part_replaced(name: str, data: st.DataObject) -> None:
-    """Another type, a missing part, a text that is too long: any place of the body."""
+    """Another type, a missing part, an over-long text: at any place of the body."""
     true = [r for r in _true(name) if r.body[:1] in (b"{", b"[")]
     if not true:
         return
@@ -129,7 +129,7 @@ def test_a_true_webhook_with_one_part_replaced(name: str, data: st.DataObject) -
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Any:
-    """Where something stands in a JSON value."""
+    """The path of every part of a JSON value."""
     if path:
         yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

@@ -1,5 +1,5 @@
-"""Comments and published updates: they come along with their incident, completely where that is said, and are edited and
-deleted as declared. What is not there is absent; only a vendor's own word makes it deleted."""
+"""Comments and published updates: they are read with their incident, all of them where that is declared, and edited and deleted as
+declared. What is not found is absent; only the vendor's statement makes it deleted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _parent(ref: Ref) -> Ref:
 
 
 def _beside(world: World, ref: Ref) -> Observation | None:
-    """The child, as it comes along with its incident."""
+    """The child as it is read with its incident."""
     seen = look(world, _parent(ref))
     assert len({c.ref for c in seen.children}) == len(seen.children), "each child once"
     return next((c for c in seen.children if c.ref == ref), None)
@@ -44,7 +44,7 @@ def test_a_child_comes_along_with_its_incident_as_it_is_read_alone(world: World,
 @each_world(lambda c: c.kinds[INCIDENT].reads)
 def test_a_partial_read_shows_what_a_refresh_shows_without_the_children(world: World) -> None:
     if not isinstance(world.adapter, PartialReads):
-        return  # a look is one call here
+        return  # here a read is one call
     ref, _, mark = make(world, INCIDENT)
     seen, partially_read = look(world, ref), world.adapter.read_fields(ref)
     assert not partially_read.children
@@ -70,7 +70,7 @@ def test_a_persons_child_comes_along_too(world: World, kind: str) -> None:
 
 @each_kind(lambda name, kind: name != INCIDENT and kind.reads)
 def test_complete_means_all_of_them(world: World, kind: str) -> None:
-    """Although there are more than one page of them; each once, oldest first."""
+    """Also with more than one page; each once, oldest first."""
     parent = world.person_makes(INCIDENT)
     made = []
     for _ in range(MANY):
@@ -121,7 +121,7 @@ def test_what_is_there_is_not_marked_deleted(world: World, kind: str) -> None:
     assert look(world, ref).fields["deleted"] is False
 
 
-# ---------------------------------------------------------------- what is not there
+# ---------------------------------------------------------------- absent children
 
 
 STRANGE = ["999999999", "QNOTHERE1", "", "0", "../users", "a/b?c=d#e", "\x00", "é\u202e", "%2e%2e", "x" * 500]
@@ -129,7 +129,7 @@ STRANGE = ["999999999", "QNOTHERE1", "", "0", "../users", "a/b?c=d#e", "\x00", "
 
 @each_kind(lambda name, kind: kind.reads)
 def test_what_the_vendor_does_not_show_is_absent_and_not_deleted(world: World, kind: str) -> None:
-    """Whatever the id is, and no request goes anywhere that an id should not lead."""
+    """For any id; and no id leads a request to another path."""
     parent = None if kind == INCIDENT else world.person_makes(INCIDENT)
     real = world.person_makes(kind, parent)
     line = Line(world)
@@ -167,7 +167,7 @@ def test_a_write_to_what_is_gone_is_refused(world: World, kind: str) -> None:
 
 @each_world(lambda c: any(name != INCIDENT and k.create for name, k in c.kinds.items()))
 def test_a_child_of_nobody_is_refused(world: World) -> None:
-    """A vendor with threads cannot place it; one without posts it by itself."""
+    """A vendor with threads cannot place it; one without threads posts it as its own message."""
     for name, kind in world.adapter.capabilities.kinds.items():
         if name != INCIDENT and kind.create and kind.reads:
             with pytest.raises(Refused):

@@ -1,4 +1,4 @@
-"""A create is done once: what protects it is what is declared, whatever becomes of the vendor's answer."""
+"""A create happens once, protected as declared, whatever happens to the vendor's answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _fresh(world: World) -> World:
 
 
 def _prepared(world: World, kind: str) -> tuple[Line, Desired, Mark]:
-    """Everything is ready for one create; the line counts from here."""
+    """Prepares one create; the line counts exchanges from here."""
     desired = world.sample(kind)
     mark = fresh_mark(world, kind, desired.parent)
     wait(world)
@@ -30,7 +30,7 @@ def _prepared(world: World, kind: str) -> tuple[Line, Desired, Mark]:
 
 
 def _creating_exchange(world: World, kind: str) -> int:
-    """The number of the exchange that creates, by a rehearsal in a world of its own."""
+    """The number of the exchange that creates, found by a rehearsal in another world."""
     line, desired, mark = _prepared(_fresh(world), kind)
     line.world.adapter.create(desired, mark)
     return next(n for n, exchange in enumerate(line.kept) if exchange.writes)
@@ -43,7 +43,7 @@ def _found(world: World, mark: Mark) -> list[Observation]:
 
 @each_world(lambda c: c.kinds[INCIDENT].reads)
 def test_a_path_is_no_id_and_what_was_created_has_one(world: World) -> None:
-    """A person who mistypes an id is told; nobody is told so of an id that there is."""
+    """A mistyped id is refused with a message; an existing id is not."""
     assert isinstance(world.adapter, KnowsIds)
     ref, _, _ = make(world, INCIDENT)
     assert world.adapter.no_id(ref.id) is None
@@ -131,7 +131,7 @@ def test_an_idempotent_create_done_twice_makes_one_object_and_says_so(world: Wor
 
 @each_kind(lambda name, kind: kind.create is CreateSafety.FINDABLE)
 def test_duplicates_are_all_found_oldest_first(world: World, kind: str) -> None:
-    """A create that lands late, after a second one: both must be seen, so that one of them can be closed."""
+    """A create that takes effect late, after a second one: both must be found, so that one can be closed."""
     number = _creating_exchange(world, kind)
     line, desired, mark = _prepared(world, kind)
     line.spoil(number, later)
@@ -147,14 +147,14 @@ def test_duplicates_are_all_found_oldest_first(world: World, kind: str) -> None:
 
 @each_kind(lambda name, kind: kind.create is CreateSafety.NEITHER)
 def test_what_has_neither_key_nor_mark_is_never_found(world: World, kind: str) -> None:
-    """Nothing protects its create: the hub must know that, and decide by the kind of the message."""
+    """Nothing protects its create: this must be declared, so that the hub decides by the kind of message."""
     _, _, mark = post(world, kind)
     assert not _found(world, mark)
 
 
 @each_kind(lambda name, kind: findable(kind) and kind.reads)
 def test_our_mark_never_shows_in_a_field(world: World, kind: str) -> None:
-    """Neither in a read, nor beside its siblings, nor in a list, nor in the vendor's answers to our writes."""
+    """Neither in a read, nor among its siblings, nor in a list, nor in the vendor's answers to our writes."""
     written, _, mark = post(world, kind)
     assert written.ref is not None
     seen = look(world, written.ref)

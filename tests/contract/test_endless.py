@@ -1,4 +1,4 @@
-"""A vendor whose listing names a next page for ever ends in "try again later", not in a worker that is never done."""
+"""A vendor's listing that always names a next page ends in RetryLater, not in an endless loop of the worker."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ CASES: Mapping[str, tuple[str, str, Callable[[dict[str, Any]], None]]] = {
     "comments": ("jira-cloud", "/comment", lambda page: page.update(total=10**9)),
     "a channel": ("teams-graph", "/delta", _more_messages),
 }
-"""What is listed → the world, where it is listed, and what makes the page name another one."""
+"""What is listed → the world, the listing's path, and a function that makes the page name another one."""
 
 
 def _spoilt(world: World, place: str, more: Callable[[dict[str, Any]], None]) -> None:
-    """From now on this listing answers with its first page, whichever is asked for, and always names another one."""
+    """Makes this listing answer every page with its first one, which names another."""
     inner = world.sandbox.exchange
     first: list[Answer] = []
 

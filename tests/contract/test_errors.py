@@ -1,5 +1,5 @@
-"""Whatever goes wrong on the way, one of the four vendor errors comes out, the right one, after one try, and it says no
-secret. Each exchange of each call is spoilt in turn, in a world of its own.
+"""Any fault of an exchange raises the right one of the four vendor errors, after one attempt, without a secret in it. Each exchange of
+each call is disturbed in turn, each in its own world.
 
 | what goes wrong | in a read | in a write |
 |---|---|---|
@@ -7,9 +7,9 @@ secret. Each exchange of each call is spoilt in turn, in a world of its own.
 | 401 | unauthorised | unauthorised |
 | 5xx, time-out, a connection that breaks | retry later | outcome unknown |
 | no connection | retry later | retry later: nothing was sent |
-| an answer that makes no sense | retry later | outcome unknown |
+| a malformed answer | retry later | outcome unknown |
 
-Where an earlier exchange of the same call has changed something already, the outcome is unknown.
+If an earlier exchange of the same call has already changed something, the outcome is unknown.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _secrets(world: World) -> list[str]:
 
 
 def _discreet(world: World, error: BaseException, log: str) -> None:
-    """No secret stands in anything that a person or a log would be shown."""
+    """Asserts that no secret is in anything shown to a person or written to a log."""
     told = "".join(traceback.format_exception(error)) + repr(error) + str(error) + repr(vars(error)) + log
     told += repr(world.adapter)
     for secret in _secrets(world):
@@ -47,7 +47,7 @@ def _discreet(world: World, error: BaseException, log: str) -> None:
 def _spoilt(
     name: str, op: Op, number: int, how: How, caplog: pytest.LogCaptureFixture
 ) -> tuple[World, VendorError | None, Any]:
-    """(world, the error, or None with the answer) of a call whose exchange of that number is spoilt, once."""
+    """(world, the error or None, the result) of a call whose exchange of that number is disturbed once."""
     world, call, line = prepared(name, op)
     line.spoil(number, how)
     caplog.clear()
@@ -65,7 +65,7 @@ def _spoilt(
 
 
 def _happened(exchanges: list[Exchange], number: int) -> bool:
-    """An earlier exchange of the same call has changed something."""
+    """Whether an earlier exchange of the same call changed something."""
     return any(e.writes for e in exchanges[:number])
 
 
@@ -107,7 +107,7 @@ def test_a_missing_credential_is_named_and_nothing_is_sent(name: str, op: Op) ->
     world = WORLDS[name]()
     call = op.prepare(world)
     world.secrets.values.clear()
-    world.clock.advance(24 * 3600)  # a token that was lent for an hour is over
+    world.clock.advance(24 * 3600)  # a token that is valid for an hour has expired
     world.sandbox.calls.clear()
     with pytest.raises(Unauthorised, match="secret"):
         call()
@@ -172,8 +172,8 @@ NONSENSE = {
 def test_an_answer_without_sense_is_an_error_of_ours_and_no_other_exception(
     name: str, op: Op, nonsense: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A vendor that answers a write in few words, or a read whose answer matters to nobody, may still have done well:
-    then the call ends as it would have."""
+    """If the adapter does not need the answer (of a write that is answered briefly, or of a read that is not used), the call may
+    still succeed: then its result is the usual one."""
     exchanges = rehearsed(name, op)
     for number, exchange in enumerate(exchanges):
         _, error, result = _spoilt(name, op, number, garbled(NONSENSE[nonsense]), caplog)
@@ -187,7 +187,7 @@ def test_an_answer_without_sense_is_an_error_of_ours_and_no_other_exception(
 
 
 def _alike(one: Any, other: Any) -> bool:
-    """The same answer, but for the mark, which is another in each world."""
+    """Whether two results are equal except for the mark, which differs in each world."""
     return re.sub(r"c0ntract[0-9]{6}", "#", repr(one)) == re.sub(r"c0ntract[0-9]{6}", "#", repr(other))
 
 
@@ -204,7 +204,7 @@ DELAYS = [
     ("1e999", None),
     ("", None),
 ]
-"""What a `Retry-After` says → the delay (True: some time from now). What is no time is no delay: the hub chooses its own."""
+"""`Retry-After` → the delay (True: some time from now). An invalid time gives no delay: the hub chooses its own."""
 
 
 @each_op(lambda op: op.name in ("first poll", "create incident"))
@@ -225,7 +225,7 @@ def test_a_delay_is_a_finite_number_of_seconds(
 @pytest.mark.parametrize("how", ["nonsense", "null", "a fault", "a time-out", "forbidden"])
 @pytest.mark.parametrize("name", [n for n in WORLDS if speaks(n, Probes)])
 def test_doctor_finds_something_to_say_whatever_goes_wrong(name: str, how: str) -> None:
-    """A list of findings in words, or one of the four errors; whichever of its questions is answered badly."""
+    """A list of findings, or one of the four errors, whichever of its requests fails."""
     ways: dict[str, How] = {
         "nonsense": garbled(b"<html>"),
         "null": garbled(b"null"),
@@ -249,4 +249,4 @@ def test_doctor_finds_something_to_say_whatever_goes_wrong(name: str, how: str) 
             assert finding.what
             assert not any(secret in repr(finding) for secret in _secrets(world))
         if len(line.kept) <= number:
-            return  # it asks no further question
+            return  # it makes no further request

@@ -1,4 +1,4 @@
-"""Every declared field is what its declaration says: shown, written, limited, moved, walked."""
+"""Every declared field behaves as declared: shown, written, limited, moved, walked through a workflow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.contract.steps import capability, differing, look, make, post, same, 
 from tests.contract.world import World
 
 OWN = "deleted"
-"""A field with ways of its own: see test_children."""
+"""A field with its own rules: see test_children."""
 
 
 def _shown(kind: str, field: str, capability: FieldCapability) -> bool:
@@ -42,7 +42,7 @@ def test_an_observation_has_a_value_for_each_readable_field_and_for_no_other(wor
 
 @each_world(lambda c: True)
 def test_every_field_that_the_engine_may_write_has_a_relation_of_its_own(world: World) -> None:
-    """A field without one is read for other purposes (reactions), and never written."""
+    """A field without a relation is read for other purposes (reactions) and never written."""
     for kind, declared in world.adapter.capabilities.kinds.items():
         for name, field in declared.fields.items():
             related = name in world.adapter.relations.get(kind, {})
@@ -139,7 +139,7 @@ def test_every_declared_move_works(world: World, kind: str, field: str) -> None:
 
 
 def _way(moves: frozenset[tuple[str, str]], now: str, target: str) -> list[str]:
-    """The shortest way by declared moves."""
+    """The shortest path by declared moves."""
     ways: dict[str, list[str]] = {now: []}
     queue = [now]
     while queue:
@@ -176,7 +176,7 @@ def test_a_move_that_is_not_declared_is_never_planned(world: World, kind: str, f
 
 @each_field(lambda kind, field, c: c.walks)
 def test_a_walk_leads_to_its_end_by_steps_that_each_work(world: World, kind: str, field: str) -> None:
-    """From where an object is born to every word of ours; at least one of them takes several steps."""
+    """From an object's first status to every status of the hub; at least one of them takes several steps."""
     assert isinstance(world.adapter, Walks)
     relation, lengths = world.adapter.relations[kind][field], set()
     for ours in STATUSES:

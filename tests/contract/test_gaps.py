@@ -1,4 +1,4 @@
-"""Somebody else's edit between our last read and our write: told afterwards, or our write refused, or declared blind."""
+"""A person's edit between our last read and our write: shown by the history, or our write is refused, or declared a blind window."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_an_edit_in_the_gap_is_told_or_our_write_is_refused(world: World, kind: 
 
 
 def _position(world: World, ref: Ref) -> Json:
-    """Where the history stands now, as the hub keeps it."""
+    """The current position in the history, as the hub stores it."""
     assert isinstance(world.adapter, Historian)
     told, position = world.adapter.history(ref, None)
     assert not list(told), "without a position there is no news"

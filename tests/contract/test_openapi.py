@@ -22,7 +22,7 @@ JUDGED = {name: world for name, world in ((n, make()) for n, make in WORLDS.item
 
 @cache
 def exchanges(name: str) -> tuple[Exchange, ...]:
-    """What passes between the two in each call of the protocol, what precedes it included; and when nothing is there."""
+    """The exchanges of each call of the protocol, its preparation included, and of calls about absent objects."""
     kept: list[Exchange] = []
     for op in ops(name):
         world = WORLDS[name]()
@@ -69,13 +69,13 @@ def test_every_exchange_fits_the_document(name: str, judges: dict[str, Judge]) -
 
 @pytest.mark.parametrize("document", list(NOT_IN_IT))
 def test_what_is_said_to_be_missing_in_a_document_is_needed(document: str, judges: dict[str, Judge]) -> None:
-    """A line that excuses nothing any more is taken out."""
+    """A line of `NOT_IN_IT` that is no longer needed must be removed."""
     for name, world in JUDGED.items():
         if world.contract == document:
             for exchange in exchanges(name):
                 try:
                     judges[document].judge(exchange)
-                except Exception:  # the test above tells
+                except Exception:  # the test above reports it
                     continue
     assert judges[document].used == set(NOT_IN_IT[document])
 
@@ -86,7 +86,7 @@ def test_what_is_said_to_be_missing_in_a_document_is_needed(document: str, judge
 def test_what_is_mended_in_a_document_is_needed(
     document: str, mend: Callable[[Document], None], contracts: Path
 ) -> None:
-    """Without it, some exchange does not fit."""
+    """Without the correction some exchange does not fit."""
     bases = {world.contract_base for world in JUDGED.values() if world.contract == document}
     judge = Judge.of(contracts, document, bases.pop(), without=mend)
     for name, world in JUDGED.items():
@@ -94,6 +94,6 @@ def test_what_is_mended_in_a_document_is_needed(
             for exchange in exchanges(name):
                 try:
                     judge.judge(exchange)
-                except Exception:  # any misfit will do
+                except Exception:  # any misfit is enough
                     return
     raise AssertionError("every exchange fits without it")

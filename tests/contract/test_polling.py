@@ -1,4 +1,4 @@
-"""The polling net: with every webhook lost, it still finds what people do; and an unchanged world costs nothing but the poll."""
+"""Polling: with every webhook lost, it still finds people's changes; without changes it costs nothing but the poll."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.contract.steps import capability, differing, look, make, named, poll,
 from tests.contract.world import World
 
 POLLS = 3
-"""Within so many polls a change is found (a vendor's index may lag behind one of them)."""
+"""A change is found within so many polls (a vendor's index may lag behind one of them)."""
 
 
 def _settled(world: World) -> Json:
-    """The cursor of a hub that knows all that there is."""
+    """The cursor of a hub that knows all objects."""
     wait(world)
     cursor: Json = None
     for _ in range(3):
@@ -25,7 +25,7 @@ def _settled(world: World) -> Json:
 
 
 def _found(world: World, cursor: Json, ref: Ref) -> Changed | None:
-    """What the next polls say of an object (or of the incident that it belongs to)."""
+    """What the next polls return about an object (or the incident that it belongs to)."""
     for _ in range(POLLS):
         world.clock.advance(world.adapter.capabilities.poll[0])
         wait(world)
@@ -36,7 +36,7 @@ def _found(world: World, cursor: Json, ref: Ref) -> Changed | None:
 
 
 def _news(world: World, cursor: Json, ref: Ref, known: dict[Ref, Json]) -> bool:
-    """Whether the next polls would make the hub learn of a change: a name without a picture, or a picture that differs."""
+    """Whether the next polls show the hub a change: an id without fields, or fields that differ."""
     for _ in range(POLLS):
         world.clock.advance(world.adapter.capabilities.poll[0])
         wait(world)
@@ -89,7 +89,7 @@ def test_the_poll_finds_a_persons_edit(world: World, kind: str, field: str) -> N
 
 @each_field(lambda kind, field, c: (kind, field) == (INCIDENT, "status") and c.read, by_people=True)
 def test_the_poll_finds_what_left_the_list_of_open_ones(world: World, kind: str, field: str) -> None:
-    """A person brings it to its end."""
+    """A person closes it."""
     ref, _, _ = make(world, kind)
     cursor = _settled(world)
     relation = world.adapter.relations[kind]["status"]
@@ -131,7 +131,7 @@ def test_the_poll_finds_a_persons_deletion_of_a_child(world: World, kind: str) -
 
 
 def _watched(world: World, kind: str | None = None) -> tuple[Ref, dict[Ref, Json], Json]:
-    """(an incident of ours, what is known of it and of its children, the cursor). kind: it has a child that a person made."""
+    """(an incident of ours, the known state of it and its children, the cursor). kind: it has a child of this kind by a person."""
     parent, _, _ = make(world, INCIDENT)
     if kind:
         world.person_makes(kind, parent)
@@ -143,7 +143,7 @@ def _watched(world: World, kind: str | None = None) -> tuple[Ref, dict[Ref, Json
 
 @each_world(lambda c: any(kind.reads for kind in c.kinds.values()))
 def test_an_unchanged_world_asks_for_no_read(world: World) -> None:
-    """Once everything is known, a poll names nothing, or shows it as it is known."""
+    """When everything is known, a poll returns nothing, or the known state."""
     refs = [make(world, kind)[0] for kind, c in world.adapter.capabilities.kinds.items() if c.reads and c.create]
     for ref in refs:
         look(world, ref)
@@ -162,7 +162,7 @@ def test_an_unchanged_world_asks_for_no_read(world: World) -> None:
 
 @each_world(lambda c: any(kind.reads for kind in c.kinds.values()))
 def test_a_picture_in_a_poll_is_what_a_read_shows(world: World) -> None:
-    """Every readable field, so that it can be merged without a read; without children, which no list shows."""
+    """It has every readable field, so that it can be merged without a read, and no children, which no list shows."""
     ref, _, _ = make(world, INCIDENT)
     wait(world)
     items, _ = poll(world, None)
@@ -183,7 +183,7 @@ def test_who_cannot_read_has_nothing_to_poll(world: World) -> None:
 
 @each_world(lambda c: any(kind.reads for kind in c.kinds.values()))
 def test_a_cursor_that_makes_no_sense_starts_again(world: World) -> None:
-    """An older version of the adapter left it behind, or somebody's hand."""
+    """It may come from an older version of the adapter, or from a manual edit."""
     ref, _, _ = make(world, INCIDENT)
     wait(world)
     for cursor in ({}, [], "x", 7, True, {"cursor": 1}):

@@ -40,7 +40,7 @@ def test_both_laws(world: str, kind: str, field: str, data: st.DataObject) -> No
 
 @each
 def test_every_word_of_ours_can_be_said_there(world: str, kind: str, field: str) -> None:
-    """A closed vocabulary has no gap: the plan always finds a word."""
+    """A closed vocabulary has no gap: the plan always finds a vendor's word."""
     relation, spec = RELATIONS[world][kind][field], FIELDS[kind][field]
     if isinstance(relation, Table) and spec.words:
         for word in spec.words:
@@ -61,7 +61,7 @@ def test_a_word_that_nobody_knows_is_said_to_be_unknown(world: str, kind: str, f
 @each
 @given(data=st.data())
 def test_what_is_merged_by_element_is_seen_by_element(world: str, kind: str, field: str, data: st.DataObject) -> None:
-    """The field paths of a set or map are what `backward` would give us of it: merging by element and as a whole agree."""
+    """The field paths of a set or map equal what `backward` returns: merging by element and as a whole agree."""
     relation = RELATIONS[world][kind][field]
     many = DECLARED[world].kinds[kind].fields[field].many
     assert (not FIELDS[kind][field].many) or isinstance(relation, ManyRelation)

@@ -1,5 +1,5 @@
-"""Payloads that nobody here wrote, beyond what each vendor's own tests replay: every one of them at every door, and captured
-answers of the vendors' REST APIs in place of the stand-ins'. Any further file may be put into the folders."""
+"""Captured payloads, beyond what each vendor's own tests replay: each is sent to every webhook route, and captured answers of the
+vendors' REST APIs replace the stand-ins'. Further files may be added to the folders."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_captured_payloads_are_there(shared: Path) -> None:
 
 @pytest.mark.parametrize("path", _files("*"))
 def test_any_payload_at_any_door_is_understood_or_unusable_and_never_believed(path: Path) -> None:
-    """A webhook that somebody pointed to the wrong connection, whoever sends it, breaks nothing."""
+    """A webhook sent to the wrong connection breaks nothing, whichever vendor sends it."""
     for make in WORLDS.values():
         world = make()
         understand(world, _request(path))
@@ -51,7 +51,7 @@ def test_any_payload_at_any_door_is_understood_or_unusable_and_never_believed(pa
 
 
 def _said(data: Mapping[str, Any]) -> set[Ref]:
-    """The objects that an event's data name, read from the content alone."""
+    """The objects that an event's data name, derived from the content alone."""
     kind = str(data.get("type"))
     if kind == "incident":
         return {Ref(INCIDENT, data["id"])}
@@ -62,7 +62,7 @@ def _said(data: Mapping[str, Any]) -> set[Ref]:
 
 
 def _data(path: Path) -> Mapping[str, Any] | None:
-    """The data of a documented event; None where the file is no event of webhooks V3."""
+    """The data of a documented event; None if the file is no event of webhooks V3."""
     content = json.loads(path.read_bytes())
     if not isinstance(content, dict) or "messages" in content:
         return None
@@ -88,7 +88,7 @@ EVENT_OF = {
 
 @pytest.mark.parametrize("path", _files("pagerduty"))
 def test_documented_event_data_in_an_envelope_names_its_incident(path: Path) -> None:
-    """PagerDuty documents some events by their data alone: wrapped as they are sent, signed, believed and understood."""
+    """PagerDuty documents some events by their data alone: in an envelope and signed, they are accepted and understood."""
     data = _data(path)
     world = WORLDS["pagerduty"]()
     if data is None:
@@ -141,7 +141,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("name", "path"), ANSWERS)
 def test_a_captured_answer_in_any_place_is_read_or_a_vendor_error(name: str, path: Path) -> None:
-    """Whatever was asked: one answer of the real vendor, in the place of another."""
+    """For any request: one answer of the real vendor in place of another."""
     for op in ops(name):
         for number in range(len(rehearsed(name, op))):
             _, call, line = prepared(name, op)
@@ -157,7 +157,7 @@ def test_a_captured_answer_in_any_place_is_read_or_a_vendor_error(name: str, pat
 
 
 def test_the_captured_open_incidents_of_a_page_are_listed_as_they_say(shared: Path) -> None:
-    """Older than today's form: the parts that are missing are missing, nothing more."""
+    """Older than the current format: only the parts that it lacks are missing."""
     poll = next(op for op in ops("statuspage") if op.name == "first poll")
     for path in sorted((shared / "payloads" / "statuspage-rest").glob("*unresolved*.json")):
         _, call, line = prepared("statuspage", poll)

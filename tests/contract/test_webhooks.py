@@ -1,5 +1,5 @@
-"""What comes in: forged is refused and nothing else is, a rotated secret is no outage, and each true webhook names what it is
-about. None of it calls the vendor."""
+"""Webhooks: those with an invalid signature are refused and no others, a secret is rotated without an outage, and each authentic
+webhook names its object. None of it calls the vendor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.contract.world import MemorySecrets, World
 
 
 def _some(world: World) -> Sequence[Request]:
-    """Webhooks of a short life; a vendor without any gets a request that looks like one."""
+    """Webhooks of a short incident; for a vendor without webhooks, a request that looks like one."""
     _life(world)
     sent = world.webhooks()
     if sent:
@@ -41,7 +41,7 @@ def _life(world: World) -> None:
 
 
 def _told(world: World, requests: Sequence[Request]) -> list[Hint]:
-    """The hints of true webhooks, which are all believed."""
+    """The hints of authentic webhooks; asserts that all are accepted."""
     found: list[Hint] = []
     for request in requests:
         assert world.adapter.authenticate(request, world.secrets)
@@ -53,13 +53,13 @@ def _around(ref: Ref) -> set[Ref]:
     return {ref, Ref(INCIDENT, ref.parent)} if ref.parent else {ref}
 
 
-# ---------------------------------------------------------------- who it is from
+# ---------------------------------------------------------------- authentication
 
 
 @each_world(lambda c: c.webhooks != "none")
 def test_every_webhook_of_the_vendor_is_believed(world: World) -> None:
     if not any(kind.reads for kind in world.adapter.capabilities.kinds.values()):
-        return  # a route that only posts: nothing comes from there
+        return  # a route that only posts has no webhooks
     requests = _some(world)
     ids = [world.adapter.authenticate(request, world.secrets) for request in requests]
     assert all(ids)
@@ -70,7 +70,7 @@ def test_every_webhook_of_the_vendor_is_believed(world: World) -> None:
 
 @each_world(lambda c: c.webhooks != "none")
 def test_a_repeated_delivery_has_the_same_id(world: World) -> None:
-    """Although it comes later, and with other headers that say so."""
+    """Also if it arrives later, with other headers."""
     for request in _some(world):
         if not _believed(world.adapter, request, world.secrets):
             continue
@@ -86,12 +86,12 @@ def test_a_repeated_delivery_has_the_same_id(world: World) -> None:
 
 @each_world()
 def test_a_request_with_an_invalid_signature_is_refused_whatever_is_wrong_with_it(world: World) -> None:
-    """And nothing else is raised than that, with words that do not say what would have been right."""
+    """Only InvalidSignature is raised, and its text does not reveal the right value."""
     for request in _some(world):
         try:
             wrong = list(world.badly_signed(request))
         except (KeyError, ValueError, IndexError):
-            continue  # what a route without webhooks is sent has nothing that could be made wrong
+            continue  # a request to a route without webhooks has no signature to falsify
         assert wrong
         for what, badly_signed in wrong:
             with pytest.raises(InvalidSignature) as raised:
@@ -103,7 +103,7 @@ def test_a_request_with_an_invalid_signature_is_refused_whatever_is_wrong_with_i
 
 @each_world()
 def test_without_a_secret_nothing_is_believed(world: World) -> None:
-    """A connection that is not set up yet is not an open door; neither is an empty secret."""
+    """A connection without a secret accepts nothing; neither does one with an empty secret."""
     requests = _some(world)
     empty = MemorySecrets(**dict.fromkeys(world.secrets.values, ""))
     for request in requests:
@@ -146,11 +146,11 @@ def test_nothing_of_it_calls_the_vendor(world: World) -> None:
     assert world.sandbox.calls == []
 
 
-# ---------------------------------------------------------------- what it is about
+# ---------------------------------------------------------------- hints
 
 
 def _webhooks(world: World, act: Callable[[], object]) -> list[Hint]:
-    """What the webhooks of one act say."""
+    """The hints of the webhooks that `act` causes."""
     wait(world)
     world.webhooks()
     act()
@@ -175,7 +175,7 @@ def test_a_webhook_of_a_new_object_names_it(world: World, kind: str) -> None:
 
 @each_field(lambda kind, field, c: c.read and field != "deleted", by_people=True)
 def test_a_webhook_of_a_persons_edit_names_the_object(world: World, kind: str, field: str) -> None:
-    """A vendor may have no event for it: then the poll finds it. What it sends is about the object, or ignored in words."""
+    """A vendor may have no event for it: then polling finds it. An event that it sends names the object, or is ignored with a reason."""
     ref, _, _ = make(world, kind)
     value = world.another(kind, field, look(world, ref).fields[field])
     hints = _webhooks(world, lambda: world.person_edits(ref, field, value))
@@ -187,7 +187,7 @@ def test_a_webhook_of_a_persons_edit_names_the_object(world: World, kind: str, f
 
 @each_kind(lambda name, kind: kind.reads)
 def test_a_webhook_of_a_persons_deletion_says_so(world: World, kind: str) -> None:
-    """Where the vendor sends one at all."""
+    """If the vendor sends one at all."""
     ref, _, _ = make(world, kind)
     hints = _webhooks(world, lambda: world.person_deletes(ref))
     about = [h for h in hints if h.ref == ref]

@@ -1,6 +1,6 @@
-"""What a vendor gives the contract suite: an adapter, its stand-in in process, a virtual clock, and what people do there.
+"""A vendor's world for the contract suite: an adapter, its stand-in in process, a virtual clock, and people's actions.
 
-One module a vendor in `tests/contract/worlds/`, with `WORLDS: dict[str, Callable[[], World]]` (one entry for each variant:
+One module for each vendor in `tests/contract/worlds/`, with `WORLDS: dict[str, Callable[[], World]]` (one entry for each variant:
 `jira-cloud`, `jira-dc`, ...). The suite in this folder runs on every one of them.
 """
 
@@ -25,16 +25,16 @@ class World(Protocol):
     clock: ManualClock
     secrets: MemorySecrets
     contract: str | None
-    """File in the contracts folder that the exchanges must be valid against, and
-    `contract_base`: the URL prefix that stands before the document's paths."""
+    """The document in the contracts folder against which the exchanges must be valid, and
+    `contract_base`: the URL prefix of the document's paths."""
     contract_base: str
 
     def sample(self, kind: str) -> Desired:
-        """Something creatable of that kind; makes the parent it needs."""
+        """A valid object of that kind to create; makes the parent that it needs."""
         ...
 
     def another(self, kind: str, field: str, now: Json) -> Json:
-        """A legal value of the field, theirs, that differs from `now` and can be reached from it by one update
+        """A valid value of the field, in the vendor's words, that differs from `now` and can be reached by one update
         (for a set or map: the whole new value)."""
         ...
 
@@ -47,11 +47,11 @@ class World(Protocol):
     def person_deletes(self, ref: Ref) -> None: ...
 
     def webhooks(self) -> Sequence[Request]:
-        """Takes what the stand-in has queued, as the hub would receive it (empty for vendors without webhooks)."""
+        """Takes the webhooks that the stand-in has queued, as the hub would receive them (none for vendors without webhooks)."""
         ...
 
     def badly_signed(self, request: Request) -> Sequence[tuple[str, Request]]:
-        """(what is wrong, the request made wrong in that way): missing, malformed and false credentials."""
+        """(the fault, the request with that fault): missing, malformed and false credentials."""
         ...
 
     def rotate(self) -> None:

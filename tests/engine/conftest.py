@@ -1,4 +1,4 @@
-"""Real processes need a folder whose path is short enough for a unix socket."""
+"""Fixtures for real processes, which need a data folder whose path is short enough for a unix socket."""
 
 from __future__ import annotations
 

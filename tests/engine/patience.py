@@ -1,4 +1,4 @@
-"""Waiting for another process, without sleeping longer than needed."""
+"""Waits for another process without sleeping longer than needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hub.store.unit import Store
 
 
 def until(true: Callable[[], object], seconds: float = 15.0) -> None:
-    """Looks every 20 ms until `true()` is; fails after `seconds`."""
+    """Checks every 20 ms until `true()` is; fails after `seconds`."""
     pause = threading.Event()
     for _ in range(int(seconds / 0.02)):
         if true():
@@ -23,5 +23,5 @@ def until(true: Callable[[], object], seconds: float = 15.0) -> None:
 def somebody_waits(store: Store) -> bool:
     """Whether a transaction in this PostgreSQL database waits for another one's lock."""
     ours = "FROM pg_stat_activity WHERE datname = current_database()"
-    with store.reader.connect() as tx:  # beside the transaction of whoever asks
+    with store.reader.connect() as tx:  # outside the caller's transaction
         return bool(tx.scalar(text(f"SELECT count(*) {ours} AND wait_event_type = 'Lock'")))

@@ -1,5 +1,5 @@
-"""A whole hub in this process: the real adapters of the four vendors, their stand-ins, one clock that moves by hand, and a
-worker that does everything that is due. For tests that ask what becomes of something, wherever it comes from."""
+"""A whole hub in this process: the real adapters of the four vendors, their stand-ins, one clock that the test moves, and a worker
+that does everything that is due. For tests that check the end of a change, wherever it began."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
 
 
 class _Clock(ManualClock):
-    """Moves the stand-ins' clocks with it."""
+    """The hub's clock; moving it moves the stand-ins' clocks too."""
 
     def __init__(self, others: list[ManualClock]) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class _Clock(ManualClock):
 
 @dataclass
 class Wakes:
-    """Names that wait for the worker, each once."""
+    """Keys that wait for the worker, each once."""
 
     waiting: list[tuple[str, str]] = field(default_factory=list)
 
@@ -59,13 +59,13 @@ class Wakes:
 
 
 class Quartet:
-    """worlds: the four by the name of their connection. url: of the database; state: in which the connections begin."""
+    """worlds: connection → its vendor's world. url: the database's. state: the first state of the connections."""
 
     def __init__(self, url: str = "sqlite://", state: str = "enabled") -> None:
         self.pagerduty = PagerDutyWorld("pagerduty", reopen=True)
         self.jira = JiraWorld(True)
         self.teams = TeamsWorld("graph")
-        self.teams.sandbox.push.subscriptions.clear()  # the hub makes its own
+        self.teams.sandbox.push.subscriptions.clear()  # the hub makes its own subscriptions
         self.statuspage = StatuspageWorld()
         self.worlds: dict[str, Any] = {
             "pagerduty": self.pagerduty, "jira": self.jira, "teams": self.teams, "statuspage": self.statuspage,
@@ -106,7 +106,7 @@ class Quartet:
     # --- time and work ------------------------------------------------------------------------------------------
 
     def settle(self, seconds: float = 60, *, webhooks: bool = True, step: float = 1.0) -> None:
-        """Lets that much time go by, doing whatever is due every `step` seconds. webhooks False: they are lost on the way."""
+        """Lets that many seconds pass, doing whatever is due every `step` seconds. webhooks False: all of them are lost."""
         for _ in range(int(seconds / step)):
             for name, world in self.worlds.items():
                 for request in world.webhooks():
@@ -126,10 +126,10 @@ class Quartet:
             task, name = self.wakes.waiting.pop(0)
             tasks.run(self.hub, task, name)
 
-    # --- in and out ---------------------------------------------------------------------------------------------
+    # --- webhooks and doctor ------------------------------------------------------------------------------------
 
     def send(self, name: str, request: Request) -> TestResponse:
-        """A webhook, over the hub's own door."""
+        """Sends a webhook through the hub's own route."""
         path = "/".join(["", "in", name, *request.path.strip("/").split("/")[2:]])
         return self.web.open(
             path, method=request.method, data=request.body, query_string=dict(request.query),
@@ -140,17 +140,17 @@ class Quartet:
         return self.web.open(f"/api/v1/{path}", method=method, headers=self.bearer, **body)
 
     def doctor(self, name: str) -> list[Line]:
-        """What `lockstep doctor` says of a connection."""
+        """What `lockstep doctor` reports about a connection."""
         return list(_connection(self.hub, name))
 
     def doctor_work(self) -> list[Line]:
-        """What it says of the work itself: what waits for a person, and what was set aside."""
+        """What `lockstep doctor` reports about the work: what waits for a person, and what was set aside."""
         return list(_work(self.hub))
 
     # --- the incident of a test ---------------------------------------------------------------------------------
 
     def begins(self, title: str = "Checkout is slow") -> str:
-        """A person opens an incident in PagerDuty; all four show it. Returns its id here."""
+        """Opens an incident in PagerDuty and waits until all four show it. Returns its id in the hub."""
         self.settle(2)
         before = {i["id"] for i in services.list_incidents(self.hub)["items"]}
         self.pagerduty.sandbox.people_create(title, priority="P2", assignees=["PADA001"])
@@ -170,12 +170,12 @@ class Quartet:
         return dict(services.show_incident(self.hub, incident)["fields"])
 
     def behind(self, incident: str) -> list[str]:
-        """The connections whose links are not live and in step."""
+        """Connections whose links are not live or not in step."""
         links = services.show_incident(self.hub, incident)["links"]
         return [k["connection"] for k in links if k["state"] != "live" or k["lag"] or k["frozen"] or k["refused"]]
 
     def others_go_on(self, incident: str, without: str, severity: str = "SEV1") -> None:
-        """The proof that a fault stays where it is: a change reaches every other system."""
+        """Asserts that a fault affects one connection only: a change reaches every other system."""
         services.edit_incident(self.hub, incident, {"severity": severity}, actor="ada")
         self.settle(90)
         assert [name for name in self.behind(incident) if name != without] == []

@@ -1,4 +1,4 @@
-"""Whose is an object that a person made? Judged when the hub takes one in, by what it had been shown and what it held."""
+"""Adoption of objects that people made: checked when the hub links one, against what the hub had been shown and what it held."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SELECT i.number, i.fields FROM incidents i WHERE i.open AND i.merged_into IS NUL
 
 
 def before_commit(world: World, rows: Sequence[Row]) -> None:
-    """Every link that comes into being because an unmatched object was considered."""
+    """Checks every link that the commit makes, or ties to another object, in the task `adopt`."""
     actor = world.stack[-1] if world.stack else None
     if actor is None or actor.task != "adopt" or not world.servers:
         return
@@ -50,7 +50,7 @@ def _taken_in(world: World, link: Any, opened: bool, vendor: Any) -> None:
     server = world.servers[link["connection"]]
     thing = server.things[ref]
     if thing.mark is not None:
-        return  # ours: that marks are read is judged at rest
+        return  # the hub's own object; that marks are read is checked at rest
     if thing.type != "incident":
         world.violated(NEVER, f"{ref.id} is {thing.type}")
     if thing.born < server.now() - OLD / 2:
@@ -69,7 +69,7 @@ def _taken_in(world: World, link: Any, opened: bool, vendor: Any) -> None:
 
 
 def _fitting(world: World, link: Any, server: Any, theirs: Any) -> list[int]:
-    """Other open incidents of the same services without an object there."""
+    """Numbers of other open incidents of the same services that have no object at this vendor."""
     try:
         ours = server.style.relations[INCIDENT]["services"].backward([], theirs)
     except (KeyError, UnknownWord):

@@ -1,4 +1,4 @@
-"""What the hub commits, row by row, as it commits it: triggers in the simulation's own database write every transition into
+"""Every row that the hub commits, as it commits it: triggers in the simulation's own database write every transition into
 a temporary table, which is read (and emptied) right before each commit. A rolled-back transaction leaves nothing.
 """
 
@@ -32,11 +32,11 @@ WATCHED: Mapping[str, tuple[str, tuple[str, ...]]] = {
 JSON_COLUMNS = frozenset({"fields", "provenance", "shadow", "held", "frozen", "refused", "changes", "steps", "data"})
 
 EVERY_UPDATE = frozenset({"outbox", "leases"})
-"""Tables of which an update is told that sets none of the watched columns: who touches a claimed row matters by itself."""
+"""Tables whose updates are recorded even if no watched column changes: it matters who touches a claimed row."""
 
 
 class Columns(dict[str, Any]):
-    """One row's watched columns. JSON is read when it is asked for (by its name, in brackets)."""
+    """One row's watched columns. A JSON column is parsed when it is read (`row["name"]`)."""
 
     def __init__(self, plain: Iterable[tuple[str, Any]], documents: Mapping[str, Any]) -> None:
         super().__init__(plain)
@@ -58,7 +58,7 @@ class Row:
     new: Columns | None
 
     def differs(self, name: str) -> bool:
-        """Whether the JSON of this column is another than before; of an insert or a delete it is."""
+        """Whether the JSON of this column changed. An insert or a delete counts as a change."""
         if self.old is None or self.new is None:
             return True
         return self.old.documents[name] != self.new.documents[name] and self.old[name] != self.new[name]
@@ -75,7 +75,7 @@ SHAPES = {
 
 
 def install(db: sqlite3.Connection) -> None:
-    """Sets the triggers up, once for each database connection."""
+    """Creates the triggers, once for each database connection."""
     db.execute("CREATE TEMP TABLE IF NOT EXISTS audit (n INTEGER PRIMARY KEY, t TEXT, k TEXT, old TEXT, new TEXT)")
     for table, (key, columns) in WATCHED.items():
         plain, documents = SHAPES[table]

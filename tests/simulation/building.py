@@ -1,4 +1,4 @@
-"""A simulated world put together: the model vendors and people, the network, the queue, and what judges them all."""
+"""Builds a simulated world: model vendors, people, network, queue, and the invariants that check them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.simulation.world import World
 
 
 class SimulatedWorld(World):
-    """Over model vendors (`tests.simulation.server`)."""
+    """A world with model vendors (`tests.simulation.server`)."""
 
     def furnish(self, config: Config | None, styles: Mapping[str, Any] | None) -> None:
         self.config = config or company.config(self.coverage)

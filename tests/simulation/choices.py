@@ -1,5 +1,7 @@
-"""What a person may make of a field of a vendor's object: a word of theirs, a text, an element more or less. `people` is the run's
-`tests.simulation.people.People`, which stands above this module."""
+"""New values that a person may give a field of a vendor's object: one of the vendor's words, a text, an element added or removed.
+
+The parameter `people` is the run's `tests.simulation.people.People`; that module imports this one.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,13 @@ from tests.simulation.server import Server, Thing
 from tests.simulation.styles import SERVICES, TAGS, UNKNOWN_WORD
 
 MOST_RECURRENCES = 7
-"""Incidents, until an alert opens no other."""
+"""With so many incidents in a run, an alert opens no further one."""
 
 IMPACTS = ("operational", "degraded_performance", "partial_outage", "major_outage", "under_maintenance")
 
 
 def choose(people: Any, server: Server, thing: Thing, name: str) -> Json:
-    """A new value of the field, whole; None when there is no choice (or nobody is assigned any more)."""
+    """The field's new value, whole; None when there is nothing to choose, or to unassign."""
     now, rng = thing.fields.get(name), people.rng
     if name in ("title", "public_title", "description"):
         return people.words(name)
@@ -40,7 +42,7 @@ def choose(people: Any, server: Server, thing: Thing, name: str) -> Json:
 
 
 def in_the_gap(people: Any, server: Server, thing: Thing, written: Iterable[str]) -> None:
-    """Somebody edits what we are just about to write, or something beside it."""
+    """A person edits a field that the hub is about to write, or another field of the same object."""
     same = [name for name in server.style.editable if name in written]
     names = same if people.rng.random() < 0.6 else server.style.editable
     if names and not thing.terminal:
@@ -52,7 +54,7 @@ def in_the_gap(people: Any, server: Server, thing: Thing, written: Iterable[str]
 
 
 def recur(hub: Hub, fields: dict[str, Json], key: str, actor: str) -> None:
-    """An alert: it opens an incident, or, if there is an open one, says that it is over."""
+    """An alert: it opens an incident, or resolves the open one with this key."""
     known = services.list_incidents(hub, open=True)["items"]
     there = next((i for i in known if i["dedup_key"] == key), None)
     if there is not None:
@@ -71,5 +73,5 @@ def _status(people: Any, server: Server, now: Json) -> Json:
 
 
 def _toggled(now: Json, element: str) -> list[Json]:
-    """A set with the element added, or taken out."""
+    """The set with the element added, or removed if it was in it."""
     return [e for e in now or [] if e != element] if element in (now or []) else [*(now or []), element]

@@ -1,4 +1,4 @@
-"""The company that is simulated: its connections, people, services and house rules."""
+"""The simulated company: its connections, people, services and policy."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 CONNECTIONS = {"pd": "pagerduty", "jira": "jira", "page": "statuspage", "chat": "teams"}
 PREFIX = {"pd": "PU", "jira": "JU", "chat": "TU"}
-"""Of people's accounts."""
+"""Connection → prefix of the ids of people's accounts there."""
 
 
 BLIND: dict[str, Any] = {"create": CreateSafety.NEITHER, "reads": False, "edits": False}
-"""What a page can do with updates where nobody can look for them, nor take them back."""
+"""Capabilities of a page whose updates can be neither read, found, edited nor deleted."""
 
 
 def policy() -> Policy:
@@ -61,7 +61,7 @@ def config(coverage: Coverage) -> Config:
 
 
 def varied(world: World) -> dict[str, Style]:
-    """The four vendors as this seed has them: accounts, plans and routes differ from company to company."""
+    """The four vendors as this seed configures them: accounts, plans and routes differ between companies."""
     styles = {name: STYLES[vendor]() for name, vendor in CONNECTIONS.items()}
     rng = world.rng
     if rng.random() < 0.15:
@@ -86,7 +86,7 @@ def varied(world: World) -> dict[str, Style]:
 
 
 def attic(world: World) -> None:
-    """Objects that were there before the hub was connected, and that nobody tells it of now."""
+    """Makes objects that existed before the hub was connected; no webhook is sent for them."""
     for name in ("pd", "jira"):
         server = world.servers[name]
         server.on_event, loud = lambda event, thing, by: None, server.on_event
@@ -98,7 +98,7 @@ def attic(world: World) -> None:
 
 
 def servers(world: World, styles: Mapping[str, Style] | None) -> dict[str, Server]:
-    """The vendors' accounts, empty."""
+    """The vendors' accounts, without objects."""
     made = {}
     for name, style in (styles or varied(world)).items():
         skew = world.sky.uniform(-world.faults.skew, world.faults.skew)
@@ -110,7 +110,7 @@ def servers(world: World, styles: Mapping[str, Style] | None) -> dict[str, Serve
 
 
 def connect(world: World, names: list[str]) -> None:
-    """The connections as they are after their set-up: enabled an hour ago."""
+    """Makes the connections as set-up leaves them: enabled an hour ago."""
     began = world.clock.now() - timedelta(hours=1)
     with world.store.unit() as tx:
         for name in names:

@@ -1,4 +1,4 @@
-"""What a batch of runs has really met: a simulation that never crashes or never conflicts proves nothing."""
+"""Coverage of a batch of runs: a simulation that meets no crash and no conflict proves nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOMENTS = ("commit", "committed", "send", "answered", "wake", "woken")
 
 @dataclass
 class Coverage:
-    """Counts by kind: boundaries passed, crashes at them, faults struck, journal lines and rules, authority rows asked."""
+    """Counts by kind: boundaries passed, crashes at them, faults injected, journal lines and rules, authority rows used."""
 
     boundaries: Counter[str] = field(default_factory=Counter)
     crashes: Counter[str] = field(default_factory=Counter)
@@ -38,7 +38,7 @@ class Coverage:
         self.faults[name] += 1
 
     def line(self, kind: str, data: dict[str, Any] | None) -> None:
-        """A journal line."""
+        """Counts a journal line."""
         self.kinds[kind] += 1
         rule = (data or {}).get("rule")
         if rule:
@@ -49,7 +49,7 @@ class Coverage:
             getattr(self, name).update(getattr(other, name))
 
     def missing(self) -> list[str]:
-        """What a large batch should have met and has not."""
+        """Kinds that a large batch must meet and this one did not."""
         out = [f"no crash at {place}" for place in sorted(self.boundaries) if not self.crashes[place]]
         out += [f"merge rule {rule} never decided" for rule in RULES if not self.rules[rule]]
         for row in DEFAULT.rows:
@@ -71,7 +71,7 @@ class Coverage:
 
 
 class CountingAuthority(Authority):
-    """An authority table that remembers which of its rows judged."""
+    """An authority table that counts which of its rows decided."""
 
     def __init__(self, rows: tuple[Row, ...], coverage: Coverage) -> None:
         super().__init__(rows)

@@ -1,4 +1,4 @@
-"""The weather of a run: each seed draws which faults exist at all, and how often."""
+"""The faults of a run: each seed draws which of them occur at all, and how often."""
 
 from __future__ import annotations
 
@@ -11,69 +11,69 @@ from tests.simulation.styles import STYLES
 
 @dataclass(frozen=True)
 class Faults:
-    """Probabilities are per opportunity; seconds are seconds of virtual time; 0 or "" = this fault does not exist."""
+    """Probabilities are per opportunity; seconds are virtual time; 0, "" or False: this fault does not occur."""
 
-    # on the way from a vendor to us
+    # webhooks, between a vendor and the hub
     webhook_loss: float = 0.0
     webhook_duplicate: float = 0.0
     webhook_late: float = 0.0
-    """Longest delay in seconds; reorders too."""
-    # between our own processes
+    """Longest delay of a webhook, in seconds. Delays also change the order."""
+    # between the hub's own processes
     wake_loss: float = 0.0
     redis_emptied: float = 0.0
     crash: float = 0.0
     interleave: float = 0.0
     pause: float = 0.0
-    """A worker stands still in the middle of a call for longer than its lease."""
+    """A worker is stopped during a call for longer than its lease."""
     # at a vendor
     unavailable: float = 0.0
     throttled: float = 0.0
     lost_before: float = 0.0
-    """Time-out, the vendor never acted."""
+    """The call times out, and the vendor did not act."""
     lost_after: float = 0.0
-    """Time-out, the vendor acted."""
+    """The call times out, and the vendor had acted."""
     lands_late: float = 0.0
-    """Time-out, the vendor acts some time later."""
+    """The call times out, and the vendor acts later."""
     stale_reads: float = 0.0
     skew: float = 0.0
-    """Seconds between the vendors' clocks and ours, at most."""
+    """Largest difference in seconds between the vendors' clocks and the hub's."""
     dead: str = ""
-    """This vendor is down for the middle half of the run."""
+    """The vendor of this name is down for the middle half of the run."""
     hangs: bool = False
-    """The dead vendor accepts calls and never answers, instead of refusing them at once."""
+    """The vendor that is down accepts calls and never answers, instead of refusing them at once."""
     revoked: float = 0.0
     """The credential stops working for a while."""
-    # people and the vendors' own ways
+    # people, and what vendors do by themselves
     refusals: float = 0.0
     expiry: float = 0.0
     escalation: float = 0.0
     garbage: float = 0.0
-    """A webhook of ours that makes no sense, or that is forged."""
+    """A webhook is malformed, or its signature is invalid."""
     impersonation: float = 0.0
-    """People act through the hub's own account, so that the vendor names the hub as who did it."""
+    """A person acts through the hub's own account, so that the vendor names the hub as the author."""
     same_words: float = 0.0
-    """Comments that say the same as others."""
+    """A comment has the same text as another."""
     hidden: float = 0.0
-    """A read is answered "not found" for a while, although the object is there (a permission was taken away)."""
+    """Reads of an object return "not found" for a while although it exists (a permission was revoked)."""
     cards: bool = False
-    """In this company people may edit the card in chat."""
+    """People may edit the card in chat."""
     attic: bool = False
-    """The vendors have objects from before the hub was connected."""
+    """The vendors have objects older than the connection to the hub."""
     full: float = 0.0
-    """The database takes nothing at the moment when a webhook comes."""
+    """The database refuses writes while a webhook is received."""
     gap: float = 0.0
-    """A person edits the very object that is being written, between our read and our write."""
+    """A person edits the object that the hub is writing, between the hub's read and its write."""
     overdue: float = 0.0
-    """A create whose caller has given up lands even later than the vendor says that it can."""
+    """A create takes effect after its caller gave up, later than the vendor's declared limit."""
     press: bool = False
-    """Much is published, on a page whose updates nobody can look for afterwards."""
+    """Many updates are published, on a page whose updates cannot be read or found."""
     recurring: bool = False
-    """The same alert comes again and again: opened by its key, resolved, opened again."""
+    """The same alert recurs: its key opens an incident, resolves it, and opens the next."""
     sprawl: bool = False
-    """All that is opened concerns one service, and is of little severity."""
+    """All incidents concern one service and have a low severity."""
 
     def drawn(self) -> list[str]:
-        """The faults that exist, in words."""
+        """Names of the faults that occur."""
         blank = Faults()
         return [
             f"{f.name}={getattr(self, f.name):.3g}"
@@ -124,7 +124,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
 
 
 def draw(rng: random.Random) -> Faults:
-    """Which faults exist in this run: from none to nearly all."""
+    """Draws which faults occur in this run: from none to nearly all."""
     density = rng.choice((0.0, 0.15, 0.3, 0.6, 0.9))
     chosen = {name: rng.choice(values) for name, values in CHOICES.items() if rng.random() < density}
     if not chosen.get("dead"):

@@ -1,6 +1,6 @@
-"""What must hold at every moment. Each invariant has a name, by which it is reported; those that need rest are in `rest`.
+"""Invariants that must hold at every moment; those that hold only when all has settled are in `rest`.
 
-The names are the promises of the design and what makes them true; a planted fault must be caught by one of them.
+Each is reported by its name: a promise of the design, or what makes one true. A mutant must be caught by one of them.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 CALL = 13.0
-"""Seconds that one call may last; what is left of a lease when a write is sent must be more."""
+"""Longest duration of one call, in seconds; a lease must have more than this left when a write is sent."""
 
 ATTEMPTS = 60
-"""No row is tried more often in one run."""
+"""Most attempts of one outbox row in one run."""
 
 REFUSALS = 8
-"""Refusals of one and the same write in one run: people replay a few."""
+"""Most refusals of the same write in one run: people retry a few."""
 
 
 @dataclass
 class Invariants:
-    """The checks of one run that are made while it goes on."""
+    """The checks that are made during a run."""
 
     world: World
     fences: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -58,10 +58,10 @@ class Invariants:
     def _now(self) -> int:
         return (self.world.clock.now() - EPOCH) // timedelta(microseconds=1)
 
-    # ------------------------------------------------------------------ when a write leaves
+    # ------------------------------------------------------------------ when a write is sent
 
     def before_update(self, vendor: ModelVendor, ref: Ref, update: Update) -> None:
-        """Every change is part of a committed, claimed intention of this very worker."""
+        """Every change belongs to a committed intention that this worker has claimed."""
         row = self._row(
             "SELECT o.owner, o.lease_until, o.changes, o.created_at, l.state, l.id FROM outbox o JOIN links l ON l.id = o.link_id "
             "WHERE l.connection = ? AND l.remote_kind = ? AND l.remote_id = ? AND l.remote_parent = ? AND o.state = 'claimed'",
@@ -93,7 +93,7 @@ class Invariants:
         self.held("no write without an earlier committed intention")
 
     def before_create(self, vendor: ModelVendor, desired: Desired, mark: Mark) -> None:
-        """The create was committed as pending; an earlier one of unknown outcome has been looked for long enough."""
+        """The create was committed as pending; if an earlier one had an unknown outcome, it was searched for long enough."""
         row = self._row(
             "SELECT o.owner, o.lease_until, o.first_sent_at, l.state, l.id FROM outbox o "
             "JOIN links l ON l.id = o.link_id WHERE l.mark = ? AND o.state = 'claimed' AND o.op = 'create'",
@@ -120,17 +120,17 @@ class Invariants:
         self.held("no write without an earlier committed intention")
 
     def not_created(self, mark: Mark) -> None:
-        """The last create of this mark is known to have done nothing."""
+        """Records that the last create of this mark is known to have had no effect."""
         self.creates[mark.key, mark.parent].pop()
 
     def refused(self, ref: Ref, changes: str) -> None:
-        """The vendor has said no, and would say so again."""
+        """Counts a refusal that the vendor would repeat; fails above `REFUSALS`."""
         self.refusals[ref, changes] += 1
         if self.refusals[ref, changes] > REFUSALS:
             self.fail("everything bounded", f"{ref.id} refused {changes} {REFUSALS} times, and it is sent again")
 
     def found(self, mark: Mark, began: datetime) -> None:
-        """Somebody has looked for a mark."""
+        """Records a search for a mark, and when it began."""
         self.finds.setdefault(mark.key, []).append(began)
 
     def _lease(self, vendor: ModelVendor, owner: str, lease: int | None, what: str) -> None:
@@ -143,7 +143,7 @@ class Invariants:
     # ------------------------------------------------------------------ around a commit
 
     def before_commit(self, rows: Sequence[Row]) -> None:
-        """Looks at every transition before it becomes true."""
+        """Checks every transition before it is committed."""
         actor = self.world.stack[-1] if self.world.stack else None
         me, link = (actor.hub.owner, actor.target if actor.task == "deliver" else "") if actor else ("", "")
         for row in rows:
@@ -238,7 +238,7 @@ class Invariants:
             self.fail("one open incident for a key", f"{twice[0]} has several")
 
     def after_commit(self, rows: Sequence[Row]) -> None:
-        """What has become true is counted, and every value traced to somebody who was allowed to set it."""
+        """Counts the committed transitions, and traces every value to a source that was allowed to set it."""
         from tests.simulation.sources import trace
 
         for row in rows:
@@ -249,7 +249,7 @@ class Invariants:
                 trace(self.world, row)
 
     def _heard(self, line: Mapping[str, Any]) -> None:
-        """A move of the status that a system may make is not overruled for want of authority."""
+        """A status change that a system is allowed to make is not overruled for lack of authority."""
         data = line["data"] or {}
         if (line["kind"], data.get("rule"), data.get("field")) != ("overruled", "authority", "status"):
             return
@@ -258,7 +258,7 @@ class Invariants:
             self.fail("who may is heard", f"{line['source']}: {data['ours']} → {data['value']} was overruled")
 
     def after_accept(self, connection: str, delivery: str) -> None:
-        """A webhook that was answered 2xx is in the inbox."""
+        """A webhook that was answered with 2xx is in the inbox."""
         if self._row("SELECT 1 FROM inbox WHERE connection = ? AND delivery_id = ?", connection, delivery) is None:
             self.fail("accepted is kept", f"{delivery} was accepted and is not in the inbox")
         self.held("accepted is kept")
@@ -266,7 +266,7 @@ class Invariants:
     # ------------------------------------------------------------------ after every step
 
     def step(self) -> None:
-        """Cheap ones that are not tied to a commit."""
+        """Cheap checks that do not depend on a commit."""
         world = self.world
         if world.store.in_transaction:
             self.fail("one transaction at a time", "a transaction stayed open")

@@ -1,4 +1,4 @@
-"""Who did what, kept by the simulation itself and never read by the hub: the evidence that the invariants judge by."""
+"""The simulation's record of who did what. The hub never reads it; the invariants check against it."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Canon:
 
 @dataclass
 class Ledger:
-    """Everything that is remembered of one run."""
+    """The record of one run."""
 
     world: World
     saw: dict[Ref, set[int]] = field(default_factory=lambda: defaultdict(set))
-    """Versions of each object that the hub was shown."""
+    """Object → the versions that the hub was shown."""
     believed: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
-    """(system, object) → the versions that it took for true: some of what it is shown is too old to be used."""
+    """(system, object) → the versions that the hub accepted; it discards observations that are too old."""
     writer_saw: dict[tuple[str, int], int] = field(default_factory=dict)
-    """(server, history entry) of a write of ours → the version that its writer had been shown last."""
+    """(server, history entry) of a write by the hub → the version that its writer had been shown last."""
     canon: dict[tuple[str, str], list[Canon]] = field(default_factory=lambda: defaultdict(list))
     journal: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     made: dict[str, list[Thing]] = field(default_factory=lambda: defaultdict(list))
@@ -51,50 +51,50 @@ class Ledger:
     intended: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
     accepted: dict[tuple[str, str], str] = field(default_factory=dict)
     turns: dict[tuple[str, int], int] = field(default_factory=dict)
-    """(server, history entry) → when it happened, in the order of everything."""
+    """(server, history entry) → when it happened, as a position in the order of all that happened in the run."""
     claimed: dict[tuple[str, str], list[Json]] = field(default_factory=lambda: defaultdict(list))
-    """(link, field) → values that some worker has set out to write."""
+    """(link, field) → values of the writes that workers have claimed."""
     turn: int = 0
     writer_knows: int = 0
-    """The version that the writer at work had been shown when it sent its write."""
+    """The version that the current writer had been shown when it sent its write."""
     adopted: dict[tuple[str, str], int] = field(default_factory=dict)
-    """(system, object of a person's) → when it was taken in, in the order of everything."""
+    """(system, object made by a person) → when it was adopted, as a position in the same order."""
     merged_at: dict[str, int] = field(default_factory=dict)
-    """Link → when it came to another incident, in microseconds."""
+    """Link → when it moved to another incident, in microseconds."""
     taken: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    """(incident, field path, system) → when the edit was made that the hub took from there last."""
+    """(incident, field path, system) → when the edit was made that the hub last took from that system."""
     agreed: set[tuple[str, int]] = field(default_factory=set)
-    """(system, entry) of an edit that our next write found to be just what it wanted: nothing of it was written over."""
+    """(system, entry) of an edit that already had the value of the hub's next write, so nothing was overwritten."""
     said: dict[str, str] = field(default_factory=dict)
-    """A comment's first text, unique in the run → the system in which it was written."""
+    """A comment's first text, unique in the run → the system where it was written."""
     approvals: set[str] = field(default_factory=set)
-    """Hashes of content that people have approved."""
+    """Hashes of the contents that people approved."""
     approved: list[dict[str, Json]] = field(default_factory=list)
-    """That content itself, as it was shown to them."""
+    """The approved contents, as they were shown."""
     published: set[str] = field(default_factory=set)
-    """Texts of updates that people have approved."""
+    """Texts of the updates that people approved."""
     replayed: set[str] = field(default_factory=set)
-    """Links whose refused write a person has looked at and sent again."""
+    """Links whose failed write a person reviewed and retried."""
     commands: int = 0
-    """What people have asked for in chat, so far."""
+    """Number of commands that people sent in chat so far."""
     secrets: set[str] = field(default_factory=set)
     """Texts of restricted comments."""
     relinked: set[str] = field(default_factory=set)
-    """Links that people have brought back."""
+    """Links that people linked again."""
     reviewed: set[tuple[str, str]] = field(default_factory=set)
-    """(incident, field) that people have decided on."""
+    """(incident, field) that people decided with `take` or `keep`."""
     unheard: set[Ref] = field(default_factory=set)
-    """Deleted objects whose webhook was lost: where a vendor hides them, only a read can tell."""
+    """Deleted objects whose webhook was lost: where the vendor hides deleted objects, only a read shows it."""
     absent: set[Ref] = field(default_factory=set)
-    """Objects that the last read has shown as not there."""
+    """Objects that the last read did not find."""
     was_unlinked: set[str] = field(default_factory=set)
-    """Ids of objects that were for a time not linked: nobody looked there meanwhile."""
+    """Ids of objects that were unlinked for a time, during which the hub did not read them."""
     last_activity: float = 0.0
 
     # ------------------------------------------------------------------ at the vendors
 
     def changed(self, server: Server, thing: Thing, entry: Entry) -> None:
-        """A field of an object at a vendor has changed, by whomever."""
+        """Records a change of a field at a vendor, whoever made it."""
         self.turns[server.name, entry.id] = self.next_turn()
         if entry.by.startswith(HUB):
             self.hub_changes[thing.ref, entry.field] += 1
@@ -104,7 +104,7 @@ class Ledger:
             self.world.note(f"{entry.by} at {thing.ref.id}: {entry.field} {entry.before!r} → {entry.after!r}")
 
     def shown(self, seen: Observation) -> None:
-        """The hub was shown an object (and its children)."""
+        """Records that the hub was shown an object (and its children)."""
         for child in seen.children:
             self.shown(child)
         if seen.state != "present":
@@ -132,7 +132,7 @@ class Ledger:
     # ------------------------------------------------------------------ in the hub
 
     def approve(self, shown: dict[str, Json]) -> None:
-        """A person is about to approve what a link shows."""
+        """Records that a person approves the content that a link shows."""
         self.approvals.add(shown["content_hash"])
         self.approved.append(shown["draft"])
 
@@ -141,15 +141,15 @@ class Ledger:
         return self.turn
 
     def held_since(self, owner: str, field_path: str, turn: int) -> list[Json]:
-        """What the hub held then, and everything that it has held since."""
+        """The value that the hub held at that turn, and all values since."""
         changes = self.canon[owner, field_path]
         before = [c.value for c in changes if c.turn < turn][-1:]
         first = [] if before else [c.before for c in changes[:1]] or [None]
         return first + before + [c.value for c in changes if c.turn > turn]
 
     def tried(self, connection: str, ref: Ref, name: str, value: Json) -> bool:
-        """Whether a write of this very value to this field ended in an unknown outcome (or a crash): a person who did the
-        same cannot be told from our own write."""
+        """Whether a write of this value to this field ended in an unknown outcome (or a crash): a person's edit to the
+        same value cannot be distinguished from that write."""
         row = self.world.store.db.execute(
             "SELECT id FROM links WHERE connection = ? AND remote_kind = ? AND remote_id = ?",
             (connection, ref.kind, ref.id),
@@ -157,16 +157,16 @@ class Ledger:
         return row is not None and self.unknowns[row[0]] > 0 and value in self.claimed[row[0], name]
 
     def lines_of(self, incident: str) -> list[dict[str, Any]]:
-        """The journal of an incident, and of those that were merged into it."""
+        """The journal lines of an incident and of those merged into it."""
         return self.journal[incident] + [line for loser in self.losers_of(incident) for line in self.journal[loser]]
 
     def losers_of(self, incident: str) -> list[str]:
-        """The incidents that were merged into this one, and into those."""
+        """The incidents merged into this one, directly or through others."""
         direct = self.world.store.db.execute("SELECT id FROM incidents WHERE merged_into = ?", (incident,)).fetchall()
         return [x for (loser,) in direct for x in (loser, *self.losers_of(loser))]
 
     def committed(self, rows: Sequence[Row]) -> None:
-        """What one commit has changed."""
+        """Records what one commit changed."""
         for row in rows:
             if row.new is None:
                 continue
@@ -188,7 +188,7 @@ class Ledger:
                 self._outbox(row)
 
     def _only_written(self, row: Row) -> bool:
-        """Whether this version of a link's object is that of our own write, whose answer did not show the object."""
+        """Whether this version of a link's object comes from the hub's own write, whose answer did not show the object."""
         assert row.new is not None
         server = self.world.servers.get(row.new["connection"])  # none where the real clients talk to stand-ins
         written = row.old is not None and row.old["written_at"] != row.new["written_at"]

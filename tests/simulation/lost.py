@@ -1,5 +1,5 @@
 """No edit that the hub observed is lost silently: it wins, or a later one supersedes it, or the journal names the rule that
-overruled it and keeps its value. What a vendor lets nobody see (the declared blind window) cannot be asked for."""
+overruled it and keeps its value. Edits in a vendor's declared blind window are not required: nothing shows them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 NAME = "no observed edit lost silently"
 
 BIRTH = 2
-"""The versions that an object has from its birth."""
+"""The newest version that belongs to an object's creation."""
 
 
 def check(world: World) -> None:
-    """Every edit of every person at every linked object."""
+    """Checks every edit by a person of every linked object."""
     links = world.store.db.execute(
         "SELECT connection, remote_id, incident_id, slot, state FROM links WHERE kind = 'incident' AND remote_id IS NOT NULL"
     ).fetchall()
@@ -44,7 +44,7 @@ def _field(world: World, server: Server, thing: Thing, name: str, incident: str)
     history = [e for e in thing.history if e.field == name]
     for at, entry in enumerate(history):
         if entry.by.startswith(HUB) or entry.by == VENDOR or entry.version <= BIRTH:
-            continue  # not a person's edit, or part of the birth, which adoption and the first look cover
+            continue  # not a person's edit, or part of the creation, which adoption and the first read cover
         for field_path, before, after in _cells(name, relation, entry):
             end = _ended(field_path, relation, after, history[at + 1 :])
             if end is not None and not end.by.startswith(HUB):
@@ -58,7 +58,7 @@ def _field(world: World, server: Server, thing: Thing, name: str, incident: str)
             if (server.name, entry.id) in world.ledger.agreed:
                 continue
             if after is None and _before_adoption(world, server, thing, entry):
-                continue  # what was no longer there when it was taken in says nothing against what we hold
+                continue  # a value that was already replaced at adoption does not contradict what the hub holds
             if world.ledger.tried(server.name, thing.ref, name, entry.after):
                 continue
             world.coverage.checks[NAME] += 1
@@ -70,7 +70,7 @@ def _field(world: World, server: Server, thing: Thing, name: str, incident: str)
 
 
 def _cells(name: str, relation: Relation, entry: Entry) -> list[tuple[str, Json, Json]]:
-    """The field paths that an edit changed: (field path, before, after), the elements of sets and maps in our words."""
+    """The field paths that an edit changed: (field path, before, after); elements of sets and maps in the hub's words."""
     if not isinstance(relation, ManyRelation):
         return [(name, entry.before, entry.after)]
     try:
@@ -81,7 +81,7 @@ def _cells(name: str, relation: Relation, entry: Entry) -> list[tuple[str, Json,
 
 
 def _ended(field_path: str, relation: Relation, after: Json, later: list[Entry]) -> Entry | None:
-    """The entry that replaced the field path's value; None while it stands."""
+    """The entry that replaced the field path's value; None if none did."""
     _, _, key = field_path.partition("/")
     for entry in later:
         if not key or entry.by == VENDOR:  # the vendor itself sets the whole value
@@ -98,8 +98,8 @@ def _ended(field_path: str, relation: Relation, after: Json, later: list[Entry])
 def _back_again(
     world: World, server: Server, thing: Thing, field_path: str, relation: Relation, entry: Entry, after: Json
 ) -> bool:
-    """Whether the edit only restored what the hub had seen last, or made it with: then there is nothing to be seen. What it
-    read before a write that it then made was as it knew."""
+    """Whether the edit only restored the value that the hub had last seen or written: then the hub has nothing to observe.
+    The version read before a write that was then made counts as seen."""
     name, _, key = field_path.partition("/")
     taken = world.ledger.believed[server.name, thing.ref.id]
     before = {world.ledger.writer_saw.get((server.name, e.id)) for e in thing.history if e.by.startswith(HUB)}
@@ -113,13 +113,15 @@ def _back_again(
         for e in thing.history
         if e.field == name and e.by.startswith(HUB) and (shown or 0) < e.version < entry.version
     ]
-    if later and not isinstance(relation, ManyRelation):  # what we wrote ourselves, and have not read since
+    if later and not isinstance(relation, ManyRelation):  # the hub's own write, not read since
         theirs = later[-1].after
     elif view is not None:
         theirs = view.fields.get(name)
     elif ours is not None:
         theirs = ours.after
-    elif born is not None and thing.mark is not None:  # what an object of ours shows first is how it was born
+    elif (
+        born is not None and thing.mark is not None
+    ):  # what the hub's own object shows first counts as its initial value
         theirs = born.fields.get(name)
     else:
         return False
@@ -127,7 +129,7 @@ def _back_again(
 
 
 def _consequence_when_shown(world: World, server: Server, thing: Thing, name: str, entry: Entry) -> bool:
-    """Whether the vendor had made a consequence of the field before anything was believed that shows the edit."""
+    """Whether the first accepted version that shows the edit lists the field as a vendor's consequence."""
     taken = world.ledger.believed[server.name, thing.ref.id]
     shown = min((v for v in world.ledger.saw[thing.ref] if v >= entry.version and str(v) in taken), default=None)
     view = next((v for v in thing.views if v.version == shown), None)
@@ -135,14 +137,14 @@ def _consequence_when_shown(world: World, server: Server, thing: Thing, name: st
 
 
 def _before_adoption(world: World, server: Server, thing: Thing, entry: Entry) -> bool:
-    """Whether a person's own object was edited before it was taken in."""
+    """Whether the edit of a person's own object was made before its adoption."""
     taken_in = world.ledger.adopted.get((server.name, thing.ref.id), 0)
     return thing.mark is None and world.ledger.turns[server.name, entry.id] < taken_in
 
 
 def _observable(world: World, server: Server, thing: Thing, entry: Entry, end: Entry | None, gap: Gap) -> bool:
-    """Whether the hub can be asked for this edit: it was shown, and not written over blindly where the vendor keeps no
-    history."""
+    """Whether the hub must account for this edit: it was shown, and not overwritten in a blind window (no history, no
+    conditional writes)."""
     if end is None:
         return any(v >= entry.version for v in world.ledger.saw[thing.ref])
     if world.ledger.writer_saw.get((server.name, end.id), 0) >= entry.version:
@@ -173,7 +175,7 @@ def _accounted(
             return True
         shown = line["kind"] == "first_shown" and data.get("field") == name
         if shown and (data.get("value") == entry.after or _shows(relation, data.get("value"), field_path, after)):
-            return True  # also by a later edit of the set, which left this element as it was made
+            return True  # also by a later edit of the set that left this element as the edit made it
         if line["kind"] in ("changed", "overruled", "review", "unknown_word") and data.get("field") in (
             field_path,
             name,
@@ -185,7 +187,7 @@ def _accounted(
 
 
 def _shows(relation: Relation, theirs: Json, field_path: str, after: Json) -> bool:
-    """Whether a set, as the journal keeps it, has or lacks this element as the edit left it."""
+    """Whether a set, as the journal keeps it, agrees with the edit about this element."""
     try:
         return isinstance(relation, ManyRelation) and bool(
             relation.field_paths(theirs).get(field_path.partition("/")[2]) == after

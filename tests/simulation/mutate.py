@@ -1,9 +1,9 @@
-"""Do the tests bite? Every trap and promise of the design is broken once, by a small change in a throw-away copy of the
-product, and the simulation must notice: `make sim MUTANTS=1`.
+"""Mutation testing of the simulation: `make sim MUTANTS=1`. Every trap and promise of the design is broken, by a small change in
+a temporary copy of the product, and the simulation must notice.
 
-A mutant counts as caught only if a run ended with an invariant that the table names for it, and the same seed passes on the
-code as it is (a seed that finds a hole of its own proves nothing about the mutant). One that nobody notices, or that only
-broke the program, is a failure: exit code 1.
+A mutant counts as caught only if a run violated an invariant that the table names for it, and the same seed passes on the
+unchanged code (a seed that finds a defect of the product proves nothing about the mutant). A mutant that is not caught, or
+only broke the program, is a failure: exit code 1.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("hub", "adapters", "mappings", "workers", "tests", "wsgi.py", "pyproject.toml")
 
 MOST = 400
-"""Runs until a mutant counts as a survivor."""
+"""After so many runs without a catch, a mutant counts as a survivor."""
 
 LONGEST = 60
-"""Seconds of processor time of one run. A mutant that never ends is not caught by an invariant."""
+"""Most processor time of one run, in seconds. A mutant that never ends is not caught by an invariant."""
 
 BROKEN = ("ImportError", "ModuleNotFoundError", "SyntaxError", "NameError", "TypeError", "AttributeError")
-"""Exceptions by which a mutant only shows that it is no program any more."""
+"""Exceptions which show that the mutant only broke the program."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one mutant. by: the invariant or test that caught it; "" = nothing did."""
+    """The result for one mutant. by: the invariant or test that caught it; "": nothing did."""
 
     mutant: Mutant
     by: str
@@ -59,7 +59,7 @@ class Outcome:
 
 
 def planted(text: str, old: str, new: str, where: str) -> str:
-    """The text with its one `old` replaced. Raises ValueError if there is none, or more than one."""
+    """The text with its only `old` replaced. Raises ValueError if there is none, or more than one."""
     count = text.count(old)
     if count != 1:
         raise ValueError(f"{where}: {old!r} is there {count} times; the table of mutants must follow the code")
@@ -75,7 +75,7 @@ def plant(mutant: Mutant, root: Path) -> None:
 
 
 def copy(place: Path) -> None:
-    """The repository's packages, without what was compiled."""
+    """Copies the repository's packages, without compiled files."""
     for name in COPIED:
         source, target = ROOT / name, place / name
         if source.is_dir():
@@ -85,7 +85,7 @@ def copy(place: Path) -> None:
 
 
 def python(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Python over the tree at `place`, and no other."""
+    """Runs Python with the tree at `place` as its only source."""
     environment = {**os.environ, "PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run([sys.executable, *words], cwd=place, env=environment, capture_output=True, text=True)
 
@@ -94,7 +94,7 @@ def python(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 class Endless(BaseException):
-    """A run does not come to its end."""
+    """A run used more than `LONGEST` seconds."""
 
 
 def _endless(number: int, frame: Any) -> None:
@@ -102,7 +102,7 @@ def _endless(number: int, frame: Any) -> None:
 
 
 def seeds(mutant: Mutant | None, most: int) -> Iterator[int]:
-    """At most so many seeds: first those whose weather has what the mutant's trap needs, if the table says so."""
+    """At most so many seeds: first those that draw the faults which the table names in `needs`."""
     import random
 
     from tests.simulation.faults import draw
@@ -117,7 +117,7 @@ def seeds(mutant: Mutant | None, most: int) -> Iterator[int]:
 
 
 def one(way: str, seed: int) -> Any:
-    """One run, in one of the simulation's ways."""
+    """Runs one seed in one of the simulation's ways."""
     if way == "real":
         from tests.simulation import real
 
@@ -132,8 +132,8 @@ def one(way: str, seed: int) -> Any:
 
 
 def hunt(mutant: Mutant | None, way: str, numbers: Iterator[int]) -> dict[str, Any]:
-    """Runs seeds of the tree that it stands in until an invariant is violated that must notice the mutant. (Any other one may
-    have been met by chance: it is remembered, in case that nothing else comes.)"""
+    """Runs seeds on the tree in the working directory until an invariant is violated that the table names for the mutant.
+    (Any other violation may be chance: it is kept, in case that nothing else is found.)"""
     import hub
 
     assert Path(hub.__file__).is_relative_to(Path.cwd()), f"{hub.__file__} is not the copy's"
@@ -161,7 +161,7 @@ def hunt(mutant: Mutant | None, way: str, numbers: Iterator[int]) -> dict[str, A
 # --- the hunt ---------------------------------------------------------------------------------------------------------
 
 _HOLES: dict[tuple[str, int], bool] = {}
-"""(way, seed) → whether the code as it is fails there too."""
+"""(way, seed) → whether the unchanged code fails there too."""
 
 
 def _hole(way: str, seed: int) -> bool:
@@ -172,7 +172,7 @@ def _hole(way: str, seed: int) -> bool:
 
 
 def judge(mutant: Mutant, most: int = MOST) -> Outcome:
-    """Plants one mutant and sees what notices it."""
+    """Plants one mutant and reports what caught it."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lockstep-mutant-") as folder:
         place = Path(folder)
@@ -191,7 +191,7 @@ def judge(mutant: Mutant, most: int = MOST) -> Outcome:
             if not noticed or runs >= most or not _hole(mutant.way, found["seed"]):
                 seconds = time.monotonic() - began
                 return Outcome(mutant, found["by"], found["seed"], runs, found["words"], seconds)
-            # else that seed fails without the mutant too, and proves nothing
+            # else the seed fails without the mutant too and proves nothing
 
 
 def _by_test(mutant: Mutant, place: Path, began: float) -> Outcome:

@@ -1,6 +1,6 @@
-"""The way from the vendors to the hub: webhooks in flight, which may be lost, doubled, late and out of order.
+"""The network from the vendors to the hub: webhooks in flight, which may be lost, duplicated, late and out of order.
 
-A vendor that gets no 2xx sends again, with the same delivery id, a few times.
+A vendor that gets no 2xx answer sends the webhook again, with the same delivery id, a few times.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RETRY = 30.0
 
 @dataclass
 class Flight:
-    """One webhook on its way. about: the object whose order a vendor may keep."""
+    """One webhook in flight. about: the object for which a vendor may guarantee the order."""
 
     connection: str
     request: Request
@@ -51,15 +51,15 @@ class Network:
             self.world.ledger.unheard.add(thing.ref)
 
     def command(self, server: Server, thing: Thing, verb: str, argument: str, by: str) -> None:
-        """A person speaks to the hub in chat."""
+        """A person sends a command to the hub in chat."""
         self.world.ledger.commands += 1
         request = webhook(server, "command", thing.ref, by, self.world.clock.now(), verb=verb, argument=argument)
         self.send(server, request, thing.ref.id, sure=True)
 
     def send(self, server: Server, request: Request, about: str, sure: bool = False) -> bool:
-        """sure: the sender is a person who waits for the answer; such a webhook is never lost. False: it was lost."""
+        """Puts a webhook in flight; returns False if it was lost. sure: a person waits for the answer; it is never lost."""
         world, f = self.world, self.world.faults
-        lossy = world.stormy or f.webhook_loss >= 1.0  # a hub that never gets one does not get one at rest either
+        lossy = world.stormy or f.webhook_loss >= 1.0  # a loss of 1.0 means all of them, at rest too
         if not sure and lossy and world.net.random() < f.webhook_loss:
             world.counts["webhook_lost"] += 1
             world.coverage.fault("webhook_lost")
@@ -81,7 +81,7 @@ class Network:
         return True
 
     def garbage(self, server: Server) -> None:
-        """Something that is not ours, or that makes no sense."""
+        """Sends a webhook with an invalid signature, or a malformed one."""
         world = self.world
         request = webhook(server, "noise", Ref(INCIDENT, "none"), "?", world.clock.now())
         kind = world.net.randrange(3)
@@ -96,7 +96,7 @@ class Network:
         return [f for f in self.flights if f.due <= self.world.clock.now()]
 
     def deliver_one(self) -> bool:
-        """Delivers one of the webhooks that are due; False when there is none, or nobody to take it."""
+        """Delivers one of the due webhooks; False if there is none, or the web process is busy."""
         world = self.world
         due = self.due()
         web = world.actors["web"]
@@ -109,7 +109,7 @@ class Network:
         return True
 
     def deliver(self, flight: Flight) -> Any:
-        """One attempt. What is not answered 2xx comes again."""
+        """One attempt. A webhook that is not answered with 2xx is sent again."""
         world = self.world
         world.counts["webhook"] += 1
         request = replace(flight.request, received_at=world.clock.now())

@@ -1,4 +1,4 @@
-"""What people do: in every vendor's own pages, in chat, and in the hub itself. At random, but never the impossible."""
+"""Actions of people, at random: on every vendor's own pages, in chat, and in the hub. Only possible actions are taken."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 MOST_INCIDENTS = 5
-"""In one run, so that what people do meets."""
+"""Most incidents of one run, so that people's actions meet at the same ones."""
 
 EDITABLE = (COMMENT, UPDATE)
 
 
 class People:
-    """Draws deeds. Each deed is a method that returns False when it is not possible now."""
+    """Draws actions. Each action is a method that returns False if it is not possible now."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -65,7 +65,7 @@ class People:
             self.deeds.append((5, self.recur))
 
     def act(self) -> None:
-        """One deed that is possible, if any."""
+        """Takes one possible action, if there is any."""
         for _ in range(4):
             deed = self.rng.choices([d for _, d in self.deeds], [w for w, _ in self.deeds])[0]
             if deed():
@@ -84,7 +84,7 @@ class People:
         return self.rng.choice(PEOPLE)
 
     def hand(self) -> str:
-        """A person, now and then logged in as the hub."""
+        """A person as author; sometimes one who is logged in as the hub."""
         return (AS_HUB if self.world.chance(self.world.faults.impersonation) else "") + self.person()
 
     # ------------------------------------------------------------------ at a vendor
@@ -169,7 +169,7 @@ class People:
         return True
 
     def vendor_by_itself(self) -> bool:
-        """Time and escalation policies act too."""
+        """What the vendor does by itself: an acknowledgement times out, an incident escalates."""
         server = self.world.servers["pd"]
         things = [t for s, t in self._things() if s is server]
         if not things:
@@ -215,7 +215,7 @@ class People:
         ]
 
     def _ask(self, what: str, act: Callable[[Hub], Any]) -> bool:
-        """A request to the web process. False when it is busy, or the answer is no."""
+        """A request to the web process. False when that is busy; a refused request is only noted."""
         web = self.world.actors["web"]
         if web.busy:
             return False
@@ -232,7 +232,7 @@ class People:
         return self.rng.choice(known) if known else None
 
     def fields(self) -> dict[str, Json]:
-        """One or two fields that a person changes in the services."""
+        """One or two fields that a person changes through the services."""
         choices: dict[str, Callable[[], Json]] = {
             "status": lambda: self.rng.choice(STATUSES),
             "severity": lambda: self.rng.choice(SEVERITIES),
@@ -248,7 +248,7 @@ class People:
         return {n: choices[n]() for n in names}
 
     def intend(self, fields: dict[str, Json]) -> None:
-        """Remembers what a person is about to ask for."""
+        """Records the values that a person is about to request."""
         intended = self.world.ledger.intended
         for name, value in fields.items():
             if isinstance(value, list):
@@ -299,14 +299,14 @@ class People:
         return self._ask("change comment", lambda hub: services.edit_comment(hub, comment, text, actor=self.person()))
 
     def approve(self) -> bool:
-        """Somebody reads what is held, and approves exactly that."""
+        """A person reads what is held, and approves exactly that content."""
         link = self._link("plan LIKE '%\"hash\"%'")
         if link is None:
             return False
 
         def act(hub: Hub) -> None:
             shown = services.show_link(hub, link)
-            if self.memory.random() < 0.3:  # read before, approved only now
+            if self.memory.random() < 0.3:  # read earlier, approved only now
                 shown, self.read[link] = self.read.get(link, shown), shown
             if shown["content_hash"]:
                 self.world.ledger.approve(shown)
@@ -394,6 +394,6 @@ class People:
         return self._ask("retry", lambda hub: services.retry_failed_write(hub, row[0], actor=self.person()))
 
     def pause(self) -> bool:
-        """The global pause, now and then; `World.rest` ends it."""
+        """Sets the global pause, sometimes; `World.rest` ends it."""
         on = self.rng.random() < 0.3
         return self._ask(f"pause {on}", lambda hub: services.set_pause(hub, on, actor=self.person()))

@@ -1,5 +1,5 @@
-"""A plan is whole: made again at once, it changes nothing. What one plan leaves owing would wait for whatever opens the case
-next, and nobody knows when that is."""
+"""A plan is complete: made again at once, it changes nothing. Whatever a plan left out would wait until something else opens the
+case, at an unknown time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _plan_case = plan.plan_case
 
 
 def watch(world: World) -> None:
-    """Whatever this world's hubs plan is planned twice, in the same transaction. Other hubs of this process go on as they did."""
+    """Makes this world's hubs plan twice in the same transaction. Other hubs of this process are not changed."""
 
     def plan_case(case: Case) -> None:
         _plan_case(case)
@@ -35,7 +35,7 @@ def watch(world: World) -> None:
 
 
 def _state(case: Case) -> dict[str, Any]:
-    """Everything that a plan may change. Its values are never changed in place, or nothing would be saved of it."""
+    """Everything that a plan may change. No value is changed in place: the store would not save such a change."""
     rows = {"the incident": case.incident, **case.items, **case.links}
     rows.update({f"what is written to {link}": row for link, row in case.outbox.items()})
     return {"lines": len(case.lines), "settled": len(case.settled), **{n: dict(vars(r)) for n, r in rows.items()}}

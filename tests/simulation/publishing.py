@@ -1,5 +1,5 @@
-"""Nothing public is written without what its policy asks for, corrections included: what goes out is compared, word by word,
-with what people have read and approved."""
+"""Nothing public is written without the approval that its policy requires, corrections included: what is sent is compared, word by
+word, with what people read and approved."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ ENDS = "a draft ends with its incident"
 
 
 def _covered(world: World, words: Mapping[str, Json]) -> bool:
-    """Whether somebody has approved exactly these words, together."""
+    """Whether a person approved exactly these words, together."""
     return any(
         all(name in seen and seen[name] == value for name, value in words.items()) for seen in world.ledger.approved
     )
 
 
 def _bound(words: Mapping[str, Json]) -> dict[str, Json]:
-    """What needs an approval of its own, also when it changes after the first."""
+    """The fields that need an approval each time they change, also after the first."""
     return {name: value for name, value in words.items() if name not in FREE}
 
 
 def before_create(vendor: ModelVendor, desired: Desired, mark: Mark, link: str, earlier: bool) -> None:
-    """earlier: a create of this mark was sent before, and its outcome is not known."""
+    """Checks a create. earlier: a create of this mark was sent before, and its outcome is unknown."""
     world = vendor.world
     if not vendor.capabilities.public:
         return
@@ -49,14 +49,14 @@ def before_create(vendor: ModelVendor, desired: Desired, mark: Mark, link: str, 
 
 
 def before_update(vendor: ModelVendor, kind: str, update: Update) -> None:
-    """A correction: the words that are bound to an approval."""
+    """Checks a correction: the fields that are bound to an approval."""
     bound = _bound(update.changes)
     if vendor.capabilities.public and kind == INCIDENT and bound and not _covered(vendor.world, bound):
         vendor.world.violated(NAME, f"correction {bound}")
 
 
 def at_rest(world: World) -> None:
-    """What nobody has approved before the end is not offered for approval any more."""
+    """A draft that was not approved before its incident ended is no longer offered for approval."""
     rows = world.store.db.execute(
         "SELECT l.id, l.connection, i.number, i.fields FROM links l JOIN incidents i ON i.id = l.incident_id "
         "WHERE l.kind = 'incident' AND l.state = 'held' AND l.remote_id IS NULL AND i.merged_into IS NULL"

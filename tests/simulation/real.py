@@ -1,6 +1,6 @@
-"""A share of the seeds goes through the real client libraries to the vendors' stand-ins: the same hub, crashes, weather and
-two workers, but every exchange is HTTP. What can be judged from outside is judged: that all agree in the end, that nothing
-was made twice, that nothing moves at rest, that no transaction is open while a vendor is called."""
+"""A share of the seeds runs through the real client libraries against the vendors' stand-ins: the same hub, crashes, faults and
+two workers, but every exchange is HTTP. What is visible from outside is checked: all systems agree in the end, nothing was
+created twice, nothing changes at rest, and no transaction is open while a vendor is called."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ READ_ONLY = frozenset({"GET", "HEAD"})
 
 
 class Together(ManualClock):
-    """Moves the stand-ins' clocks with the hub's."""
+    """The hub's clock; moving it moves the stand-ins' clocks too."""
 
     others: Sequence[ManualClock] = ()
 
@@ -49,7 +49,7 @@ class Together(ManualClock):
 
 
 class Outside(Invariants):
-    """The checks that need no look into the vendor."""
+    """The checks that need no access to the vendor's state."""
 
     def after_commit(self, rows: Sequence[Row]) -> None:
         for row in rows:
@@ -99,7 +99,7 @@ class Post:
 
 
 class RealWorld(SimulatedWorld):
-    """places: the vendors, by connection."""
+    """A world with stand-ins. places: the vendors, by connection."""
 
     def furnish(self, config: Config | None, styles: Mapping[str, Any] | None) -> None:
         self.places: dict[str, Any] = {
@@ -139,13 +139,13 @@ class RealWorld(SimulatedWorld):
         return found
 
     def _watched(self, name: str, exchange: Callable[..., Any]) -> Callable[..., Any]:
-        """Every exchange of a client library with this vendor: a crash point on both sides, and weather in between."""
+        """Wraps every exchange of a client library with this vendor: a crash point before and after, faults in between."""
 
         def watched(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Any:
             if not self.stack or self.at_vendor:
                 return exchange(method, url, headers, body)
             self.boundary("send", name, f"{method} {url.split('?')[0][-60:]}", method not in READ_ONLY)
-            alone = name == "chat"  # its client has one loop thread, in which nobody else can be let go on
+            alone = name == "chat"  # its client has one event loop thread, in which no other process can run
             if not alone:
                 self.pause(name)
             fault = self._weather(name)
@@ -186,7 +186,7 @@ class RealWorld(SimulatedWorld):
     # ------------------------------------------------------------------ people
 
     def act(self) -> None:
-        """One deed of a person, at a vendor or in the services."""
+        """One action of a person, at a vendor or through the services."""
         self.at_vendor = True
         try:
             self._deed()
@@ -230,9 +230,7 @@ class RealWorld(SimulatedWorld):
         fields = place.adapter.capabilities.kinds[INCIDENT].fields
         field = self.rng.choice(sorted(n for n, f in fields.items() if f.read and f.write == "always"))
         shown = place.adapter.observe(ref)
-        over = (
-            shown.fields.get("status") == "resolved"
-        )  # its poll lists open incidents; of the others only the log tells
+        over = shown.fields.get("status") == "resolved"  # its poll lists open incidents; only the log shows the others
         if (
             shown.state == "present"
             and not shown.terminal
@@ -270,11 +268,11 @@ class RealWorld(SimulatedWorld):
 
 
 LATEST = 15.0
-"""Seconds after which a vendor has carried out what it accepted: within the limit that it declares."""
+"""Seconds after which a vendor has carried out what it accepted; within its declared limit."""
 
 
 def simulate(seed: int, faults: Faults | None = None) -> Result:
-    """One seed through the real clients."""
+    """Runs one seed through the real clients."""
     rng = random.Random(f"{seed}/real")
     drawn = faults or Faults(
         webhook_loss=rng.choice((0.0, 0.2, 1.0)), webhook_duplicate=rng.choice((0.0, 0.3)), webhook_late=rng.choice((0.0, 30.0)),
@@ -287,7 +285,7 @@ def simulate(seed: int, faults: Faults | None = None) -> Result:
 
 
 def play(world: World) -> None:
-    """Storm, rest, judgement."""
+    """Storm, rest, checks."""
     assert isinstance(world, RealWorld)
     world.people = world
     world.places["pd"].person_makes(INCIDENT)
@@ -310,7 +308,7 @@ def play(world: World) -> None:
 
 
 def judge(world: RealWorld) -> None:
-    """Everything that can be seen from outside."""
+    """Checks everything that is visible from outside."""
     db = world.store.db
     incidents = {i: (n, json.loads(f)) for i, n, f in db.execute("SELECT id, number, fields FROM incidents")}
     columns = (
@@ -332,7 +330,7 @@ def judge(world: RealWorld) -> None:
         excused |= set((json.loads(plan) or {}).get("waiting", ())) if plan else set()
         for field, declared in place.adapter.capabilities.kinds[INCIDENT].fields.items():
             relation = place.adapter.relations[INCIDENT].get(field)
-            if field == "impacts":  # a page's component is one for all incidents that touch it
+            if field == "impacts":  # a page has one component, shared by all incidents that touch it
                 continue
             if relation is None or declared.write != "always" or not declared.read or field in excused:
                 continue

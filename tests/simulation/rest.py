@@ -1,4 +1,4 @@
-"""What must hold when the faults are over, everything has settled and nobody does anything any more."""
+"""Invariants that must hold at rest: the faults are over, everything has settled and people do nothing more."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Check = Callable[["World"], None]
 
 
 def rows(world: World, query: str, *values: Any) -> list[dict[str, Any]]:
-    """Rows of the hub's database, JSON columns read."""
+    """Rows of the hub's database, JSON columns parsed."""
     cursor = world.store.db.execute(query, values)
     names = [d[0] for d in cursor.description]
     found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -35,7 +35,7 @@ def rows(world: World, query: str, *values: Any) -> list[dict[str, Any]]:
 
 
 def accepted_is_kept(world: World) -> None:
-    """Every webhook that was answered 2xx is in the inbox and has been dealt with; dead ones made no sense."""
+    """Every webhook that was answered with 2xx is in the inbox and was processed; failed ones were malformed."""
     kept = {(r["connection"], r["delivery_id"]): r for r in rows(world, "SELECT * FROM inbox")}
     for key, body in world.ledger.accepted.items():
         row = kept.get(key)
@@ -46,7 +46,7 @@ def accepted_is_kept(world: World) -> None:
 
 
 def once(world: World) -> None:
-    """What a person said once is one comment in the hub, however often its webhook came."""
+    """A comment that a person wrote once is one comment in the hub, however often its webhook was delivered."""
     texts: dict[str, int] = {}
     for row in world.store.db.execute("SELECT fields FROM revisions WHERE rev = 1 AND kind = 'comment'").fetchall():
         text = json.loads(row[0]).get("text")
@@ -60,9 +60,9 @@ def once(world: World) -> None:
 
 
 def one_object_per_link(world: World) -> None:
-    """Nothing was created twice, except where nobody can tell, and then no more often than outcomes were unknown."""
+    """Nothing was created twice, except where an outcome was unknown, and then no more often than that happened."""
     links = {r["mark"]: r for r in rows(world, "SELECT * FROM links")}
-    # A link may have moved to another incident by a merge; the line stays where it was written.
+    # A merge may have moved a link to another incident; its journal line stays with the first one.
     lines = [line for lines in world.ledger.journal.values() for line in lines]
     noted = {(line["data"] or {}).get("link") for line in lines if line["kind"] in ("duplicate", "possible_duplicate")}
     duplicates = {(line["data"] or {}).get("duplicate") for line in lines if line["kind"] == "duplicate"}
@@ -70,7 +70,7 @@ def one_object_per_link(world: World) -> None:
         if link["slot"].startswith("duplicate") and link["id"] not in duplicates:
             words = f"{link['remote_id']} is a duplicate, and no line in the journal says so"
             world.violated("one object per link", words)
-    # also what stands at a word that nobody has mapped: it is not moved on from, and its link says so
+    # also objects whose status has no mapping: the hub does not move them on, and the link is frozen
     gone = [k for k in links.values() if k["state"] == "unlinked" or "status" in k["frozen"]]
     let_go = {(k["connection"], k["remote_id"]) for k in gone}
     for mark, things in world.ledger.made.items():
@@ -88,7 +88,7 @@ def one_object_per_link(world: World) -> None:
             )
         there = [t for t in things if t.state == "present" and (server.name, t.ref.id) not in let_go]
         open_things = [t for t in there if not _closed(server, t)]
-        # What cannot be deleted there, a person must delete, and is told so.
+        # Where the vendor has no deletion, a person must delete the duplicate; the hub reports it.
         closable = link["kind"] == INCIDENT or server.capability(link["kind"]).deletes
         wanted_open = link["state"] in ("live", "frozen") and closable
         if safety is not CreateSafety.NEITHER and len(open_things) > 1 and wanted_open:
@@ -100,7 +100,7 @@ def one_object_per_link(world: World) -> None:
 
 
 def _reposts(world: World, incident: str) -> int:
-    """Where nothing can be edited, what matters is posted again when it changes."""
+    """Number of posts that repeat a changed field: where posts cannot be edited, these changes are posted anew."""
     owners = (incident, *world.ledger.losers_of(incident))
     return sum(
         len(world.ledger.canon[owner, field_path]) for owner in owners for field_path in ("status", "severity", "title")
@@ -112,7 +112,7 @@ def _closed(server: Server, thing: Thing) -> bool:
 
 
 def no_foreign_duplicates(world: World) -> None:
-    """No object of ours was adopted as somebody else's, and no object belongs to two links."""
+    """No object made by the hub was adopted as a person's, and no object belongs to two links."""
     seen: dict[tuple[str, str, str], str] = {}
     for link in rows(world, "SELECT * FROM links WHERE remote_id IS NOT NULL"):
         key = (link["connection"], link["remote_kind"], link["remote_id"])
@@ -131,7 +131,7 @@ def no_foreign_duplicates(world: World) -> None:
 
 
 def converged(world: World) -> None:
-    """Every linked object shows what the hub holds, except fields that are held, frozen or refused, which say so."""
+    """Every linked object shows what the hub holds, except fields that the link reports as held, frozen or refused."""
     incidents = {r["id"]: r for r in rows(world, "SELECT * FROM incidents")}
     for link in rows(world, "SELECT * FROM links WHERE kind = 'incident'"):
         incident = incidents[link["incident_id"]]
@@ -167,13 +167,13 @@ def _thing(world: World, link: dict[str, Any]) -> Thing | None:
 
 
 def _was_refused(world: World, incident: str) -> bool:
-    owners = (incident, *world.ledger.losers_of(incident))  # a link may have come along with a merged one
+    owners = (incident, *world.ledger.losers_of(incident))  # a merged incident may have brought the link
     titles = [c.value for owner in owners for c in world.ledger.canon[owner, "title"]]
     return any(REFUSED_TEXT in str(t) for t in titles)
 
 
 def _secondary(world: World, link: dict[str, Any], incident: dict[str, Any], server: Server, thing: Thing) -> None:
-    """A merged object ends with its incident."""
+    """The object of a merged incident is closed when the winner ends."""
     if incident["fields"]["status"] in CLOSED and not _closed(server, thing) and not _excused(link, "status"):
         world.violated("convergence", f"{thing.ref.id}, secondary of INC-{incident['number']}, is still open")
 
@@ -209,7 +209,7 @@ def _in_step(
 
 
 def links_wanted(world: World) -> None:
-    """An open incident has the links that policy wants, or a tombstone that says why not."""
+    """An open incident has the links that policy wants, or a tombstone with the reason."""
     for incident in rows(world, "SELECT * FROM incidents WHERE open AND merged_into IS NULL"):
         have = {
             (r["connection"], r["slot"])
@@ -223,7 +223,7 @@ def links_wanted(world: World) -> None:
 
 
 def comments_converged(world: World) -> None:
-    """Every comment shows once in every linked system that can show it, and a deleted one nowhere."""
+    """Every comment is shown once in every linked system that can show it, and a deleted one in none."""
     items = rows(world, "SELECT id, incident_id, fields, 'comment' AS kind FROM comments WHERE NOT restricted")
     items += rows(world, "SELECT id, incident_id, fields, 'update' AS kind FROM updates WHERE state = 'approved'")
     for item in items:
@@ -238,8 +238,10 @@ def comments_converged(world: World) -> None:
             if kind is None or parent is None or parent.terminal or parent.ref.id in world.ledger.was_unlinked:
                 continue
             if parent.state != "present":
-                continue  # deleted with its comments; whether the hub had to know is judged with the incidents
-            mine = [k for k in links if k["connection"] == server.name]  # a merged incident's stay where they were
+                continue  # deleted with its comments; whether the hub had to notice is checked with the incidents
+            mine = [
+                k for k in links if k["connection"] == server.name
+            ]  # a merged incident's comments stay where they were
             _comment(world, item, mine, server, kind)
 
 
@@ -253,7 +255,7 @@ def _comment(world: World, item: dict[str, Any], links: list[dict[str, Any]], se
     capability, relation = server.capability(kind), server.style.relations[kind]["text"]
     world.coverage.checks["convergence"] += 1
     if links and all(k["state"] in ("unlinked", "gone") for k in links) and not (gone and links[0]["state"] == "gone"):
-        return  # a person let go of it, and of what becomes of it there
+        return  # a person unlinked it, so its later changes are not copied there
     if gone:
         loud = [t for t in shown if relation.fits(text, t.fields["text"])]
         if loud and (capability.deletes or capability.edits):
@@ -261,11 +263,11 @@ def _comment(world: World, item: dict[str, Any], links: list[dict[str, Any]], se
         return
     against = any(k["state"] in ("unlinked", "gone") and "superseded" not in str(k["reason"]) for k in links)
     if any(k["state"] == "frozen" or k["refused"] for k in links) or (against and not shown):
-        return  # a person's, or the vendor's, word stands against it, and the link says so
+        return  # a person or the vendor prevents it, and the link reports that
     if not capability.edits and any(not e.by.startswith(HUB) for t in shown for e in t.history if e.version > 2):
-        return  # somebody changed our copy, which we cannot change back
+        return  # a person changed the hub's copy, and this vendor has no edits to change it back
     if things and not any(_has_home(server, t) for t in things):
-        return  # deleted together with a merged incident's object; no webhook said so, and it is looked for in vain
+        return  # deleted together with a merged incident's object; no webhook reported it, and a search does not find it
     if not any(relation.fits(text, t.fields["text"]) for t in shown):
         states = [(k["state"], k["reason"]) for k in links]
         world.violated("convergence", f"{item['kind']} {text!r} is not shown in {server.name}: {states}")
@@ -292,13 +294,13 @@ def people_are_heard(world: World) -> None:
                 if thing.born_by.startswith("hub:") or home not in homes:
                     continue
                 if thing.state != "present" or not _has_home(server, thing):
-                    continue  # deleted, perhaps before anybody looked
+                    continue  # deleted, perhaps before the hub read it
                 if (server.name, thing.ref.id) not in known:
                     world.violated("people are heard", f"{thing.ref.id} {thing.fields['text']!r} is not in the hub")
 
 
 def writes_bounded(world: World) -> None:
-    """A field of an object is written no oftener than it changed anywhere, times the steps that were declared."""
+    """A field of an object is written no more often than it changed in any system, times the declared steps."""
     links = {(r["connection"], r["remote_kind"], r["remote_id"]): r for r in rows(world, "SELECT * FROM links")}
     for (ref, name), count in world.ledger.hub_changes.items():
         server = next(s for s in world.servers.values() if ref in s.things)
@@ -330,7 +332,7 @@ def chains_unbroken(world: World) -> None:
 
 
 def bounded(world: World) -> None:
-    """Nothing grows without a reason: rows, attempts and calls stay in proportion to what happened."""
+    """Rows, attempts and calls stay in proportion to what happened."""
     happened = world.counts["edit"] + world.counts["services"] + world.counts["webhook"] + world.counts["crash"] + 20
     for table, factor in (("outbox", 10), ("journal", 40), ("revisions", 10), ("links", 30), ("inbox", 2)):
         count = world.store.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
@@ -338,7 +340,7 @@ def bounded(world: World) -> None:
             world.violated("everything bounded", f"{count} rows in {table} for {happened} events")
     idle = sum(world.ledger.idle_writes.values())
     excuses = sum(world.counts[f] for f in ("crash", "lost_after", "lands_late", "stall", "lost_before"))
-    excuses += len(world.ledger.agreed)  # a person was faster with the same
+    excuses += len(world.ledger.agreed)  # a person made the same edit first
     if not world.faults.stale_reads and not world.faults.interleave and idle > excuses + 2:
         world.violated("no echo", f"{idle} writes changed nothing; {excuses} faults excuse them")
 
@@ -349,7 +351,7 @@ def lost_edits(world: World) -> None:
 
 
 def gone_is_gone(world: World) -> None:
-    """What a vendor only did not show is not taken as deleted."""
+    """An object that a vendor only did not show is not taken as deleted."""
     for link in rows(world, "SELECT * FROM links WHERE kind = 'incident' AND state = 'gone'"):
         thing = _thing(world, link)
         if thing is not None and thing.state == "present":
@@ -357,7 +359,7 @@ def gone_is_gone(world: World) -> None:
 
 
 def merged_are_one(world: World) -> None:
-    """Everything that a merged incident had at vendors belongs to the winner."""
+    """All links of a merged incident belong to the winner."""
     query = (
         "SELECT i.number, l.remote_id FROM links l JOIN incidents i ON i.id = l.incident_id "
         "WHERE i.merged_into IS NOT NULL AND l.kind = 'incident' AND l.remote_id IS NOT NULL "
@@ -368,7 +370,7 @@ def merged_are_one(world: World) -> None:
 
 
 def recurrences_are_linked(world: World) -> None:
-    """An incident whose key another one had before names that one."""
+    """An incident whose dedup key an earlier one had names that one."""
     known: set[str] = set()
     for row in rows(
         world, "SELECT number, dedup_key, previous_id FROM incidents WHERE dedup_key <> '' ORDER BY number"
@@ -386,7 +388,7 @@ AT_REST: tuple[Check, ...] = (
 
 
 def check(world: World) -> None:
-    """All of them, by name."""
+    """Runs all checks of this module."""
     for invariant in AT_REST:
         invariant(world)
         world.coverage.checks[invariant.__name__] += 1

@@ -1,5 +1,5 @@
-"""What the people of the simulated company understand the rules to be, written down apart from the hub's own tables: a hub
-that reads its table wrongly, or ships a wrong one, must not be judged by it."""
+"""The authority rules as the simulated company expects them, kept apart from the hub's own tables: a hub that reads its table
+wrongly, or ships a wrong one, must not be checked against that table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENDS = ("resolved", "cancelled")
 TAKE, KEEP, REVIEW = "take", "keep", "review"
 
 FREE = frozenset({"status", "severity", "impacts"})
-"""What flows to the public page without a further approval, once its incident is approved."""
+"""Fields that are published without a further approval once the incident's page entry is approved."""
 
 ON = ("forward", "close", "reopen")
 STATUS: Mapping[str, Mapping[str, str]] = {
@@ -22,11 +22,11 @@ STATUS: Mapping[str, Mapping[str, str]] = {
     "teams": dict.fromkeys((*ON, "backward", "unacknowledge"), TAKE),
     "statuspage": {"forward": TAKE, "close": REVIEW, "reopen": REVIEW, "backward": REVIEW},
 }
-"""vendor → kind of move → what is done with it; a move that is not named is kept from the others."""
+"""vendor → kind of status change → verdict; a change that is not listed is not copied to other systems."""
 
 
 def move(before: Json, after: Json) -> str:
-    """What kind of move of the status this is."""
+    """The kind of this status change."""
     if after in ENDS:
         return "close"
     if before in ENDS:
@@ -37,7 +37,7 @@ def move(before: Json, after: Json) -> str:
 
 
 def verdict(field: str, vendor: str, before: Json, after: Json) -> str:
-    """Whether a change made at this vendor counts for everybody."""
+    """Whether a change made at this vendor applies to all systems."""
     if field == "status":
         return STATUS[vendor].get(move(before, after), KEEP)
     return KEEP if (field, vendor) == ("severity", "statuspage") else TAKE

@@ -1,7 +1,7 @@
-"""Runs many seeds: `python -m tests.simulation.run --seeds 500`, or one again: `--seed N`.
+"""Runs many seeds: `python -m tests.simulation.run --seeds 500`, or replays one: `--seed N`.
 
-Prints for each batch the commit, the seeds, what was drawn, how much happened and what was met; for a failing seed the
-invariant that caught it, the end of its trace and the command that replays it. Exit code 1 if any seed failed.
+Prints for each batch the commit, the seeds, the faults drawn, the number of events and the coverage; for a failing seed the
+violated invariant, the end of its trace and the command that replays it. Exit code 1 if any seed failed.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tests.simulation.coverage import Coverage
 from tests.simulation.runs import Result, again, simulate
 
 TAIL = 45
-"""Lines of a failing seed's trace that are shown."""
+"""Lines of a failing seed's trace that are printed."""
 
 REPEAT, SPACED = 0.03, 0.03
 """Share of seeds that are run twice ("same seed, same trace"), and that run with and without webhooks."""
 
 
 def one(job: tuple[int, float]) -> Result:
-    """One seed, in the way that its number says: most at the adapter port, some through the real clients, some twice."""
+    """Runs one seed, in the way that its number selects: most at the adapter port, some through the real clients, some twice."""
     seed, real_share = job
     share = (seed * 2654435761 % 2**32) / 2**32
     if share < real_share:
@@ -48,7 +48,7 @@ def one(job: tuple[int, float]) -> Result:
 
 
 def commit() -> str:
-    """The commit that is being tried, with a mark if the tree differs from it."""
+    """The commit under test, with a mark if the working tree differs from it."""
     try:
         name = subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
@@ -71,7 +71,7 @@ def results(seeds: list[int], jobs: int, real_share: float) -> Iterator[Result]:
 
 
 def show(result: Result, verbose: bool) -> None:
-    """A failure, or a single seed, for people."""
+    """Prints a failure, or the result of a single seed."""
     print(
         f"\nseed {result.seed}: {'passed' if result.passed else 'FAILED'}, {result.events} events, {result.seconds:.2f} s"
     )
@@ -103,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
         show(result, verbose=True)
         print(result.coverage.table())
         return 0 if result.passed else 1
-    began = time.monotonic()  # the one place that looks at the machine's clock: how long the batch took
+    began = time.monotonic()  # the only use of the machine's clock: the duration of the batch
     total, failed, coverage, counts = 0, [], Coverage(), Counter[str]()
     seconds: list[float] = []
     events: list[int] = []

@@ -1,4 +1,4 @@
-"""One run: a storm of a couple of hundred events, then rest, then the judgement."""
+"""One run: a storm of some two hundred events, then rest, then the checks."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from tests.simulation.violation import Violation
 from tests.simulation.world import World
 
 EVENTS = 220
-"""A storm lasts until so many things have happened."""
+"""A storm ends after so many events."""
 
 STEPS = 1_500
-"""It ends at the latest after so many steps (a calm run has fewer events a step)."""
+"""A storm ends after so many steps at the latest (a run with few faults has fewer events per step)."""
 
 TICKS = (0.2, 0.5, 1.0, 1.0, 3.0, 5.0, 20.0, 70.0)
 QUIET_POLLS = 2
-"""All is quiet when every connection was polled so often since the last thing that happened, and nothing else is due."""
+"""The world is quiet when every connection was polled so often since the last event and nothing else is due."""
 
 BUSIEST = 2_000
-"""Tasks that may fall due in one moment."""
+"""Most tasks that may be due at one moment."""
 
 LONGEST_REST = 1_200
-"""Steps until everything must have settled."""
+"""Most steps until everything has settled."""
 
 
 @dataclass
 class Result:
-    """What came of one seed."""
+    """The result of one seed."""
 
     seed: int | str
     faults: Faults
@@ -60,7 +60,7 @@ class Result:
 
 
 def simulate(seed: int | str, faults: Faults | None = None) -> Result:
-    """Runs one seed to its end."""
+    """Runs one seed."""
     result = Result(seed, faults if faults is not None else draw(random.Random(f"{seed}/faults")))
     return simulate_in(SimulatedWorld(seed, result.faults, coverage=result.coverage), result, _whole)
 
@@ -73,7 +73,7 @@ def _whole(world: World) -> None:
 
 
 def simulate_in(world: World, result: Result, play: Callable[[World], None]) -> Result:
-    """Plays something in a world, and puts into the result what came of it."""
+    """Runs `play` in a world, and fills in the result."""
     began = time.perf_counter()
     try:
         play(world)
@@ -91,7 +91,7 @@ def simulate_in(world: World, result: Result, play: Callable[[World], None]) -> 
 
 
 def storm(world: World, events: int = EVENTS) -> None:
-    """Everything at once, at random."""
+    """People, processes and faults at random."""
     world.people = People(world)
     if world.faults.attic:
         company.attic(world)
@@ -122,7 +122,7 @@ def storm(world: World, events: int = EVENTS) -> None:
 
 
 def settle(world: World) -> None:
-    """Faults off; what is on its way arrives; the hub goes on until there is nothing left to do."""
+    """Ends the faults, delivers what is in flight, and runs the hub until it has nothing left to do."""
     world.stormy, world.dead = False, set()
     world.down_until.clear()
     world.note("--- faults off")
@@ -133,7 +133,7 @@ def settle(world: World) -> None:
 
 
 def _shown_again(world: World) -> None:
-    """The permissions that were taken away are given back, and a person has the hub look at what it could not see."""
+    """Restores revoked permissions; a person then has the hub refresh what it could not read."""
     world.hidden.clear()
     for (link,) in world.store.db.execute("SELECT id FROM links WHERE state = 'unreachable'").fetchall():
         world.run(world.actors["web"], "services", lambda hub, link=link: services.refresh_link(hub, link))
@@ -147,7 +147,7 @@ def _resume(world: World) -> None:
 
 
 def until_quiet(world: World, connections: Collection[str]) -> None:
-    """Goes on until nothing is due but polls, and every connection was polled since the last thing that happened."""
+    """Runs until nothing but polls is due and every connection was polled `QUIET_POLLS` times since the last event."""
     polled: Counter[str] = Counter()
     heard = world.ledger.last_activity
     for _ in range(LONGEST_REST):
@@ -195,7 +195,7 @@ def _next(world: World) -> tuple[datetime | None, datetime | None, str]:
 
 
 def echo(world: World) -> None:
-    """At rest nothing moves: further polls bring no write and no change."""
+    """At rest nothing changes: further polls cause no write and no change."""
     before = world.ledger.last_activity
     for _ in range(3 * len(world.servers)):
         _, poll, _ = _next(world)
@@ -210,7 +210,7 @@ def echo(world: World) -> None:
 
 
 def again(result: Result) -> str:
-    """Runs the same seed once more; says what differed, if anything. "Same seed, same trace"."""
+    """Runs the same seed again; returns what differed, "" if nothing did: the same seed gives the same trace."""
     second = simulate(result.seed, replace(result.faults))
     if second.fingerprint == result.fingerprint:
         return ""

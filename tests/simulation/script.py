@@ -1,4 +1,4 @@
-"""Scripted runs: the same world, with the faults in the hands of a test."""
+"""Scripted runs: the same world, with faults that the test chooses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.simulation.styles import STYLES, Style
 
 
 class Play:
-    """A world and what a script does in it. styles: laid over the usual four vendors."""
+    """A world and the actions of a script in it. styles: replace those of the usual four vendors."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Play:
     # --- what people do ---------------------------------------------------------------------------------------------
 
     def ask(self, act: Callable[[Hub], Any]) -> Any:
-        """A request in the services; after a crash of the web process the person asks once more."""
+        """A request to the services; after a crash of the web process the person repeats it."""
         web = self.world.actors["web"]
         life = web.lives
         answer = self.world.run(web, "services", act)
@@ -45,7 +45,7 @@ class Play:
             try:
                 answer = self.world.run(web, "services", act)
             except services.Conflict:
-                return None  # it had been done
+                return None  # the first request had taken effect
         return answer
 
     def open(self, **fields: Json) -> None:
@@ -83,18 +83,18 @@ class Play:
             self.world.ledger.intended["status"].append("resolved" if verb == "resolve" else "acknowledged")
         self.world.network.command(self.server("chat"), self.thing("chat"), verb, argument, "TU-ada")
 
-    # --- what happens meanwhile -------------------------------------------------------------------------------------
+    # --- what happens in between ------------------------------------------------------------------------------------
 
     def during(self, call: str, act: Callable[[], Any], moment: str = "before") -> None:
-        """`act` happens while the next call of this name ("jira update") is under way, before or after the vendor acts."""
+        """Runs `act` during the next call of this name ("jira update"), before or after the vendor acts."""
         self.world.hooks.append((moment, call, act))
 
     def fate(self, call: str, fault: str) -> None:
-        """What becomes of the next call of this name: lost_before, lost_after, lands_late, unavailable, ..."""
+        """Sets the fault of the next call of this name: lost_before, lost_after, lands_late, unavailable, ..."""
         self.world.fates.append((call, fault))
 
     def work(self) -> None:
-        """Goes on until nothing is due but polls."""
+        """Runs until nothing but polls is due."""
         until_quiet(self.world, ())
 
     def settle(self) -> None:
@@ -103,7 +103,7 @@ class Play:
         assert not self.world.fates, f"never happened: {self.world.fates}"
 
     def end(self) -> None:
-        """All is well, and stays so."""
+        """Settles, then checks all invariants, and that nothing changes any more."""
         self.settle()
         rest.check(self.world)
         echo(self.world)
@@ -138,7 +138,7 @@ class Play:
         return self.server(connection).of_kind(INCIDENT)
 
     def shown(self, name: str) -> dict[str, Json]:
-        """What each vendor that has the field shows of it."""
+        """Connection → the field's value at each vendor that has the field."""
         return {
             c: self.thing(c).fields[name] for c in CONNECTIONS if name in self.server(c).capability(INCIDENT).fields
         }

@@ -1,6 +1,7 @@
-"""The vendor's side of the model: its objects, their versions and change history, and what people and time do to them.
+"""The vendor's side of the model: its objects, their versions and change history, and the changes by people and by time.
 
-It never knows the hub. What happened is told to `on_event` (for webhooks) and `on_change` (for the invariants).
+It knows nothing of the hub. It reports each event to `on_event` (for webhooks) and each change to `on_change` (for the
+invariants).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from hub.ports import Clock
 from tests.simulation.styles import REFUSED_TEXT, Style
 
 HUB = "hub:"
-"""Prefix of the author of what the hub wrote; the rest names the worker."""
+"""Prefix of an author that is the hub; the rest names the worker."""
 
 AS_HUB = "as hub: "
 """Prefix of a person who acts through the hub's own account."""
@@ -25,18 +26,18 @@ OWN_ACCOUNT = "lockstep-bot"
 """The hub's account, as a vendor names it."""
 
 VENDOR = "vendor"
-"""Author of what the vendor does by itself."""
+"""Author of changes that the vendor makes by itself."""
 
 
 def shown_as(by: str) -> Actor:
-    """An author as the vendor names them: what the hub wrote, and what a person did through its account, look the same."""
+    """An author as the vendor names them: the hub's writes, and a person's through its account, look the same."""
     name = OWN_ACCOUNT if by.startswith((HUB, AS_HUB)) else by
     return Actor(name=name, account=name)
 
 
 @dataclass(frozen=True)
 class View:
-    """An object as it stood at one moment."""
+    """One version of an object."""
 
     at: datetime
     fields: Mapping[str, Json]
@@ -50,8 +51,8 @@ class View:
 
 @dataclass
 class Thing:
-    """One object at the vendor. history: every change of every field, ours and theirs. views: how it stood, newest last.
-    born_by: its creator. shown: the newest version that a read of it has shown."""
+    """One object at the vendor. history: every change of every field, by the hub or others. views: its versions, newest last.
+    born_by: its creator. shown: the newest version that a read returned."""
 
     ref: Ref
     fields: dict[str, Json]
@@ -74,7 +75,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of an object's change history. version: the object's, from which on it shows."""
+    """One line of an object's change history. version: the first version of the object that shows it."""
 
     id: int
     version: int
@@ -89,11 +90,11 @@ class Entry:
 
 
 class IllegalMove(Exception):
-    """The hub asked for what the vendor declares impossible."""
+    """The hub asked for a change that the vendor declares impossible."""
 
 
 def applied(now: Json, change: Json, many: str) -> Json:
-    """What a field becomes by a change in the protocol's form."""
+    """The field's value after a change in the form that `hub.ports` uses."""
     if many == "set" and isinstance(change, Mapping):
         kept = [v for v in now or [] if v not in change.get("remove", ())]
         return kept + [v for v in change.get("add", ()) if v not in kept]
@@ -121,13 +122,13 @@ class Server:
         return self._ids
 
     def now(self) -> datetime:
-        """The vendor's own idea of the time."""
+        """The time by the vendor's clock."""
         return self.clock.now() + self.skew
 
     def capability(self, kind: str) -> KindCapability:
         return self.style.capabilities.kinds[kind]
 
-    # ------------------------------------------------------------------ what may happen to an object
+    # ------------------------------------------------------------------ changes of an object
 
     def make(
         self,
@@ -139,7 +140,7 @@ class Server:
         type: str = "incident",
         restricted: bool = False,
     ) -> Thing:
-        """A new object, by a person or by the hub. A map or set is given whole."""
+        """Makes an object, for a person or the hub. A map or set is given whole."""
         ref = Ref(kind, f"{self.name}-{self.next_id()}", parent.id if parent else None)
         defaults = {
             n: [] if c.many == "set" else {} if c.many == "map" else None
@@ -159,11 +160,11 @@ class Server:
         return thing
 
     def change(self, thing: Thing, name: str, change: Json, by: str) -> bool:
-        """One field changes. False when it already was so."""
+        """Changes one field. False if it already had the value."""
         return self.changes(thing, {name: change}, by)
 
     def changes(self, thing: Thing, changes: Fields, by: str) -> bool:
-        """Several fields change in one write."""
+        """Changes several fields in one write."""
         fields = self.capability(thing.ref.kind).fields
         loud, before_status, any_change = False, thing.fields.get("status"), False
         for name, change in changes.items():
@@ -182,7 +183,7 @@ class Server:
         return any_change
 
     def delete(self, thing: Thing, by: str) -> None:
-        """Gone for good, with what belongs to it."""
+        """Deletes the object and its children for good."""
         if thing.state != "present":
             return
         thing.state = "deleted"
@@ -190,18 +191,18 @@ class Server:
         self._settle(thing, "deleted", by, loud=True)
 
     def merge(self, loser: Thing, winner: Thing, by: str) -> None:
-        """The loser is closed, points to the winner and accepts no change any more."""
+        """Merges: the loser is closed, names the winner and accepts no further change."""
         self.changes(loser, {"status": sorted(self.style.closed)[0]}, by)
         loser.merged_into, loser.terminal = winner.ref, True
         self._settle(loser, "merged", by, loud=False)
 
     def expire(self, thing: Thing) -> None:
-        """An acknowledgement times out."""
+        """Lets an acknowledgement time out."""
         if self.style.expires and thing.fields["status"] == self.style.expires[0]:
             self.change(thing, "status", self.style.expires[1], VENDOR)
 
     def escalate(self, thing: Thing, assignees: list[str]) -> None:
-        """The vendor itself gives it to somebody else: a consequence, not an edit."""
+        """The vendor itself assigns other people: a consequence, not an edit."""
         if thing.fields.get("status") in self.style.closed:
             return
         before = thing.fields["assignees"]
@@ -248,8 +249,8 @@ class Server:
     # ------------------------------------------------------------------ what a caller is shown
 
     def view(self, thing: Thing, lag: float, steady: bool) -> View | None:
-        """How the object looked `lag` seconds ago; None when it was not there yet. steady: never older than what such a
-        read has shown before."""
+        """The object's version `lag` seconds ago; None if it did not exist then. steady: never older than a version that
+        such a read has returned before."""
         horizon = self.clock.now() - timedelta(seconds=lag)
         view = next(
             (v for v in reversed(thing.views) if v.at <= horizon or (steady and v.version <= thing.shown)), None
@@ -259,13 +260,13 @@ class Server:
         return view
 
     def author(self, thing: Thing, view: View) -> str:
-        """Who made a comment; who did the last thing to an incident."""
+        """The author of a comment; of an incident, who changed it last."""
         if thing.ref.kind != INCIDENT:
             return thing.born_by
         return next((e.by for e in reversed(thing.history) if e.version <= view.version), thing.born_by)
 
     def show(self, thing: Thing, lag: float = 0.0, children: bool = True, steady: bool = False) -> Observation | None:
-        """What the vendor shows of an object, as an adapter would put it."""
+        """What the vendor shows of an object, as an adapter returns it."""
         view = self.view(thing, lag, steady)
         if view is None:
             return None
@@ -300,7 +301,7 @@ class Server:
     # ------------------------------------------------------------------ what a caller may ask for
 
     def check(self, thing: Thing, changes: Fields) -> None:
-        """Raises IllegalMove for what the capabilities rule out, Refused for what the vendor does not take."""
+        """Raises IllegalMove for what the capabilities rule out, Refused for what the vendor does not accept."""
         capability = self.capability(thing.ref.kind)
         for name, change in changes.items():
             declared = capability.fields.get(name)

@@ -1,5 +1,5 @@
-"""Every value that the hub holds traces to an authorised source: a person at a vendor whose system may make this move, a
-person here, or a house rule. An echo of the hub's own writing has no such source, and is caught here."""
+"""Every value that the hub holds traces to an authorised source: a person at a vendor whose system may make this change, a
+person in the hub, or a policy rule. An echo of the hub's own write has no such source and is caught here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def trace(world: World, row: Row) -> None:
         proof = provenance.get(field_path)
         if proof is None:
             if newborn:
-                continue  # a default
+                continue  # a default value
             world.violated(NAME, f"INC-{row.new['number']} {field_path} = {new!r} has no provenance")
         source = proof["source"]
         if source in world.servers:
@@ -84,7 +84,7 @@ def _from_vendor(world: World, row: Row, field_path: str, old: Json, new: Json, 
 
 
 def _relinked(world: World, incident: str, source: str) -> bool:
-    """Whether a person has brought the object back: then all that it shows counts anew."""
+    """Whether a person linked the object again: then everything that it shows counts as new."""
     links = world.store.db.execute(
         "SELECT id FROM links WHERE incident_id = ? AND connection = ?", (incident, source)
     ).fetchall()
@@ -92,9 +92,9 @@ def _relinked(world: World, incident: str, source: str) -> bool:
 
 
 def _edits(world: World, incident: str, source: str, name: str, newborn: bool) -> list[Entry]:
-    """What people did to this field of the incident's own object there, newest first; and the vendor by itself, unless
-    what it showed was said to be a mere consequence (an adopted incident begins as its object is, whoever made it so).
-    Objects that came in by a merge do not speak for the incident."""
+    """Changes of this field by people at the incident's primary object there, newest first; and by the vendor itself, unless
+    the observation named the field as a consequence (an adopted incident starts with all that its object shows).
+    Objects that came by a merge are no source for the incident."""
     refs = world.store.db.execute(
         "SELECT remote_kind, remote_id FROM links WHERE incident_id = ? AND connection = ? AND kind = 'incident' "
         "AND slot = 'primary'",

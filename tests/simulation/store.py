@@ -1,4 +1,4 @@
-"""The one database of a simulated hub, in memory, made once for each process and emptied for each run."""
+"""The simulated hub's database, in memory, made once per process and emptied for each run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.simulation.violation import Violation
 
 
 class SimStore(Store):
-    """Lets no dead process begin a transaction, and none begins inside another."""
+    """A store that refuses a transaction of a crashed process, and one inside another."""
 
     def __init__(self) -> None:
         super().__init__("sqlite://")
@@ -43,7 +43,7 @@ class SimStore(Store):
             yield tx
 
     def wipe(self) -> None:
-        """An empty database, as after `create_all`, without making the tables again."""
+        """Empties the database, as after `create_all`, without making the tables again."""
         self.watch, self.enter, self.full = None, lambda: None, False
         if self.db.in_transaction:
             self.db.rollback()
@@ -58,7 +58,7 @@ _STORE: list[SimStore] = []
 
 
 def fresh_store() -> SimStore:
-    """The process's one simulated database, emptied."""
+    """The process's simulated database, emptied."""
     if not _STORE:
         _STORE.append(SimStore())
     _STORE[0].wipe()
@@ -71,5 +71,5 @@ def store_of_last_run() -> SimStore:
 
 
 def forget_store() -> None:
-    """The next run makes a new database: after an exception nobody knows what state this one is in."""
+    """Makes the next run create a new database: after an exception the state of this one is unknown."""
     _STORE.clear()

@@ -1,6 +1,6 @@
-"""The four vendors as the model plays them: what each can do, in which words, and its peculiar ways.
+"""The four vendors of the model: capabilities, vocabularies and peculiarities.
 
-The capabilities and words are those of the real adapters where they matter to the engine, without their HTTP.
+Capabilities and words are those of the real adapters where they matter to the engine, without their HTTP.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def table(vendor: str, name: str) -> Table:
 
 
 UNKNOWN_WORD = "Blocked"
-"""A status that no table knows."""
+"""A status that is in no word table."""
 
 REFUSED_TEXT = "☠"
 """A text with this sign in it is refused by the vendors whose `refuses` names the field."""
@@ -40,9 +40,10 @@ REFUSED_TEXT = "☠"
 @dataclass(frozen=True)
 class Style:
     """answers: a write's answer shows the object. listing: a poll shows whole objects. silent: fields whose change sends no
-    webhook. editable: what people may change in the vendor's own pages. closed: their words of an end. clears: field →
-    value that the vendor sets by itself when an object is closed. expires: (word, word) an acknowledgement's time-out.
-    commands: people speak in chat. merges: people may merge two objects. refuses: text fields that may be refused.
+    webhook. editable: fields that people may change on the vendor's own pages. closed: the vendor's words for a closed
+    status. clears: field → value that the vendor sets by itself when an object is closed. expires: (from, to) status of an
+    acknowledgement's time-out. commands: people send commands in chat. merges: people may merge two objects. refuses: text
+    fields that the vendor may refuse.
     """
 
     vendor: str
@@ -59,23 +60,23 @@ class Style:
     merges: bool = False
     refuses: frozenset[str] = frozenset()
     names_field: bool = True
-    """A refusal says which field it is for."""
+    """A refusal names the field."""
     born: Mapping[str, Json] = field(default_factory=dict)
-    """Fields that a new object has whatever was asked for (a workflow's first status)."""
+    """Fields of a new object whose first value is fixed, whatever was requested (a workflow's first status)."""
     half_born: Mapping[str, Json] = field(default_factory=dict)
-    """Fields that a create sets by a second request, which may fail: what they are until then."""
+    """Fields that a create sets by a second request, which may fail → their value until then."""
     partial: bool = False
     """An object can be read without its comments."""
     hides_deleted: bool = False
-    """A deleted object is "not found", as is one that may not be seen."""
+    """A deleted object is "not found", as is one that the hub's account may not read."""
     overlap: float = 60.0
-    """Seconds by which a poll looks back behind its cursor."""
+    """Seconds by which a poll goes back behind its cursor."""
 
     workflow: frozenset[tuple[str, str]] | None = None
     """The (from, to) pairs of the status that this account's workflow has; None = any."""
 
     def words(self, name: str) -> list[Json]:
-        """Every word of theirs that people use for `name`."""
+        """The vendor's words that people use for the field `name`."""
         relation = self.relations[INCIDENT][name]
         if name == "status" and self.workflow:
             return sorted({word for pair in self.workflow for word in pair} - {UNKNOWN_WORD})
@@ -87,13 +88,13 @@ class Style:
         return out
 
     def with_field(self, kind: str, name: str, **changes: Any) -> Style:
-        """The same vendor, one field declared otherwise."""
+        """The same vendor with another declaration of one field."""
         kinds = dict(self.capabilities.kinds)
         fields = {**kinds[kind].fields, name: replace(kinds[kind].fields[name], **changes)}
         return self.with_kind(kind, fields=fields)
 
     def with_kind(self, kind: str, **changes: Any) -> Style:
-        """The same vendor, one kind declared otherwise (a route, a plan of the vendor)."""
+        """The same vendor with another declaration of one kind (another route or plan)."""
         kinds = dict(self.capabilities.kinds)
         kinds[kind] = replace(kinds[kind], **changes)
         return replace(self, capabilities=replace(self.capabilities, kinds=kinds))
@@ -112,7 +113,7 @@ _ANY = FieldCapability
 
 
 def pagerduty() -> Style:
-    """Coarse states, priority and urgency as one word, an acknowledgement that times out, no event for a title."""
+    """Coarse states, priority and urgency as one value, an acknowledgement that times out, no webhook for a title."""
     history = _ANY(gap=Gap.HISTORY)
     fields = {
         "status": history,
@@ -158,7 +159,7 @@ JIRA_MOVES = frozenset({
 
 
 def jira() -> Style:
-    """A workflow without a direct way, one assignee, labels, short titles, writes answered without the object."""
+    """A workflow without direct transitions, one assignee, labels, short titles, writes answered without the object."""
     history = _ANY(gap=Gap.HISTORY)
     fields = {
         "status": _ANY(gap=Gap.HISTORY, walks=True),
@@ -238,7 +239,7 @@ def statuspage() -> Style:
 
 
 def teams() -> Style:
-    """A card that only we draw, replies that people write, commands in chat."""
+    """A card that only the hub writes, replies by people, commands in chat."""
     fields = {
         "status": _ANY(gap=Gap.CONDITIONAL),
         "severity": _ANY(gap=Gap.CONDITIONAL),
@@ -275,7 +276,7 @@ def teams() -> Style:
 
 
 def posts_only(style: Style) -> Style:
-    """The same vendor behind a route that takes posts and never shows, edits or names them."""
+    """The same vendor behind a route that accepts posts, and neither reads, edits nor identifies them."""
     kinds = {}
     for name, kind in style.capabilities.kinds.items():
         fields = {

@@ -1,4 +1,4 @@
-"""What the timer of the simulation does."""
+"""The sweep of the simulation's timer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hub.sync.hub import Hub
 
 
 def sweep(hub: Hub) -> None:
-    """The timer rings, and whoever is woken claims all that is due. Here each of those is a wake-up, so that they come in any order."""
+    """In the product the timer rings and a worker claims all due rows. Here each due row is a wake-up, so that they run in any order."""
     with hub.store.reading() as tx:
         found = due(tx, hub.clock.now())
     for task, key in found:

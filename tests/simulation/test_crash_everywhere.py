@@ -1,5 +1,5 @@
 """One scripted incident with a single crash at each boundary in turn: before and after every commit, every call and every
-wake-up. Whatever process it hits, the end is the same as without it."""
+wake-up. Whichever process crashes, the end is the same as without a crash."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.simulation.rest import rows
 from tests.simulation.script import Play
 
 PARTS = 4
-"""The boundaries are shared out over so many tests, so that they can run side by side."""
+"""The boundaries are divided among so many tests, which can run in parallel."""
 
 STRIDE = int(os.environ.get("LOCKSTEP_SIM_STRIDE", "1"))
-"""Every how many boundaries one is tried (1 = each)."""
+"""One in so many boundaries is tried (1: each)."""
 
 
 def story(crash_at: int | None) -> Play:
-    """Opened, shown everywhere, published after approval; said, edited and resolved in different systems."""
+    """Opened, shown everywhere, published after approval; commented, edited and resolved in different systems."""
     play = Play("a crash at each boundary", crash_at)
     play.open()
     play.work()
@@ -39,7 +39,7 @@ def story(crash_at: int | None) -> Play:
 
 
 def picture(play: Play) -> dict[str, Any]:
-    """What everybody sees at the end."""
+    """What each system shows at the end."""
     return {
         "fields": play.fields(),
         "shown": {c: dict(play.thing(c).fields) for c in ("pd", "jira", "chat", "page")},
@@ -52,14 +52,14 @@ def picture(play: Play) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def calm() -> tuple[dict[str, Any], int]:
-    """(the end without a crash, how many boundaries there are on the way)"""
+    """(the end without a crash, the number of boundaries)"""
     play = story(None)
     return picture(play), play.world.boundaries
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_single_crash_at_any_boundary_changes_nothing_in_the_end(part: int, calm: tuple[dict[str, Any], int]) -> None:
-    """Every boundary k = 1, 2, 3, ... until the story runs through without reaching it."""
+    """Every boundary k = 1, 2, 3, ... until the script ends before reaching it."""
     wanted, least = calm
     reached, k = 0, 1 + part * STRIDE
     while True:

@@ -1,4 +1,4 @@
-"""What seeds of the simulation once found, each by name, as the shortest script that shows it."""
+"""Defects that seeds of the simulation found, each as the shortest script that shows it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.simulation.test_scenarios import begun
 
 
 def until(play: Play, happened: Callable[[], object], *, webhooks: bool = True) -> None:
-    """Goes on, second by second, until it has happened. webhooks: they come."""
+    """Advances second by second until `happened()` is true. webhooks: whether they are delivered."""
     for _ in range(200):
         if happened():
             return
@@ -29,14 +29,15 @@ def until(play: Play, happened: Callable[[], object], *, webhooks: bool = True) 
 
 
 def another(play: Play, severity: str = "SEV2") -> None:
-    """A second incident."""
+    """Opens a second incident."""
     fields = {"title": "another", "severity": severity, "services": ["mail"]}
     play.people.intend(fields)
     play.ask(lambda hub: services.open_incident(hub, fields, actor="bob"))
 
 
 def while_it_is_made(play: Play, connection: str, status: str, words: tuple[str, ...]) -> None:
-    """A second incident, whose status changes while its object is made, and a person changes the object's before our first read."""
+    """Opens a second incident. During the create of its object the incident's status changes, and a person sets the object's
+    status to each of `words`, all before the hub's first read."""
 
     def meanwhile() -> None:
         play.edit("2", status=status)
@@ -49,14 +50,14 @@ def while_it_is_made(play: Play, connection: str, status: str, words: tuple[str,
 
 
 def by_hand(play: Play, **more: Json) -> Thing:
-    """A ticket that a person makes, and that nobody adopts."""
+    """A ticket made by a person, of a type that the hub does not adopt."""
     fields = {"title": "by hand", "status": "To Do", "severity": "High", "services": ["JC-mail"], "tags": [], **more}
     return play.server("jira").make(INCIDENT, fields, "cy", type="task")
 
 
 def test_a_create_in_doubt_is_looked_for_when_its_incident_is_unlinked_and_linked_again() -> None:
-    """A note that PagerDuty gave no answer to, let go of with its incident: linked again, it is sent once more only after
-    a look for the first (which the simulation asks for at every create), and it is there once."""
+    """PagerDuty does not answer the create of a note; its incident is unlinked and linked again. The note is sent again only
+    after a search for the first (which the simulation requires at every create), and it exists once."""
     play = begun("unlink, relink")
     play.fate("pd create comment", "lost_before")
     play.says("jira", "said once")
@@ -71,7 +72,7 @@ def test_a_create_in_doubt_is_looked_for_when_its_incident_is_unlinked_and_linke
 
 
 def test_an_object_that_is_found_after_its_incident_was_merged_says_nothing_for_the_winner() -> None:
-    """The card of the loser, in doubt until after the merge, was edited by a person: the winner's severity stays."""
+    """The create of the loser's card is in doubt until after the merge; a person edits that card: the winner keeps its severity."""
     play = begun("merged while in doubt")
     play.fate("chat create incident", "lost_after")
     another(play, severity="SEV3")
@@ -85,7 +86,8 @@ def test_an_object_that_is_found_after_its_incident_was_merged_says_nothing_for_
 
 
 def test_a_walk_begins_anew_where_a_person_has_put_the_object_meanwhile() -> None:
-    """Moved back in Jira before the last step of a merged ticket's end: no step is taken that the workflow does not have."""
+    """A person moves a merged ticket back before our last step through Jira's workflow: the path is computed anew, and no step is
+    sent that the workflow lacks."""
     play = begun("moved in the middle of a walk")
     another(play)
     play.settle()
@@ -100,7 +102,8 @@ def test_a_walk_begins_anew_where_a_person_has_put_the_object_meanwhile() -> Non
 
 
 def test_a_second_create_whose_worker_died_may_be_a_duplicate_and_the_journal_says_so() -> None:
-    """Made and not answered, deleted by a person, made again by a worker that dies: two objects, and a line about it."""
+    """A comment is created without an answer, deleted by a person, and created again by a worker that dies: two objects were
+    made, and the journal has a line about it."""
     play = begun("two creates and a crash")
     play.fate("jira create comment", "lost_after")
     play.ask(lambda hub: services.add_comment(hub, "1", "said once", actor="bob"))
@@ -119,7 +122,7 @@ def test_a_second_create_whose_worker_died_may_be_a_duplicate_and_the_journal_sa
 
 
 def test_a_duplicate_stays_a_duplicate_when_its_incident_is_merged_into_another() -> None:
-    """Two tickets of ours for one incident, which is then merged: the second is closed, though the incident goes on."""
+    """The hub made two tickets for one incident, which is then merged: the second ticket is closed although the winner stays open."""
     play = begun("a duplicate, merged")
     another(play)
     play.settle()
@@ -134,7 +137,7 @@ def test_a_duplicate_stays_a_duplicate_when_its_incident_is_merged_into_another(
 
 
 def test_a_comment_that_waited_for_the_losers_thread_goes_into_the_winners() -> None:
-    """A room where the hub can only post: what could not be said of the loser when it was merged is said of the winner."""
+    """A channel where the hub can only post: a comment that could not be posted for the loser before the merge is posted for the winner."""
     play = Play("a comment, merged", styles={"chat": posts_only(teams())})
     play.open()
     another(play)
@@ -151,7 +154,7 @@ def test_a_comment_that_waited_for_the_losers_thread_goes_into_the_winners() -> 
 
 
 def test_a_ticket_that_a_person_ties_to_an_incident_is_the_one_that_was_to_be_made() -> None:
-    """Jira is paused when the incident begins; a person names a ticket made by hand: no other is made for it."""
+    """Jira is down when the incident opens; a person links a ticket made by hand: no other ticket is created."""
     play = Play("tied before it was made")
     play.world.dead = {"jira"}
     play.open()
@@ -171,7 +174,7 @@ def test_a_ticket_that_a_person_ties_to_an_incident_is_the_one_that_was_to_be_ma
 
 
 def test_a_slot_that_shows_an_object_takes_no_other() -> None:
-    """A person ties a second ticket to an incident that has one: refused, with what to do."""
+    """Linking a second ticket to an incident that has one is refused, with the remedy."""
     play = begun("tied to what is taken")
     ticket = by_hand(play)
     until(play, lambda: rows(play.world, "SELECT id FROM unmatched_objects WHERE state = 'ignored'"))
@@ -183,7 +186,7 @@ def test_a_slot_that_shows_an_object_takes_no_other() -> None:
 
 
 def test_a_ticket_tied_to_where_another_was_let_go_of_is_told_what_was_said() -> None:
-    """A ticket is unlinked; a person then ties another one made by hand, as an unmatched object: what was said goes there too."""
+    """A ticket is unlinked and a person links another one, an unmatched object made by hand: earlier comments are copied to it too."""
     play = begun("tied to what was let go of")
     play.ask(lambda hub: services.add_comment(hub, "1", "said before", actor="ada"))
     play.settle()
@@ -203,7 +206,7 @@ def test_a_ticket_tied_to_where_another_was_let_go_of_is_told_what_was_said() ->
 
 
 def test_what_was_published_without_an_id_is_not_published_again_when_the_page_is_linked_again() -> None:
-    """A page that gives updates no id, unlinked and linked again: customers read each update once."""
+    """A page that gives updates no id is unlinked and linked again: each update is published once."""
     blind = statuspage().with_kind(UPDATE, **BLIND)
     play = begun("published without an id", styles={"page": blind})
     draft = play.ask(lambda hub: services.draft_update(hub, "1", "We are on it.", actor="cleo"))
@@ -220,7 +223,7 @@ def test_what_was_published_without_an_id_is_not_published_again_when_the_page_i
 
 
 def test_a_ticket_that_is_linked_again_is_known_from_before() -> None:
-    """Unlinked in the middle of our walk to "Done" and linked again: the step that it stands at is no person's edit."""
+    """A ticket is unlinked between two of our steps to "Done" and linked again: the intermediate status is not taken for a person's edit."""
     play = begun("linked again in a walk")
     link = play.link("jira")
     play.fate('jira update jira-1 {"status": "In Review"}', "lost_before")
@@ -235,7 +238,8 @@ def test_a_ticket_that_is_linked_again_is_known_from_before() -> None:
 
 
 def test_another_ticket_is_not_judged_by_what_the_last_one_showed() -> None:
-    """Tied to another object: its own words count as in an adoption, and nothing of the old one is written there."""
+    """An incident is linked to another ticket: that ticket's values count as in an adoption, and none of the old ticket's are
+    written to it."""
     play = begun("another ticket")
     link, old = play.link("jira"), play.thing("jira")
     other = by_hand(play, tags=["vip"])
@@ -262,8 +266,8 @@ def test_what_is_let_go_of_between_our_read_and_our_write_is_not_written() -> No
 
 
 def test_what_is_heard_of_a_card_before_we_know_that_it_is_ours_is_read_once_it_is() -> None:
-    """Posted and not answered, and somebody replies; no webhook comes, and Teams lets us neither look for the card nor read it.
-    A poll names it when it is still nobody's; then it is found by its mark, and the reply is heard all the same."""
+    """A card is posted without an answer and a person replies; no webhook arrives, and Teams throttles both search and read.
+    A poll lists the card while it is unmatched; later it is found by its mark, and the reply is read all the same."""
     play = begun("ours after all")
     play.world.faults = replace(play.world.faults, webhook_loss=1.0)
     play.fate("chat create incident", "lost_after")
@@ -271,7 +275,7 @@ def test_what_is_heard_of_a_card_before_we_know_that_it_is_ours_is_read_once_it_
     until(play, lambda: play.journal("outcome_unknown"))
     play.world.ledger.said["on it"] = "chat"
     play.server("chat").make(COMMENT, {"text": "on it"}, "cy", play.objects("chat")[-1].ref)
-    for _ in range(90):  # so long ago that no later poll names it again
+    for _ in range(90):  # so long that no later poll lists the card again
         play.world.tick(1)
     play.world.fates += [("chat find", "throttled"), ("chat observe", "throttled")] * 9
     until(play, lambda: rows(play.world, "SELECT id FROM unmatched_objects WHERE connection = 'chat'"))
@@ -283,8 +287,8 @@ def test_what_is_heard_of_a_card_before_we_know_that_it_is_ours_is_read_once_it_
 
 
 def test_what_a_person_did_to_a_new_ticket_before_we_first_read_it_is_kept_in_the_journal() -> None:
-    """Acknowledged in the incident, begun and put back in Jira, and all that before our first read. The ticket then shows where
-    tickets begin, so ours is written over it, and the journal says what stood there."""
+    """Before our first read the incident is acknowledged, and a person starts the new ticket and moves it back. The ticket
+    shows the workflow's first status, so ours is written over it, and the journal keeps the value that it showed."""
     play = begun("before the first read")
     while_it_is_made(play, "jira", "acknowledged", ("In Progress", "To Do"))
     assert play.thing("jira", 2).fields["status"] == "In Progress"
@@ -292,15 +296,15 @@ def test_what_a_person_did_to_a_new_ticket_before_we_first_read_it_is_kept_in_th
 
 
 def test_a_card_changed_and_changed_back_before_we_ever_read_it_shows_nothing() -> None:
-    """Our post was answered without the card, and no read came through: it is as we made it, so ours is written over it."""
+    """A card is changed and changed back before the hub ever read it: it shows what we posted, so our newer status is written."""
     play = begun("back again")
     while_it_is_made(play, "chat", "monitoring", ("acknowledged", "triggered"))
     assert play.thing("chat", 2).fields["status"] == "monitoring"
 
 
 def test_what_was_said_under_a_card_before_it_was_found_is_heard() -> None:
-    """Posted and not answered, and somebody replies; no webhook comes. A poll names the card, whose mark makes it ours: what is
-    under it is read too."""
+    """A card is posted without an answer and a person replies; no webhook arrives. A poll lists the card, which is linked by its
+    mark: its replies are read too."""
     play = begun("said before it was found")
     play.world.faults = replace(play.world.faults, webhook_loss=1.0)
     play.fate("chat create incident", "lost_after")
@@ -308,7 +312,7 @@ def test_what_was_said_under_a_card_before_it_was_found_is_heard() -> None:
     until(play, lambda: play.journal("outcome_unknown"))
     play.world.ledger.said["on it"] = "chat"
     play.server("chat").make(COMMENT, {"text": "on it"}, "cy", play.objects("chat")[-1].ref)
-    for _ in range(90):  # so long ago that no later poll names it again
+    for _ in range(90):  # so long that no later poll lists the card again
         play.world.tick(1)
     play.world.fates += [("chat find", "throttled")] * 9
     until(play, lambda: play.link("chat", 2)["remote_id"])
@@ -317,15 +321,15 @@ def test_what_was_said_under_a_card_before_it_was_found_is_heard() -> None:
 
 
 def test_what_was_said_is_heard_although_a_refresh_at_the_fields_alone_was_to_come_when_a_poll_told_of_it() -> None:
-    """PagerDuty throttles us, so that a look at an incident's fields waits; a note is made meanwhile, and its webhook is lost.
-    Only a poll names it: the look that is still to come reads the notes too."""
+    """PagerDuty throttles us, so a refresh of an incident's fields waits; a note is added in between and its webhook is lost.
+    Only a poll lists the incident: the waiting refresh then reads the notes too."""
     play = begun("said while a look was to come")
     play.world.fates = [("pd read_fields", "throttled"), ("pd observe", "throttled")] * 99
     play.at("pd", severity=["P4", "high"])
     until(play, lambda: "throttled" in play.world.counts)
     play.says("pd", "on it")
     play.world.network.flights.clear()
-    for _ in range(200):  # so long that no later poll names it again
+    for _ in range(200):  # so long that no later poll lists the incident again
         play.world.tick(1)
         while play.world.work():
             pass
@@ -335,7 +339,7 @@ def test_what_was_said_is_heard_although_a_refresh_at_the_fields_alone_was_to_co
 
 
 def test_what_was_let_go_of_while_its_create_was_refused_stays_so() -> None:
-    """Under a deleted card no comment can be made, and the card was unlinked just then: no failed write, nothing frozen."""
+    """A card is deleted and unlinked during the create of a comment under it, which is refused: no failed write, nothing frozen."""
     play = begun("let go of, and refused")
     card = play.link("chat")["id"]
 
@@ -353,7 +357,8 @@ def test_what_was_let_go_of_while_its_create_was_refused_stays_so() -> None:
 
 
 def test_a_read_that_ends_while_a_write_is_claimed_says_nothing() -> None:
-    """Read in Jira after our title was written there by a worker that died of it: ours, not somebody's, and the newer one stays."""
+    """A worker writes our title to Jira and dies; a read then shows it: it is our own write, no person's edit, and the newer
+    title is kept."""
     play = begun("read in a claim")
 
     def die() -> None:
@@ -375,7 +380,7 @@ def test_a_read_that_ends_while_a_write_is_claimed_says_nothing() -> None:
 
 
 def test_a_draft_whose_words_change_with_the_end_of_its_incident_after_the_approval_is_withdrawn_with_it() -> None:
-    """Approved, not yet sent, and then all is well again: at once, not when something else happens to the incident."""
+    """Approved but not yet sent when the incident is resolved: withdrawn at once, not at the incident's next change."""
     play = Play("over before it left")
     play.open()
     play.settle()

@@ -1,4 +1,4 @@
-"""What seeds of the simulation once found about updates whose outcome was not known at first, as `test_found`."""
+"""Defects that seeds of the simulation found about updates of unknown outcome, as in `test_found`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.simulation.test_scenarios import begun
 
 
 def passes(play: Play) -> None:
-    """So much time that nothing is under way any more at any vendor."""
+    """Lets 150 seconds pass: no vendor carries out a write after that."""
     over = play.world.clock.now() + timedelta(seconds=150)
     until(play, lambda: play.world.clock.now() >= over)
 
 
 def rephrased_in_doubt(play: Play) -> Thing:
-    """A comment of ours whose edit Jira never got, though we do not know it; returns the copy in Jira."""
+    """Makes a comment whose edit is lost before Jira gets it, with unknown outcome; returns the copy in Jira."""
     play.ask(lambda hub: services.add_comment(hub, "1", "said", actor="ada"))
     play.settle()
     (comment,) = rows(play.world, "SELECT id FROM comments")
@@ -32,7 +32,8 @@ def rephrased_in_doubt(play: Play) -> Thing:
 
 
 def test_what_the_history_has_shown_is_not_taken_for_the_next_write_of_unknown_outcome() -> None:
-    """A reopen in the gap, found in PagerDuty's history, is written everywhere, even if that write is lost once."""
+    """A person reopens in PagerDuty between our read and our write; the history shows it, and it is written everywhere, even if
+    our own write of it is lost once."""
     play = begun("history, judged once")
     play.edit(status="acknowledged")
     play.settle()
@@ -46,7 +47,7 @@ def test_what_the_history_has_shown_is_not_taken_for_the_next_write_of_unknown_o
 
 
 def test_a_conditional_write_that_came_too_late_is_no_failed_write() -> None:
-    """The card has changed between our read and our write: it is read again, merged, and written, with nobody's help."""
+    """The card changed between our read and our write: it is read again, merged and written, without a person."""
     play = begun("too late")
     play.during("chat update", lambda: play.at("chat", severity="SEV4"))
     play.edit(title="ours")
@@ -57,7 +58,7 @@ def test_a_conditional_write_that_came_too_late_is_no_failed_write() -> None:
 
 
 def test_our_own_write_of_unknown_outcome_is_no_edit_although_the_object_was_not_shown_meanwhile() -> None:
-    """PagerDuty took our title without an answer, then hid the incident for a while: the title changed since stays."""
+    """PagerDuty applies our title without an answer, then hides the incident for a while: the newer title is kept."""
     play = begun("in doubt and hidden")
     play.fate("pd update", "lost_after")
     play.edit(title="ours")
@@ -74,7 +75,8 @@ def test_our_own_write_of_unknown_outcome_is_no_edit_although_the_object_was_not
 
 
 def test_a_comment_whose_deletion_nobody_said_is_gone_although_a_write_to_it_is_in_doubt() -> None:
-    """Deleted in Jira, the webhook lost, with our edit of unknown outcome: not shown by its id, nor with its ticket."""
+    """A comment with our edit in doubt is deleted in Jira and the webhook is lost: neither a read by id nor its ticket shows it,
+    so it is gone."""
     play = begun("deleted in doubt")
     copy = rephrased_in_doubt(play)
     play.server("jira").delete(copy, "cy")
@@ -87,7 +89,8 @@ def test_a_comment_whose_deletion_nobody_said_is_gone_although_a_write_to_it_is_
 
 
 def test_who_was_assigned_by_a_write_in_doubt_is_no_news_although_somebody_else_was_assigned_too() -> None:
-    """We assign Ada in PagerDuty, Bob is assigned there, and Ada is taken off here before we know: she stays off."""
+    """We assign Ada in PagerDuty, a person assigns Bob there, and Ada is unassigned in the hub before the outcome is known: she
+    stays unassigned."""
     play = begun("assigned in doubt")
 
     def meanwhile() -> None:
@@ -103,8 +106,8 @@ def test_who_was_assigned_by_a_write_in_doubt_is_no_news_although_somebody_else_
 
 
 def test_whom_a_person_assigned_is_not_taken_for_our_own_write_in_doubt_that_never_came() -> None:
-    """We assign Ada and Bob in PagerDuty, and nobody knows whether that came; Ada is taken off here; then a person assigns her
-    there. The history shows only that person's entry: it is news, and the journal says what became of it."""
+    """Our assignment of Ada and Bob in PagerDuty has an unknown outcome; Ada is unassigned in the hub; then a person assigns her
+    there. The history shows only that person's entry: it is an edit, and the journal records what became of it."""
     play = begun("assigned by another")
     play.fate("pd update", "lost_before")
     play.edit(assignees=["ada", "bob"])
@@ -117,8 +120,8 @@ def test_whom_a_person_assigned_is_not_taken_for_our_own_write_in_doubt_that_nev
 
 
 def test_what_came_between_our_read_and_our_write_is_found_after_a_pause_too() -> None:
-    """Written, its history unreadable, and the hub paused just then: what a look shows meanwhile does not settle the write, so
-    the history is asked when the pause is over, and the person's priority is not lost without a word."""
+    """After our write the history cannot be read, and the hub is paused: a refresh during the pause does not settle the write,
+    so the history is read after the pause, and the journal keeps the person's priority."""
     play = begun("paused in doubt")
     play.during("pd update pd-1", lambda: play.at("pd", severity=["", "high"]))
     play.during("pd update pd-1", lambda: play.fate("pd history", "lost_before"), moment="after")
@@ -132,8 +135,8 @@ def test_what_came_between_our_read_and_our_write_is_found_after_a_pause_too() -
 
 
 def test_a_write_in_doubt_whose_link_was_let_go_of_is_no_edit_when_it_is_linked_again() -> None:
-    """It took effect, and nobody heard of it; here the severity goes back to what it was, and PagerDuty's incident is unlinked and linked:
-    what stands there is ours, so ours is written over it, and no tool is told that somebody changed it back."""
+    """Our write takes effect without an answer; the severity is set back in the hub, and PagerDuty's incident is unlinked and
+    linked again: the value there is our own, so the hub's is written over it and is not copied anywhere as an edit."""
     play = begun("let go of in doubt")
     play.fate("pd update", "lost_after")
     play.edit(severity="SEV4")
@@ -150,7 +153,7 @@ def test_a_write_in_doubt_whose_link_was_let_go_of_is_no_edit_when_it_is_linked_
 
 
 def test_what_a_person_did_and_took_back_is_not_taken_for_our_own_write_in_doubt_that_never_came() -> None:
-    """Resolved and reopened in PagerDuty, both seen; then resolved here, and that write is lost: resolved it stays."""
+    """Resolved and reopened in PagerDuty, both observed; then resolved in the hub, and that write is lost: it stays resolved."""
     play = begun("done before")
     play.edit(status="acknowledged")
     play.settle()
@@ -165,7 +168,8 @@ def test_what_a_person_did_and_took_back_is_not_taken_for_our_own_write_in_doubt
 
 
 def test_what_came_before_a_step_of_ours_is_found_although_a_refresh_in_a_pause_has_seen_the_step() -> None:
-    """Our step through Jira's workflow took effect over somebody's move; its history is unreadable, and the hub is paused then."""
+    """Our step through Jira's workflow overwrote a person's move; the history cannot be read, and the hub is paused: the history is
+    read after the pause, and the journal keeps the person's status."""
     play = begun("a step in doubt")
     step = 'jira update jira-1 {"status": "In Progress"}'
     play.during(step, lambda: play.at("jira", status="Blocked"))
@@ -180,13 +184,14 @@ def test_what_came_before_a_step_of_ours_is_found_although_a_refresh_in_a_pause_
 
 
 def test_a_comment_that_is_not_shown_by_its_id_is_looked_for_where_it_was_said() -> None:
-    """Deleted in Jira, the webhook lost, in a pause with our edit in doubt: what finds nothing then has the ticket read once more."""
+    """A comment with our edit in doubt is deleted in Jira during a pause, and the webhook is lost: a read by id that finds nothing
+    makes the hub read the ticket again."""
     play = begun("not shown by its id")
     copy = rephrased_in_doubt(play)
     play.ask(lambda hub: services.set_pause(hub, True, actor="ada"))
     play.server("jira").delete(copy, "cy")
     play.world.network.flights.clear()
-    for _ in range(2):  # until no poll names the ticket for this any more
+    for _ in range(2):  # until no poll lists the ticket because of the deletion
         passes(play)
     play.ask(lambda hub: services.set_pause(hub, False, actor="ada"))
     until(play, lambda: play.journal("unreachable"))
@@ -196,7 +201,8 @@ def test_a_comment_that_is_not_shown_by_its_id_is_looked_for_where_it_was_said()
 
 
 def test_what_a_refresh_has_heard_since_our_write_in_doubt_is_not_heard_again_from_the_history() -> None:
-    """Written in PagerDuty, its history unreadable, and the hub paused: a person's priority is heard then, and ours here is newer."""
+    """After our write to PagerDuty the history cannot be read, and the hub is paused; a person's priority is observed in the
+    pause, then changed in the hub: the history does not bring the older one back."""
     play = begun("heard since")
     play.during("pd update pd-1", lambda: play.fate("pd history", "lost_before"), moment="after")
     play.edit(severity="SEV4")
@@ -215,7 +221,7 @@ def test_what_a_refresh_has_heard_since_our_write_in_doubt_is_not_heard_again_fr
 
 
 def test_whom_a_person_replaced_in_a_pause_is_known_although_our_own_assignment_is_in_doubt() -> None:
-    """Cy is assigned here, and Jira's answer is lost; in the pause Ada takes it over there. That ends Cy's part everywhere."""
+    """Cy is assigned in the hub and Jira's answer is lost; during the pause Ada takes the ticket over: Cy is unassigned everywhere."""
     play = begun("replaced in doubt")
     play.fate("jira update", "lost_after")
     play.edit(assignees=["cy"])

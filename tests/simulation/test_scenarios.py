@@ -1,5 +1,4 @@
-"""Each trap of the design as a scripted run of the whole hub over the model vendors; a crash at each boundary in turn; and
-the seeds that once failed, by name."""
+"""Each trap of the design as a scripted run of the whole hub over the model vendors, and a few other promises as scripts."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ from tests.simulation.styles import posts_only, teams
 
 
 def begun(name: str, **more: Any) -> Play:
-    """An incident that all four systems show."""
+    """A world with one incident that all four systems show."""
     play = Play(name, **more)
     play.open()
     play.settle()
@@ -28,7 +27,7 @@ def begun(name: str, **more: Any) -> Play:
 
 
 def test_trap_01_an_edit_of_the_same_field_in_the_gap_goes_through_authority() -> None:
-    """A title that a person sets in Jira between our read and our write is found in the history and not lost silently."""
+    """A title set in Jira between our read and our write is found in the history and not lost silently."""
     play = begun("trap 1")
     play.during("jira update", lambda: play.at("jira", title="theirs"))
     play.edit(title="ours")
@@ -38,7 +37,7 @@ def test_trap_01_an_edit_of_the_same_field_in_the_gap_goes_through_authority() -
 
 
 def test_trap_01_where_the_vendor_has_conditional_writes_ours_is_refused_and_done_again() -> None:
-    """An edit of the card between our read and our write makes the conditional write fail; the person's edit is kept."""
+    """An edit of the card between our read and our write fails the conditional write; the person's edit is kept."""
     play = begun("trap 1, conditional")
     play.during("chat update", lambda: play.at("chat", title="theirs"))
     play.edit(title="ours")
@@ -49,7 +48,7 @@ def test_trap_01_where_the_vendor_has_conditional_writes_ours_is_refused_and_don
 
 
 def test_trap_02_an_edit_of_another_field_in_the_gap_survives_our_write() -> None:
-    """We write the severity while a person changes the tags: both reach everybody, and nothing is written twice."""
+    """We write the severity while a person changes the tags: both reach all systems, and nothing is written twice."""
     play = begun("trap 2")
     play.during("jira update", lambda: play.at("jira", tags=["db"]))
     play.edit(severity="SEV1")
@@ -60,7 +59,7 @@ def test_trap_02_an_edit_of_another_field_in_the_gap_survives_our_write() -> Non
 @pytest.mark.parametrize("fault", ["lost_before", "lost_after", "lands_late"])
 @pytest.mark.parametrize("connection", ["pd", "jira", "chat", "page"])
 def test_trap_03_a_create_of_unknown_outcome_is_looked_for_before_it_is_done_again(connection: str, fault: str) -> None:
-    """Whether the vendor never acted, acted before the time-out, or acts later: there is one object."""
+    """Whether the vendor did not act, acted before the time-out, or acts later: one object exists."""
     play = Play(f"trap 3 {connection} {fault}")
     play.fate(f"{connection} create incident", fault)
     play.open()
@@ -75,7 +74,7 @@ def test_trap_03_a_create_of_unknown_outcome_is_looked_for_before_it_is_done_aga
 
 
 def test_trap_03_where_nobody_can_look_doubles_never_exceed_the_unknown_outcomes() -> None:
-    """A route that only posts: one time-out, at most two posts, and the journal says so."""
+    """A route that only posts: one time-out, at most two posts, and a line in the journal."""
     play = Play("trap 3, posts only", styles={"chat": posts_only(teams())})
     play.fate("chat create incident", "lost_after")
     play.open()
@@ -85,7 +84,7 @@ def test_trap_03_where_nobody_can_look_doubles_never_exceed_the_unknown_outcomes
 
 
 def test_trap_04_the_middle_of_our_own_walk_is_no_news_and_a_person_who_acts_in_it_is() -> None:
-    """A resolve walks Jira through its workflow; a person who moves it meanwhile is heard."""
+    """A resolve takes Jira through its workflow; a person's move during it is taken as an edit."""
     play = begun("trap 4")
     play.edit(status="resolved")
     play.settle()
@@ -99,7 +98,7 @@ def test_trap_04_the_middle_of_our_own_walk_is_no_news_and_a_person_who_acts_in_
 
 
 def test_trap_05_a_read_that_began_before_our_write_is_no_revert() -> None:
-    """The read shows the old title and comes back after ours was written: it is thrown away."""
+    """A read that shows the old title and returns after our write is discarded."""
     play = begun("trap 5")
     link = play.link("jira")["id"]
     play.during("jira observe", lambda: _write_meanwhile(play), "after")
@@ -116,7 +115,7 @@ def _write_meanwhile(play: Play) -> None:
 
 
 def test_trap_06_a_person_who_acts_through_our_own_account_is_heard() -> None:
-    """A change with our name on it counts like any other: nothing is dropped by author."""
+    """A change made through the hub's account counts like any other: nothing is dropped by its author."""
     play = begun("trap 6")
     server, thing = play.server("jira"), play.thing("jira")
     server.change(thing, "title", "by our account", "lockstep-bot")
@@ -125,7 +124,7 @@ def test_trap_06_a_person_who_acts_through_our_own_account_is_heard() -> None:
 
 
 def test_trap_07_an_acknowledgement_that_times_out_pulls_no_later_state_back_and_a_reopen_does() -> None:
-    """PagerDuty's time-out leaves "monitoring" and the public page alone; a person's reopen is taken."""
+    """PagerDuty's time-out does not change "monitoring" or the public page; a person's reopen is taken."""
     play = begun("trap 7")
     play.edit(status="monitoring")
     play.settle()
@@ -141,7 +140,7 @@ def test_trap_07_an_acknowledgement_that_times_out_pulls_no_later_state_back_and
 
 
 def test_trap_08_a_vendors_consequences_are_not_edits() -> None:
-    """PagerDuty clears the assignees of what is resolved, and escalates by itself: nobody else loses theirs."""
+    """PagerDuty clears the assignees of a resolved incident, and escalates: assignees in other systems stay."""
     play = begun("trap 8")
     play.edit(assignees=["ada"])
     play.settle()
@@ -155,7 +154,7 @@ def test_trap_08_a_vendors_consequences_are_not_edits() -> None:
 
 
 def test_trap_09_a_recurrence_is_a_new_incident_linked_to_the_last() -> None:
-    """While one with the key is open there is no second; after its end there is, and it names the first."""
+    """While an incident with the key is open no second is opened; after its end a second is, and names the first."""
     play = begun("trap 9")
     play.open()
     play.settle()
@@ -169,7 +168,7 @@ def test_trap_09_a_recurrence_is_a_new_incident_linked_to_the_last() -> None:
 
 
 def test_trap_10_of_merged_incidents_the_winners_links_stay_primary() -> None:
-    """Merged in PagerDuty: merged here, the loser's objects are secondary and end with the winner, nothing is made twice."""
+    """A merge in PagerDuty is a merge in the hub: the loser's objects become secondary and end with the winner; none is made twice."""
     play = begun("trap 10")
     other = play.server("pd").make(
         INCIDENT,
@@ -191,7 +190,7 @@ def test_trap_10_of_merged_incidents_the_winners_links_stay_primary() -> None:
 
 
 def test_trap_11_comments_are_matched_by_id_and_mark_never_by_text() -> None:
-    """Two people say the same: both are kept. An edit goes to the copies of its own, a deletion too."""
+    """Two comments with the same text are both kept. An edit or deletion reaches only the copies of its own comment."""
     play = begun("trap 11")
     first, second = play.says("pd", "same words"), play.says("jira", "same words")
     play.world.ledger.said.clear()
@@ -204,7 +203,7 @@ def test_trap_11_comments_are_matched_by_id_and_mark_never_by_text() -> None:
 
 
 def test_trap_11_a_restricted_comment_is_copied_nowhere() -> None:
-    """What a part of the audience may read stays where it is."""
+    """A comment for a restricted audience stays where it was written."""
     play = begun("trap 11, restricted")
     play.server("jira").make(COMMENT, {"text": "secret"}, "cy", play.thing("jira").ref, restricted=True)
     play.end()
@@ -212,7 +211,7 @@ def test_trap_11_a_restricted_comment_is_copied_nowhere() -> None:
 
 
 def test_trap_12_not_found_is_not_deleted() -> None:
-    """An issue that is not shown any more is unreachable, nothing is made in its place, and it comes back."""
+    """An issue that is not shown any more is unreachable, no other is made in its place, and it recovers."""
     play = begun("trap 12")
     thing = play.thing("jira")
     thing.state = "deleted"
@@ -230,14 +229,14 @@ def test_trap_12_not_found_is_not_deleted() -> None:
 
 
 def test_trap_13_a_marked_object_belongs_to_its_link_and_an_unmarked_one_waits_or_is_proposed() -> None:
-    """Our own late create is not adopted as an unmatched object; a person's object joins the one incident that it fits."""
+    """Our own late create is not adopted as unmatched; a person's object is linked to the one incident that it fits."""
     play = Play("trap 13")
     play.fate("jira create incident", "lands_late")
     play.open()
     play.settle()
     assert len(rows(play.world, "SELECT id FROM incidents")) == 1
     other = Play("trap 13, adopted")
-    other.open(severity="SEV5", services=["mail"])  # too small for policy to want a Jira issue
+    other.open(severity="SEV5", services=["mail"])  # below the severity for which policy wants a Jira issue
     other.settle()
     other.server("jira").make(
         INCIDENT,
@@ -250,7 +249,7 @@ def test_trap_13_a_marked_object_belongs_to_its_link_and_an_unmarked_one_waits_o
 
 
 def test_trap_14_an_object_of_another_integration_is_adopted_and_not_doubled() -> None:
-    """PagerDuty's own app makes a Jira issue for the same service while ours is not wanted: it becomes the link."""
+    """PagerDuty's own app makes a Jira issue for the same service where policy wants none of ours: that issue is linked."""
     play = Play("trap 14")
     play.open(severity="SEV4", services=["mail"])
     play.settle()
@@ -266,7 +265,7 @@ def test_trap_14_an_object_of_another_integration_is_adopted_and_not_doubled() -
 
 
 def test_trap_15_a_draft_that_the_end_has_overtaken_is_withdrawn_and_an_approval_is_of_one_content() -> None:
-    """Resolved while the draft waits: nothing is published. Changed since it was read: the approval is refused."""
+    """Resolved while the draft is held: nothing is published. Changed since it was read: the approval is refused."""
     play = Play("trap 15")
     play.open()
     play.settle()
@@ -282,7 +281,7 @@ def test_trap_15_a_draft_that_the_end_has_overtaken_is_withdrawn_and_an_approval
 
 
 def test_a_dead_vendor_delays_no_other() -> None:
-    """One vendor accepts calls and never answers: the others show a change within ten seconds all the same."""
+    """One vendor accepts calls and never answers: the others still show a change within ten seconds."""
     play = begun("a dead vendor")
     world = play.world
     world.dead, world.faults = {"page"}, replace(world.faults, hangs=True)
@@ -302,7 +301,7 @@ def test_a_dead_vendor_delays_no_other() -> None:
 def test_a_webhook_about_fields_alone_is_followed_by_a_refresh_at_them_alone_and_one_about_a_comment_by_a_whole_one() -> (
     None
 ):
-    """Two webhooks at once, one of each sort: the comment is read all the same."""
+    """Of two webhooks at once one concerns fields, one a comment: the comment is read."""
     play = begun("looks")
     before = len(play.world.trace)
     play.at("jira", title="theirs")
@@ -318,7 +317,7 @@ def test_a_webhook_about_fields_alone_is_followed_by_a_refresh_at_them_alone_and
 
 
 def test_what_a_vendor_says_of_an_object_that_we_have_just_made_is_no_reason_to_read_it() -> None:
-    """Its answer to the create has shown the object whole. A later change is read as ever."""
+    """The answer to the create showed the whole object. A later change is read as usual."""
     play = begun("made by us")
     fields = {"title": "another", "severity": "SEV2", "services": ["mail"]}
     play.people.intend(fields)
@@ -335,7 +334,7 @@ def test_what_a_vendor_says_of_an_object_that_we_have_just_made_is_no_reason_to_
 
 
 def test_what_was_read_whole_when_it_was_adopted_is_not_read_whole_again_for_a_change_of_its_fields() -> None:
-    """Its comments have been read. One that is made now is heard all the same, although its webhook says no more than that."""
+    """Its comments were read at adoption. A later comment is read although its webhook names only the object."""
     play = begun("adopted and whole")
     theirs = {
         "title": "another",
@@ -359,7 +358,7 @@ def test_what_was_read_whole_when_it_was_adopted_is_not_read_whole_again_for_a_c
 
 
 def test_what_is_said_of_an_object_while_we_still_settle_its_create_is_no_reason_to_read_it() -> None:
-    """The webhook is faster than our commit: the object is nobody's then, and ours a moment later."""
+    """The webhook arrives before our commit: the object is unmatched then, and linked a moment later."""
     play = begun("faster than we")
 
     def webhook() -> None:
@@ -381,7 +380,7 @@ def test_what_is_said_of_an_object_while_we_still_settle_its_create_is_no_reason
 
 
 def test_what_a_poll_names_is_looked_at_one_after_another() -> None:
-    """Many at once would keep waiting what people do meanwhile."""
+    """Many reads at once would delay people's changes."""
     play = begun("many at once")
     for number in (2, 3, 4):
         fields = {"title": f"number {number}", "severity": "SEV2", "services": ["mail"]}

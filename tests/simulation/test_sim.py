@@ -1,4 +1,4 @@
-"""A small batch of the simulation for every test run; `make sim SEEDS=500` is the large one. And the seeds that once failed."""
+"""A small batch of the simulation for every test run (`make sim SEEDS=500` is the large one), and the seeds that once failed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.simulation.runs import Result, again, simulate
 
 FRESH = int(os.environ.get("LOCKSTEP_SIM_SEEDS", "32"))
 FIRST = int(os.environ.get("LOCKSTEP_SIM_FIRST", "0")) or random.SystemRandom().randrange(1 << 31)
-"""The first of the fresh seeds; every failure names its own."""
+"""The first of the fresh seeds; every failure prints its seed."""
 
 BATCHES = 8
 
@@ -32,11 +32,11 @@ ONCE_FAILED = {
     "an escalation just before our write": 3370658563,
     "other words than were approved after a create that never left": 4281187682,
 }
-"""What was found → the seed that found it. They say what to look for; a seed's run changes with the code around it."""
+"""Defect → the seed that found it. The seed may not show it any more: a seed's run changes with the code."""
 
 
 def passed(result: Result) -> None:
-    """Fails with the invariant's name, the end of the trace and how to replay it."""
+    """Fails with the invariant's name, the end of the trace and the command that replays it."""
     if result.passed:
         return
     tail = "\n".join(result.trace[-40:])
@@ -49,19 +49,19 @@ def passed(result: Result) -> None:
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_fresh_seeds_keep_every_invariant(batch: int) -> None:
-    """Seeds that nobody has seen before."""
+    """Seeds that are new in each test run."""
     for number in range(batch, FRESH, BATCHES):
         passed(simulate(FIRST + number))
 
 
 @pytest.mark.parametrize("name", ONCE_FAILED)
 def test_what_once_failed(name: str) -> None:
-    """Each seed that has found something is run for good."""
+    """Each seed that found a defect is run in every test run."""
     passed(simulate(ONCE_FAILED[name]))
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:
-    """A failing seed can be replayed: nothing depends on the machine, its clock or the order of a set."""
+    """A failing seed can be replayed: a run does not depend on the machine, its clock or the order of a set."""
     for seed in (1, 5, 23):
         result = simulate(seed)
         passed(result)
@@ -69,19 +69,19 @@ def test_the_same_seed_gives_the_same_trace() -> None:
 
 
 def test_without_any_webhook_the_end_is_the_same() -> None:
-    """For edits spaced wider than polling and settling."""
+    """For edits further apart than polling and settling take."""
     for seed in range(3):
         passed(two_worlds.compare(FIRST + seed))
 
 
 @pytest.mark.parametrize("edition", range(3))
 def test_through_the_real_client_libraries(edition: int) -> None:
-    """The share of the seeds that speaks HTTP with the stand-ins."""
+    """The share of the seeds that runs over HTTP with the stand-ins."""
     passed(real.simulate(FIRST + edition))
 
 
 def test_a_batch_is_not_vacuous() -> None:
-    """Even a small batch crashes at most boundaries, overrules, conflicts and asks most rows of the authority table."""
+    """Even a small batch crashes at most boundaries, overrules, conflicts and uses most rows of the authority table."""
     coverage = Coverage()
     for seed in range(24):
         result = simulate(seed)

@@ -1,5 +1,5 @@
 """With all webhooks lost, all systems still agree; and for edits spaced wider than polling and settling, the end is the same
-as with webhooks: the same people do the same things in two worlds, of which one never gets a webhook."""
+as with webhooks. The same people do the same in two worlds; one of them gets no webhook."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WITHOUT = Faults(webhook_loss=1.0)
 
 
 def compare(seed: int) -> Result:
-    """Runs both worlds, one after the other."""
+    """Runs both worlds, one after the other, and compares the ends."""
     coverage = Coverage()
     ends: list[dict[str, Any]] = []
     result = Result(seed, WITHOUT, coverage=coverage)
@@ -44,21 +44,21 @@ def compare(seed: int) -> Result:
 
 
 def play(world: World) -> None:
-    """Deeds far apart, each settled before the next."""
+    """Edits far apart, each settled before the next."""
     world.people = People(world)
     lost = world.faults.webhook_loss
     first: dict[str, Json] = {"title": "title 0", "severity": "SEV2", "services": ["checkout"]}
     world.people.intend(first)
     world.run(world.actors["web"], "services", lambda hub: services.open_incident(hub, first, actor="ada"))
     for number in range(DEEDS):
-        world.stormy = lost > 0  # nothing but the loss of webhooks
+        world.stormy = lost > 0  # the loss of webhooks is the only fault
         _deed(world, random.Random(f"{world.seed}/{number}"), number)
         settle(world)
         rest.check(world)
 
 
 def _deed(world: World, rng: random.Random, number: int) -> None:
-    """One edit, chosen by the seed and by what both worlds must show alike."""
+    """One edit, chosen by the seed and by what is equal in both worlds."""
     people = world.people
     people.rng = rng
     if number % 5 == 1:
@@ -94,7 +94,7 @@ def _deed(world: World, rng: random.Random, number: int) -> None:
 
 
 def picture() -> dict[str, Any]:
-    """What the hub holds at the end, without ids and times."""
+    """What the last run's hub holds at the end, without ids and times."""
     db = store_of_last_run().db
     incidents = db.execute("SELECT number, fields FROM incidents ORDER BY number").fetchall()
     comments = db.execute("SELECT json_extract(fields, '$.text') FROM comments ORDER BY 1").fetchall()

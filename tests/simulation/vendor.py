@@ -1,7 +1,7 @@
-"""The model vendor at the adapter port: what the hub's engine talks to, without HTTP.
+"""The model vendor at the adapter port, without HTTP.
 
 Every call passes the same boundary: "send" and "answered" are crash points, in between the rest of the world may go on
-(`World.pause`), and the weather decides whether the vendor acts, and whether anybody learns of it.
+(`World.pause`), and the faults decide whether the vendor acts, and whether the caller gets the answer.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ WHERE l.connection = ? AND l.remote_id = ? AND l.kind = 'incident' AND o.state =
 """
 
 CALL_TIMEOUT = 13.05
-"""Seconds that a call without an answer costs: the transport's connect and read time-outs together."""
+"""Seconds that a call without an answer takes: the transport's connect and read time-outs together."""
 
 
 def sign(body: bytes) -> str:
@@ -74,7 +74,7 @@ class ModelVendor:
     # ------------------------------------------------------------------ the boundary
 
     def _call(self, what: str, act: Callable[[], T], write: bool = False) -> T:
-        """One exchange with the vendor, through the weather. Raises only the four vendor errors (and Crash)."""
+        """One exchange with the vendor, subject to faults. Raises only the four vendor errors (and Crash)."""
         world, name = self.world, self.server.name
         world.boundary("send", name, what, write)
         world.pause(name, what, "before")
@@ -107,7 +107,7 @@ class ModelVendor:
         return answer
 
     def _lag(self, finding: bool = True) -> float:
-        """How old what is shown now may be. Searches lag behind reads of one object."""
+        """Seconds by which the answer is old. Searches lag behind reads by id."""
         limit = max(self.capabilities.find_lag, self.capabilities.read_lag) if finding else self.capabilities.read_lag
         return self.world.lag(limit)
 
@@ -134,12 +134,12 @@ class ModelVendor:
 
         seen = self._call(f"{'observe' if children else 'read_fields'} {ref.id}", act)
         if not hidden:
-            self._saw(seen)  # what is not shown for want of a permission says nothing about the object
+            self._saw(seen)  # "not found" for lack of a permission is no evidence about the object
             self._edited_after(ref)
         return seen
 
     def _edited_after(self, ref: Ref) -> None:
-        """Somebody edits just what we have read, or made."""
+        """A person edits the object that the hub has just read or made."""
         thing, people = self.server.things.get(ref), self.world.people
         if thing is None or thing.state != "present" or ref.kind != INCIDENT or people is None:
             return
@@ -149,7 +149,7 @@ class ModelVendor:
                 in_the_gap(people, self.server, thing, json.loads(row[0]) if row else thing.fields)
 
     def _hidden(self, ref: Ref) -> bool:
-        """Whether the object is not shown to us now, although it is there."""
+        """Whether the hub gets "not found" now although the object exists."""
         world, now = self.world, self.world.clock.now()
         if ref.kind == INCIDENT and world.chance(world.faults.hidden):
             world.coverage.fault("hidden")
@@ -289,7 +289,7 @@ class ModelVendor:
             raise
 
     def _whole(self, thing: Thing, name: str, change: Json, update: Update) -> Json:
-        """A map is written whole, as real clients do: what is neither desired nor changed goes."""
+        """A map is written whole, as real clients do: keys that are neither desired nor changed are removed."""
         if self.capabilities.kinds[thing.ref.kind].fields[name].many != "map":
             return change
         return {**(update.desired.get(name) or {}), **change}
@@ -303,7 +303,7 @@ class ModelVendor:
             self._saw(shown)
         return Written(thing.ref, url, str(thing.version), shown, existed)
 
-    # ------------------------------------------------------------------ what comes in
+    # ------------------------------------------------------------------ webhooks and polls
 
     def authenticate(self, request: Request, secrets: Secrets) -> str:
         if not hmac.compare_digest(request.headers.get("x-signature", ""), sign(request.body)):
@@ -331,7 +331,7 @@ class Remembering(ModelVendor):
     def history(self, ref: Ref, since: Json | None) -> tuple[Sequence[Change], Json]:
         def act() -> tuple[Sequence[Change], Json]:
             thing = self.server.things[ref]
-            self.server.view(thing, 0.0, steady=True)  # the log does not lag, and no later read shows less than it
+            self.server.view(thing, 0.0, steady=True)  # the log does not lag, and no later read is older than it
             kept = [e for e in thing.history if self._has_history(ref, e.field)]
             last = kept[-1].id if kept else 0
             return ([e.change() for e in kept if since is not None and e.id > since], last)
@@ -347,7 +347,7 @@ class Walking(Remembering):
     """A vendor with a workflow. See `hub.ports.Walks`."""
 
     def walk(self, ref: Ref, field: str, now: Json, target: Json) -> Sequence[Json]:
-        """The shortest way through the workflow."""
+        """The shortest path through the workflow."""
         moves = self.server.style.workflow or frozenset()
         ways: deque[list[Json]] = deque([[now]])
         seen = {now}
@@ -363,7 +363,7 @@ class Walking(Remembering):
 
 
 def client(server: Server, world: Any, actor: str) -> ModelVendor:
-    """A client of the right sort for this vendor."""
+    """A client with this vendor's optional interfaces."""
     fields = server.capability(INCIDENT).fields.values()
     if any(f.walks for f in fields):
         return Walking(server, world, actor)
@@ -373,7 +373,7 @@ def client(server: Server, world: Any, actor: str) -> ModelVendor:
 
 
 def webhook(server: Server, event: str, ref: Ref, by: str, at: datetime, **more: str) -> Request:
-    """A webhook as the vendor sends it; each has a delivery id of its own."""
+    """A webhook as the vendor sends it, with a new delivery id."""
     said = {"event": event, "kind": ref.kind, "id": ref.id, "parent": ref.parent, "by": shown_as(by).name, **more}
     body = json.dumps(said, sort_keys=True).encode()
     headers = {"x-signature": sign(body), "x-delivery": f"{server.name}-d{server.next_id()}"}

@@ -1,10 +1,10 @@
-"""What a run ends with when it shows that something does not hold."""
+"""The exception that ends a run when an invariant is violated."""
 
 from __future__ import annotations
 
 
 class Violation(AssertionError):
-    """An invariant, by its name, does not hold."""
+    """The invariant `name` does not hold."""
 
     def __init__(self, name: str, words: str) -> None:
         super().__init__(f"{name}: {words}")

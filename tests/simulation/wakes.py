@@ -1,4 +1,4 @@
-"""The simulation's wake-up port: a queue that loses wake-ups, never repeats one, and keeps no order."""
+"""The simulation's queue of wake-ups: it loses some, repeats none, and keeps no order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Queue:
-    """Stands for Redis and RQ: wake-ups carry keys only, and any of them may be lost."""
+    """Takes the place of Redis and RQ: wake-ups carry keys only, and any of them may be lost."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -27,13 +27,13 @@ class Queue:
         world.boundary("woken")
 
     def take(self) -> tuple[str, str] | None:
-        """Any of the waiting ones; mostly the oldest."""
+        """Any of the waiting wake-ups, mostly the oldest."""
         if not self.waiting:
             return None
         at = 0 if self.world.rng.random() < 0.7 else self.world.rng.randrange(len(self.waiting))
         return self.waiting.pop(at)
 
     def empty(self) -> None:
-        """FLUSHALL."""
+        """Loses all wake-ups, as FLUSHALL does."""
         self.world.note("Redis is emptied")
         self.waiting.clear()

@@ -1,9 +1,9 @@
 """The whole hub in one thread on virtual time: two workers, a timer and a web process over one SQLite database in memory,
-four model vendors, people, and the weather.
+four model vendors, people, and faults.
 
 Python calls are synchronous, so interleaving happens where real processes interleave: inside a vendor call, when no
 transaction is open (which is asserted), the rest of the world may go on. A crash is a `BaseException` raised at a boundary;
-the process that it hits can do nothing more, not even in a `finally`, and starts anew with empty hands.
+the process that it hits can do nothing more, not even in a `finally`, and restarts without its memory.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from tests.simulation.violation import Violation
 
 
 class Crash(BaseException):
-    """kill -9, at this very place."""
+    """A `kill -9` of the process at this boundary."""
 
 
 @dataclass
 class Actor:
-    """A process of the hub. `dead`: it was hit by a crash and has not been restarted yet."""
+    """A process of the hub. `dead`: it has crashed and has not been restarted yet."""
 
     name: str
     hub: Hub
@@ -52,9 +52,9 @@ class Actor:
 
 
 class World(ABC):
-    """One run. crash_at: the number of the one boundary at which to crash (scripted runs).
+    """One run. crash_at: the number of the only boundary at which to crash (scripted runs).
 
-    Its parts know it, and it knows none of them: `tests.simulation.building` puts them together."""
+    Its parts import it, and it imports none of them: `tests.simulation.building` puts them together."""
 
     config: Config
     servers: dict[str, Any]
@@ -103,7 +103,7 @@ class World(ABC):
 
     @abstractmethod
     def furnish(self, config: Config | None, styles: Mapping[str, Any] | None) -> None:
-        """Sets `config`, `servers` and `network`: the company's rules, its vendors, and the way from them to the hub."""
+        """Sets `config`, `servers` and `network`: the company's policy, its vendors, and their webhooks to the hub."""
 
     @abstractmethod
     def compose(self) -> None:
@@ -111,7 +111,7 @@ class World(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """The hub begins: its connections' rows are made, and its plans are watched."""
+        """Starts the hub: makes its connections' rows, and has its plans checked."""
 
     @abstractmethod
     def clients(self, owner: str) -> Mapping[str, Any]:
@@ -121,7 +121,7 @@ class World(ABC):
         return MemorySecrets()
 
     def run(self, actor: Actor, task: str, act: Callable[[Hub], Any]) -> Any:
-        """Lets a process do something. What a crash has interrupted returns None."""
+        """Runs `act` in a process. Returns None if a crash interrupted it."""
         assert not actor.busy
         actor.busy, actor.task = True, task
         self.stack.append(actor)
@@ -143,7 +143,7 @@ class World(ABC):
         actor.hub, actor.vendors, actor.lives, actor.dead = fresh.hub, fresh.vendors, fresh.lives, False
 
     def work(self, actor: Actor | None = None) -> bool:
-        """A free worker takes one wake-up from the queue and carries it out. False when there is nothing to do."""
+        """A free worker takes one wake-up and carries it out. False if there is nothing to do."""
         free = [w for w in self.workers if not w.busy]
         actor = actor or (self.rng.choice(free) if free else None)
         taken = self.queue.take() if actor and not actor.busy else None
@@ -157,7 +157,7 @@ class World(ABC):
         return True
 
     def tick(self, seconds: float) -> None:
-        """Time passes; the timer sweeps, if it is not at work already."""
+        """Moves the clock; the timer sweeps, unless it is busy."""
         until = self.clock.now() + timedelta(seconds=seconds)
         while self.landing and min(at for at, _ in self.landing) <= until:
             at, act = min(self.landing, key=lambda landed: landed[0])
@@ -179,7 +179,7 @@ class World(ABC):
             raise Crash
 
     def boundary(self, moment: str, *about: Any) -> None:
-        """A crash point of the process at work: commit, committed, send, answered, wake, woken."""
+        """A crash point of the running process. moment: commit, committed, send, answered, wake, woken."""
         self._alive()
         if not self.stack:
             return
@@ -212,13 +212,13 @@ class World(ABC):
             self.invariants.after_commit(self.uncommitted)
             self.boundary("committed")
 
-    # ------------------------------------------------------------------ the weather
+    # ------------------------------------------------------------------ faults
 
     def chance(self, probability: float) -> bool:
         return self.stormy and probability > 0 and self.sky.random() < probability
 
     def weather(self, vendor: str, what: str, write: bool) -> str | None:
-        """What becomes of this call. fates: what a script has in store for the next call of a name."""
+        """The fault of this call, None if there is none. `fates`: faults that a script has set for the next call of a name."""
         f = self.faults
         for fate in self.fates:
             if fate[0] in f"{vendor} {what}":
@@ -247,26 +247,26 @@ class World(ABC):
         return fault
 
     def half(self) -> bool:
-        """Whether a create of two requests gets stuck after the first."""
+        """Whether a create of two requests fails after the first."""
         return self.chance(self.faults.lost_after)
 
     def lag(self, limit: float) -> float:
-        """Seconds by which what is read now is old."""
+        """Seconds by which a read is old."""
         if limit and self.chance(self.faults.stale_reads):
             self.coverage.fault("stale_reads")
             return self.sky.uniform(0, limit)
         return 0.0
 
     def delay(self) -> float | None:
-        """What a throttling vendor says about when to come back."""
+        """The Retry-After of a throttling vendor, in seconds; None if it gives none."""
         return self.sky.choice((None, 1.0, 7.0, 40.0))
 
     def later(self, limit: float, act: Callable[[], Any]) -> None:
-        """A write whose caller has given up is carried out within `limit` seconds."""
+        """Carries out a write whose caller has given up, within `limit` seconds."""
         self.landing.append((self.clock.now() + timedelta(seconds=self.sky.uniform(0.1, limit * 0.95)), act))
 
     def wait(self, seconds: float, post: bool = False) -> None:
-        """The process at work is kept waiting; the others go on. post: so long that webhooks come meanwhile."""
+        """The running process waits; the others go on. post: long enough for webhooks to be delivered in between."""
         for _ in range(4):
             self.tick(seconds / 4)
             while post and self.network.deliver_one():
@@ -276,11 +276,11 @@ class World(ABC):
                     break
 
     def stall(self) -> None:
-        """The process at work is stopped for longer than any lease."""
+        """Stops the running process for longer than any lease."""
         self.wait(self.sky.uniform(61, 200), post=True)
 
     def pause(self, vendor: str, what: str = "", moment: str = "before") -> None:
-        """While a call is under way, something else may happen."""
+        """During a call, the rest of the world may go on."""
         for hook in self.hooks:
             if hook[0] == moment and hook[1] in f"{vendor} {what}":
                 self.hooks.remove(hook)
@@ -303,7 +303,7 @@ class World(ABC):
     # ------------------------------------------------------------------ evidence
 
     def last_seen(self, owner: str, ref: Ref) -> int:
-        """The version of an object that the worker of this name was last shown; 0 = never."""
+        """The version of an object that this worker was last shown; 0: never."""
         for actor in self.actors.values():
             vendor = actor.vendors.get(ref.id.rpartition("-")[0])
             if vendor is not None and vendor.actor == owner and ref in vendor.last_seen:
@@ -322,5 +322,5 @@ class World(ABC):
 
     @property
     def events(self) -> int:
-        """Things that happened: edits, webhooks, wake-ups carried out, faults, crashes. Ticks and calls are not counted."""
+        """Number of edits, webhooks, wake-ups carried out, faults and crashes. Ticks and calls are not counted."""
         return sum(n for name, n in self.counts.items() if name not in ("tick", "call"))

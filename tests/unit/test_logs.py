@@ -1,4 +1,4 @@
-"""Logs hold no secrets, whoever writes them."""
+"""Logs contain no secrets, whichever library writes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hub import logs
 from hub.settings.environment import EnvSecrets
 
 BARE = "correct horse battery staple"
-"""It looks like nothing."""
+"""A secret without a recognisable form."""
 
 SECRET = "s3cr3t-s3cr3t-s3cr3t"
 
@@ -35,7 +35,7 @@ TEXTS = {
 
 @contextlib.contextmanager
 def configured() -> Iterator[None]:
-    """Our logging, for a part of a test; inside the test, because stderr is another one outside it."""
+    """Configures our logging for a part of a test; within the test, because pytest replaces stderr for it."""
     root = logging.getLogger()
     saved = root.handlers[:], root.level, sys.excepthook, threading.excepthook
     logs.configure("DEBUG", human=False)

@@ -1,4 +1,4 @@
-"""What a secret's value is taken out of, and what stays."""
+"""Which texts a secret's value is redacted from, and which stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The adapter against its stand-in: what it writes, finds, sees, and what it never does."""
+"""The adapter against its stand-in: what it writes, finds and reads, and what it must never do."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def writes(world: CachetWorld) -> list[str]:
 
 
 def test_what_is_created_shows_as_wanted_and_is_found_by_its_mark(world: CachetWorld) -> None:
-    """One POST makes incident, components and mark; the mark shows nowhere in the fields; everybody sees it."""
+    """One POST makes incident, components and mark; the mark is in no field; the incident is public."""
     seen = created(world)
     assert writes(world) == ["POST /api/incidents"]
     assert seen.fields == {**world.sample(INCIDENT).fields, SERVICES: [world.checkout]}
@@ -73,7 +73,7 @@ def test_a_create_that_landed_without_an_answer_is_found_and_so_is_its_duplicate
 
 @pytest.mark.parametrize("missing", [TITLE, TEXT])
 def test_nothing_is_made_without_public_words(world: CachetWorld, missing: str) -> None:
-    """Nothing internal may stand in for what nobody approved."""
+    """Internal text must not replace public text that was not approved."""
     fields = {k: v for k, v in world.sample(INCIDENT).fields.items() if k != missing}
     with pytest.raises(Refused) as refused:
         world.adapter.create(Desired(INCIDENT, {**fields, "title": "db3 on fire"}), mark(world))
@@ -82,7 +82,7 @@ def test_nothing_is_made_without_public_words(world: CachetWorld, missing: str) 
 
 
 def test_status_title_and_text_are_one_write_of_just_these(world: CachetWorld) -> None:
-    """A person's title from the gap between read and write survives, and so does our mark."""
+    """A title that a person set between our read and our write is kept, and so is our mark."""
     ref = created(world).ref
     stale = world.adapter.observe(ref)
     world.sandbox.people_set(ref.id, name="Payments fail in Europe")
@@ -98,7 +98,7 @@ def test_status_title_and_text_are_one_write_of_just_these(world: CachetWorld) -
 
 
 def test_components_change_under_the_operators_sentence_alone(world: CachetWorld) -> None:
-    """Cachet wants words with it; the update with just these words is nobody's published text."""
+    """Cachet requires a text with it; the update with exactly this text is not taken for a published one."""
     ref = created(world).ref
     world.sandbox.calls.clear()
     seen = write(world, ref, status=3, impacts={world.checkout: 1, world.search: 2})
@@ -109,14 +109,14 @@ def test_components_change_under_the_operators_sentence_alone(world: CachetWorld
 
 
 def test_a_component_that_leaves_is_operational(world: CachetWorld) -> None:
-    """There is no way to take one off an incident: it is well again, and stays on it."""
+    """Cachet cannot remove a component from an incident: it is set to operational and stays on it."""
     ref = created(world).ref
     world.adapter.update(ref, Update({PAGE_IMPACTS: {}}, {PAGE_IMPACTS: {}}))
     assert world.adapter.observe(ref).fields[PAGE_IMPACTS] == {world.checkout: 1}
 
 
 def test_a_change_that_fails_half_way_is_an_unknown_outcome(world: CachetWorld) -> None:
-    """Title written, components not: the hub must look again, whatever the second error was."""
+    """Title written, components not: the hub must read again, whatever the second error was."""
     ref = created(world).ref
     world.sandbox.faults.append(Fault("status", status=429, match=lambda method, path: path.endswith("/updates")))
     with pytest.raises(OutcomeUnknown, match="in part"):
@@ -127,7 +127,7 @@ def test_a_change_that_fails_half_way_is_an_unknown_outcome(world: CachetWorld) 
 
 
 def test_without_the_sentence_components_are_set_at_birth_only_and_it_says_so() -> None:
-    """No public sentence is invented: the capability is narrowed, and a person is told."""
+    """No public sentence is invented: the capability is narrowed, and doctor reports it."""
     plain = WORLDS["cachet-plain"]()
     kind = plain.adapter.capabilities.kinds[INCIDENT]
     assert kind.fields[PAGE_IMPACTS].write == "create"
@@ -140,7 +140,7 @@ def test_without_the_sentence_components_are_set_at_birth_only_and_it_says_so() 
 
 
 def test_a_published_text_comes_back_with_its_mark_and_keeps_the_status(world: CachetWorld) -> None:
-    """An update must name a status: the one on the page right now, not the one of our last read."""
+    """An update must name a status: the page's current one, not that of our last read."""
     ref = created(world).ref
     world.sandbox.people_set(ref.id, status=3)
     made = published(world, ref, "It was <b>a certificate</b> & no attack.")
@@ -170,7 +170,7 @@ def test_a_text_whose_outcome_was_unknown_is_found_or_not_there(world: CachetWor
 
 
 def test_editing_or_deleting_a_text_does_not_move_the_status(world: CachetWorld) -> None:
-    """Cachet drags it back to that of the newest update; an incident must not reopen because of a typo."""
+    """Cachet resets it to the status of the newest update; an incident must not reopen because a typo was corrected."""
     ref = created(world).ref
     first, second = published(world, ref, "One", "aaaaaa01"), published(world, ref, "Two", "aaaaaa02")
     write(world, ref, status=4)
@@ -187,7 +187,7 @@ def test_editing_or_deleting_a_text_does_not_move_the_status(world: CachetWorld)
 
 
 def test_the_poll_shows_what_is_open_and_what_no_longer_is(world: CachetWorld) -> None:
-    """One request; each open incident whole; what was open and is not any more is named."""
+    """One request shows each open incident whole; those that are no longer open are named."""
     old = world.sandbox.people_open("Long ago", status=4)
     seen = created(world)
     world.sandbox.calls.clear()
@@ -202,7 +202,7 @@ def test_the_poll_shows_what_is_open_and_what_no_longer_is(world: CachetWorld) -
 
 
 def test_a_component_shared_by_two_open_incidents_is_not_guessed_at(world: CachetWorld) -> None:
-    """A list includes a shared component once, with the status of one of the two: both are read by themselves."""
+    """A list includes a shared component once, with the status of one of the two: both incidents are read separately."""
     seen = created(world)
     other = world.sandbox.people_open("Also", components={world.checkout: 2})
     alone = world.sandbox.people_open("Alone", components={world.mail: 2})
@@ -213,7 +213,7 @@ def test_a_component_shared_by_two_open_incidents_is_not_guessed_at(world: Cache
 
 
 def test_a_change_of_anything_readable_changes_the_version(world: CachetWorld) -> None:
-    """The vendor's own time of change has whole seconds and leaves updates and components out."""
+    """The vendor's own time of change has whole seconds and ignores updates and components."""
     ref = created(world).ref
     versions = {world.adapter.observe(ref).version}
     for step in (
@@ -227,7 +227,7 @@ def test_a_change_of_anything_readable_changes_the_version(world: CachetWorld) -
 
 
 def test_what_is_hidden_or_planned_is_not_adopted(world: CachetWorld) -> None:
-    """An incident that the public does not see is a draft; maintenance is a schedule, in another list."""
+    """An incident that is not public is a draft; maintenance is a schedule, in another list."""
     draft = world.sandbox.people_open("Draft", visible=0)
     hidden = world.sandbox.people_open("Hidden", visible=2)
     world.sandbox.people_schedule("Upgrade")
@@ -262,7 +262,7 @@ def test_what_the_vendor_lacks_is_refused(world: CachetWorld) -> None:
 
 
 def test_validation_errors_name_the_field(world: CachetWorld) -> None:
-    """422 will be 422 again: what the vendor said goes to the person, with our name of the field."""
+    """422 would be repeated: the person gets the vendor's message, with our name of the field."""
     ref = created(world).ref
     with pytest.raises(Refused, match="selected status is invalid") as refused:
         write(world, ref, status=9)
@@ -273,7 +273,7 @@ def test_validation_errors_name_the_field(world: CachetWorld) -> None:
 
 
 def test_throttling_says_how_long(world: CachetWorld) -> None:
-    """Laravel's limiter counts in whole minutes and says when the next begins."""
+    """Laravel's limiter counts whole minutes and returns when the next begins."""
     world.sandbox.per_minute = 3
     world.clock.advance(60)
     for _ in range(3):
@@ -299,7 +299,7 @@ def test_an_answer_that_is_no_document_is_not_believed(world: CachetWorld, body:
 
 
 def test_a_token_that_is_no_longer_valid_is_unauthorised_and_not_shown(world: CachetWorld) -> None:
-    """Every call says so, and `doctor` says what to do, also where reading is public."""
+    """Every call reports it, and `doctor` gives the remedy, also if reading is public."""
     world.forbid()
     with pytest.raises(Unauthorised) as refused:
         world.adapter.observe(Ref(INCIDENT, "1"))
@@ -309,7 +309,7 @@ def test_a_token_that_is_no_longer_valid_is_unauthorised_and_not_shown(world: Ca
 
 
 def test_a_token_without_the_ability_is_unauthorised(world: CachetWorld) -> None:
-    """Reading works, writing says what is missing."""
+    """Reading works; writing reports what is missing."""
     ref = created(world).ref
     world.sandbox.tokens["1|sandbox-token"] = frozenset()
     assert world.adapter.observe(ref).state == "present"
@@ -318,7 +318,7 @@ def test_a_token_without_the_ability_is_unauthorised(world: CachetWorld) -> None
 
 
 def test_doctor_sees_a_wrong_version_and_wrong_components(world: CachetWorld) -> None:
-    """Each is named with what to do."""
+    """Each is reported with its remedy."""
     assert {f.level for f in world.adapter.examine()} == {"ok"}
     world.sandbox.version = "2.4.1"
     world.adapter._mapped.append("999")
@@ -328,7 +328,7 @@ def test_doctor_sees_a_wrong_version_and_wrong_components(world: CachetWorld) ->
 
 
 def test_there_are_no_webhooks(world: CachetWorld) -> None:
-    """Whatever comes is forged, and makes no sense."""
+    """Any webhook has an invalid signature and is unusable."""
     request = Request("POST", "/webhooks/page/x", {}, {}, b"{}", datetime(2026, 1, 5, tzinfo=UTC))
     with pytest.raises(InvalidSignature):
         world.adapter.authenticate(request, world.secrets)
@@ -341,6 +341,6 @@ def test_there_are_no_webhooks(world: CachetWorld) -> None:
     ["", "plain", "&amp; already", "<script>x</script>", "a\n\nb", "ends with [//]: # (ls:short)", "[ls:abcdef01]"],
 )
 def test_a_text_survives_its_way_there_and_back(message: str) -> None:
-    """Escapes and the mark are taken off again; what only looks like a mark is text."""
+    """Escapes and the mark are removed again; text that only resembles a mark is kept."""
     assert wire.unsign(wire.sign(message, "abcdef01")) == (message, "abcdef01")
     assert wire.unsign(wire.to_markdown(message)) == (message, None)

@@ -1,4 +1,4 @@
-"""The stand-in is as awkward as the vendor."""
+"""The stand-in has the vendor's restrictions and peculiarities."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_what_the_vendor_would_not_take_is_a_422(box: CachetSandbox, change: dic
 
 
 def test_incidents_are_the_teams_own_unless_told_otherwise(box: CachetSandbox) -> None:
-    """Without `visible`, an unmatched object sees nothing."""
+    """Without `visible`, a caller without a token sees nothing."""
     status, made = call(box, "POST", "/incidents", GOOD)
     assert (status, made["data"]["attributes"]["visible"]) == (201, 0)
     id = made["data"]["id"]
@@ -57,7 +57,7 @@ def test_incidents_are_the_teams_own_unless_told_otherwise(box: CachetSandbox) -
 
 
 def test_reading_is_public_and_writing_needs_token_and_ability(box: CachetSandbox) -> None:
-    """401 without a token, 403 without the ability; a protected installation wants a token for everything."""
+    """401 without a token, 403 without the ability; a protected installation requires a token for everything."""
     assert call(box, "GET", "/incidents", token=None)[0] == 200
     assert call(box, "POST", "/incidents", GOOD, token="2|other")[0] == 401
     box.tokens["3|reader"] = frozenset()
@@ -77,7 +77,7 @@ def test_lists_have_fifteen_rows_unless_asked_and_never_more_than_a_hundred(box:
 
 
 def test_metadata_comes_when_asked_for_is_filtered_and_replaced_whole(box: CachetSandbox) -> None:
-    """One level of keys; a PUT with metadata forgets the other keys."""
+    """One level of keys; a PUT with metadata removes the other keys."""
     id = call(box, "POST", "/incidents", {**GOOD, "meta": {"a": "1", "b": "2"}})[1]["data"]["id"]
     assert "meta" not in call(box, "GET", f"/incidents/{id}")[1]["data"]["attributes"]
     call(box, "PUT", f"/incidents/{id}", {"meta": {"b": "3"}})
@@ -89,7 +89,7 @@ def test_metadata_comes_when_asked_for_is_filtered_and_replaced_whole(box: Cache
 
 
 def test_updates_drive_the_status_also_when_they_are_edited(box: CachetSandbox) -> None:
-    """A status that was set directly is forgotten as soon as an update is touched."""
+    """A status that was set directly is lost as soon as an update is edited."""
     id = box.people_open("One")
     update = call(box, "POST", f"/incidents/{id}/updates", {"status": 2, "message": "Found."})[1]["data"]["id"]
     assert box.incidents[int(id)]["status"] == 2

@@ -1,4 +1,4 @@
-"""What the adapter's tests do again and again."""
+"""Steps that the adapter's tests share."""
 
 from __future__ import annotations
 

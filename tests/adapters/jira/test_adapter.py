@@ -1,4 +1,4 @@
-"""Issues on the stand-in, Cloud and Data Center alike: what is written is there, and nothing else is."""
+"""Issues on the stand-in, on Cloud and Data Center: what is written is there, and nothing else."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_what_was_created_shows_as_it_was_asked_for_and_its_mark_is_no_tag(world
 
 
 def test_a_create_that_landed_is_found_by_its_mark_when_the_index_has_it(world: JiraWorld) -> None:
-    """The answer was lost and nobody knows the id: only the search can tell, after the declared read lag."""
+    """The answer was lost and the id is unknown: only the search finds it, after the declared read lag."""
     world.sandbox.faults.append(Fault("late", match=lambda method, path: method == "POST"))
     with pytest.raises(OutcomeUnknown):
         made(world)
@@ -46,7 +46,7 @@ def test_a_create_that_landed_is_found_by_its_mark_when_the_index_has_it(world: 
 
 
 def test_our_own_fresh_issue_is_found_at_once_on_cloud() -> None:
-    """Its id is given to the search to be reconciled."""
+    """Its id is passed to the search for reconciliation."""
     world = edition()
     ref = made(world)
     assert [o.ref for o in world.adapter.find(mark(world))] == [ref]
@@ -137,7 +137,7 @@ def test_a_comment_for_one_role_is_restricted(world: JiraWorld) -> None:
 
 
 def test_labels_and_components_are_added_and_removed_one_by_one(world: JiraWorld) -> None:
-    """What somebody else added in the meantime stays."""
+    """Elements that a person added between read and write stay."""
     ref = made(world)
     issue = world.sandbox.issues[ref.id]
     world.sandbox.people_set(ref.id, labels=[*issue["labels"], "theirs"], components=["Checkout", "Search"])

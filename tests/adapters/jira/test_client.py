@@ -1,4 +1,4 @@
-"""The `jira` package, tamed: one try, no sleeping, nothing called without need, every failure one of the four errors."""
+"""The `jira` package under the hub's rules: one attempt, no sleeping, no needless request, every failure one of the four errors."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_404_is_absent_where_that_is_asked_for() -> None:
 
 @responses.activate
 def test_every_exchange_is_watched_and_has_a_limit() -> None:
-    """The moments before and after a call are the simulation's crash points."""
+    """The simulation's crash points are before and after each call."""
     seen: list[tuple[str, str]] = []
     responses.get(URL, json={})
     made = client(watch=lambda moment, method, url: seen.append((moment, method)), connect=1.5, read=2.5)

@@ -1,4 +1,4 @@
-"""What is sent to Cloud, and what the stand-in answers, is valid against Atlassian's own OpenAPI document."""
+"""Requests to Cloud, and the stand-in's answers, are valid against Atlassian's own OpenAPI document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Exchange = tuple[requests.PreparedRequest, requests.Response]
 
 
 class Recording(InProcess):
-    """Keeps every exchange that passes."""
+    """Records every exchange."""
 
     def __init__(self, sandbox: Any, kept: list[Exchange]) -> None:
         super().__init__(sandbox)
@@ -41,12 +41,12 @@ def document(contracts: Path) -> Any:
         pytest.skip(f"{path.name} is not here")
     raw = json.loads(path.read_text())
     raw["servers"] = [{"url": SITES[True]}]
-    # Jira writes times with an offset that has no colon, against the letter of its own document's `date-time`.
+    # Jira writes time offsets without a colon, which its own document's format `date-time` does not allow.
     return OpenAPI.from_dict(raw, config=Config(extra_format_validators={"date-time": lambda value: True}))
 
 
 def test_every_exchange_is_valid(document: Any) -> None:
-    """Whatever the adapter does, its requests and the stand-in's answers fit the document."""
+    """All of the adapter's requests and the stand-in's answers fit the document."""
     from openapi_core.contrib.requests import RequestsOpenAPIRequest, RequestsOpenAPIResponse
 
     world = JiraWorld(cloud=True)

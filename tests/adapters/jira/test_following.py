@@ -92,7 +92,7 @@ def test_the_first_poll_lists_what_is_open_and_later_ones_only_what_changed(worl
     assert ids(first) == [open_]
     world.clock.advance(30)
     second = world.adapter.changed_since(first.cursor)
-    assert ids(second) == [done]  # inside the overlap, and not told before
+    assert ids(second) == [done]  # inside the overlap, and not returned before
     world.clock.advance(30)
     quiet = world.adapter.changed_since(second.cursor)
     assert quiet.items == ()

@@ -1,4 +1,4 @@
-"""An OAuth app on Cloud: its token is renewed, its webhook is made, adopted and extended before thirty days are over."""
+"""An OAuth app on Cloud: its token is renewed; its webhook is made, adopted, and extended before its 30 days are over."""
 
 from __future__ import annotations
 

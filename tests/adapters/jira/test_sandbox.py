@@ -1,4 +1,4 @@
-"""The stand-in is as awkward as Jira: these hold without the adapter."""
+"""The stand-in has Jira's restrictions and peculiarities, tested without the adapter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SITE = "https://acme.atlassian.net"
 
 
 class Caller:
-    """Calls the stand-in as any program would."""
+    """A plain HTTP client of the stand-in."""
 
     def __init__(self, cloud: bool = True) -> None:
         self.clock = ManualClock()

@@ -1,4 +1,4 @@
-"""What is wrong in a connection's settings or word tables is refused at start, with the place."""
+"""Errors in a connection's settings or word tables are refused at start, with the place."""
 
 from __future__ import annotations
 

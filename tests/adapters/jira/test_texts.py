@@ -1,4 +1,4 @@
-"""Texts and labels: what goes to Jira comes back the same, whatever is in it, and what people wrote there can be read."""
+"""Texts and labels: any text sent to Jira is read back unchanged, and text that people wrote there is readable."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_text_survives_adf_and_is_a_valid_document(text: str) -> None:
 
 
 def test_nothing_that_a_person_types_is_markup() -> None:
-    """A hyphen inside a word stays readable, all that the renderer would act on is escaped."""
+    """A hyphen inside a word stays readable; everything that the renderer would interpret is escaped."""
     assert wiki.from_plain("half-open *b* [ls:abc]") == r"half-open \*b\* \[ls:abc\]"
     assert wiki.from_plain("h1. no\nC:\\dir").splitlines() == ["&#104;1. no", "C:&#92;dir"]
 

@@ -1,4 +1,4 @@
-"""Jira's webhooks: only genuine ones pass, and each shape, old and new, points at what it is about."""
+"""Jira's webhooks: only authentic ones are accepted, and each form, old and new, names its object."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ EXPECTED: dict[str, list[tuple[Ref, bool]] | str | None] = {
     "sprint_started.cloud": None,
     "issuelink_created.cloud": None,
 }
-"""fixture → what it points at and whether that is gone; "resync"; None = nobody's business."""
+"""fixture → the object that it names and whether that is gone; "resync"; None: ignored."""
 
 
 def incoming(body: bytes, path: str = "/webhooks/jira", **headers: str) -> Request:
@@ -57,7 +57,7 @@ def incoming(body: bytes, path: str = "/webhooks/jira", **headers: str) -> Reque
 
 
 def test_every_fixture_is_expected_and_every_expectation_has_a_fixture() -> None:
-    """The folder listing is the catalogue of what is understood."""
+    """The folder's listing is the catalogue of understood events."""
     assert {p.stem for p in FIXTURES.glob("*.json")} == set(EXPECTED)
 
 
@@ -83,7 +83,7 @@ def captured() -> list[Path]:
 
 @pytest.mark.parametrize("path", captured(), ids=lambda p: p.stem)
 def test_a_captured_webhook_yields_the_hint_that_its_content_says(path: Path) -> None:
-    """What real Jiras have sent is understood, whatever its age."""
+    """Webhooks captured from real Jiras are understood, of any age."""
     body = json.loads(path.read_bytes())
     found = list(webhooks.hints(incoming(path.read_bytes())))
     assert {h.event for h in found} == {body["webhookEvent"]}
@@ -102,7 +102,7 @@ def test_there_are_captured_webhooks(shared: Path) -> None:
 
 
 def meant(body: Any) -> Iterator[tuple[Ref, bool]]:
-    """Read from the payload in another way than the adapter does."""
+    """The expected hints, derived from the payload independently of the adapter."""
     event, comment = body["webhookEvent"], body.get("comment")
     in_url = re.search(r"/issue/(\d+)/", comment["self"]) if comment else None
     issue = body["issue"]["id"] if "issue" in body else in_url[1] if in_url else None
@@ -146,7 +146,7 @@ SHAPED = st.fixed_dictionaries(
 
 @given(SHAPED | JSON)
 def test_any_json_yields_hints_or_is_unusable(body: Any) -> None:
-    """Never another exception, and never a reference that could leave its place in a URL."""
+    """Never another exception, and never an id that would change the path of a URL."""
     try:
         found = webhooks.hints(incoming(json.dumps(body).encode()))
     except Unusable:
@@ -173,7 +173,7 @@ def test_text_that_no_database_takes_is_cleaned() -> None:
     assert hint.actor.name == "A?"
 
 
-# ---------------------------------------------------------------- is it genuine
+# ---------------------------------------------------------------- authentication
 
 
 def signature(secret: str, body: bytes) -> str:
@@ -268,7 +268,7 @@ def test_a_data_center_that_cannot_sign_is_known_by_its_path() -> None:
     ],
 )
 def test_only_a_change_of_fields_spares_the_comments(changed: list[str], event: str, alone: bool) -> None:
-    """Jira tells of a deleted comment as of a change of the issue: then its comments are read too."""
+    """Jira reports a deleted comment as a change of the issue: then the comments are read too."""
     body = {
         "webhookEvent": "jira:issue_updated", "issue_event_type_name": event, "issue": {"id": "10001", "key": "OPS-1"},
         "changelog": {"id": "1", "items": [{"field": name, "fieldtype": "jira"} for name in changed]},

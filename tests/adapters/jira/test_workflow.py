@@ -1,4 +1,4 @@
-"""The way through a workflow: configured, direct, learned, or guessed through one unseen status; and what a screen gets."""
+"""The path through a workflow: configured, direct, learned, or guessed through one unseen status; and a screen's fields."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_direct_transition_is_one_step() -> None:
 
 
 def test_a_fresh_hub_goes_through_a_status_that_it_has_a_word_for() -> None:
-    """Nothing is known behind In Progress yet; behind Waiting neither, but there our field would freeze."""
+    """The transitions after In Progress are still unknown, and those after Waiting too, but at Waiting our field would freeze."""
     known = workflow()
     known.learn("To Do", to("In Progress", "Waiting"))
     assert known.way("To Do", "Done") == ["In Progress", "Done"]

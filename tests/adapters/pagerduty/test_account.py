@@ -1,4 +1,4 @@
-"""The connection itself: events instead of REST, its webhook subscription, its health."""
+"""The connection: events instead of REST, the webhook subscription, doctor."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_subscription_set_up_by_hand_is_adopted_and_enabled() -> None:
 
 
 def test_a_subscription_that_we_cannot_verify_is_replaced() -> None:
-    """A crash between the answer that shows the secret and our vault."""
+    """As after a crash between the answer with the secret and storing it in the vault."""
     world = PagerDutyWorld()
     lost = world.adapter.subscribe(OTHER, MemorySecrets(api_token=world.sandbox.token))
     world.parts.notebook.pages["webhook_subscription"] = {"id": None}

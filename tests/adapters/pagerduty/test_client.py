@@ -1,4 +1,4 @@
-"""pypd is tamed: our credential, our limits, our four errors, whatever the network and PagerDuty do."""
+"""pypd under the hub's rules: the connection's credential, limits, and the four errors for any fault of network or PagerDuty."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_an_id_never_becomes_another_path(net: responses.RequestsMock) -> None:
 
 
 def test_nothing_is_asked_beyond_the_last_page_that_pagerduty_gives(net: responses.RequestsMock) -> None:
-    """`offset + limit` may be 10,000 at most, however much more there is."""
+    """`offset + limit` may be at most 10,000, even if there is more."""
     net.add(responses.GET, f"{API_URL}/users", json={"users": [{"id": "P1"}], "more": True})
     assert len(list(client().pages("users", "users"))) == 100
     asked = [c.request.params for c in net.calls]  # type: ignore[union-attr]

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.contracts
 
 
 class Recorder:
-    """Stands between the adapter and the stand-in, and keeps what passes."""
+    """Records every exchange between the adapter and the stand-in."""
 
     def __init__(self, world: PagerDutyWorld) -> None:
         self.seen: list[tuple[str, str, dict[str, str], bytes, int, bytes]] = []
@@ -78,7 +78,7 @@ def a_whole_life(world: PagerDutyWorld) -> None:
 
 
 def test_requests_and_answers_fit_the_published_document(contracts: Path) -> None:
-    """A whole life of an incident, looked at exchange by exchange."""
+    """Every exchange of an incident from create to end."""
     api = OpenAPI.from_dict(mended(json.loads((contracts / PagerDutyWorld.contract).read_bytes())))
     world = PagerDutyWorld(reopen=True, custom_field="lockstep")
     world.sandbox.custom_fields.add("lockstep")

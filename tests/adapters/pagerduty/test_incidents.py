@@ -1,4 +1,4 @@
-"""Incidents: created once, written in one go, read back as they are."""
+"""Incidents: created once, written in one request, read back unchanged."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_the_log_is_read_again_only_when_others_have_the_incident() -> None:
     ref = Ref(INCIDENT, world.sandbox.people_create("By hand", priority="P2"))
 
     def look() -> tuple[int, frozenset[str]]:
-        """(reads of the log, what is a consequence)"""
+        """(number of reads of the log, fields that are consequences)"""
         before, seen = len(world.sandbox.calls), world.adapter.read_fields(ref)
         return sum("/log_entries" in path for _, path in world.sandbox.calls[before:]), seen.consequences
 

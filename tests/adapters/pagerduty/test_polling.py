@@ -1,4 +1,4 @@
-"""With every webhook lost, polling still finds what happened; and what has not happened costs nothing more."""
+"""With every webhook lost, polling finds every change; without changes it makes no further request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.contract.worlds.pagerduty import PagerDutyWorld
 
 
 class Poller:
-    """Polls as the hub does: what is shown counts as seen, what is only named is looked at."""
+    """Polls as the hub does: whole objects count as read, those that are only named are read."""
 
     def __init__(self, world: PagerDutyWorld) -> None:
         self.world = world

@@ -1,4 +1,4 @@
-"""The README says what is so: every setting, every test that the checklist names, every secret."""
+"""The README is correct: every setting, every test that the checklist names, every secret."""
 
 from __future__ import annotations
 

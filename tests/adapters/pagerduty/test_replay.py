@@ -1,5 +1,5 @@
-"""Payloads that nobody here wrote go through `hints` and name what they hold. Any further file of the same sort may be put
-into the folder: the expectation is read from the file's own content."""
+"""Captured payloads pass through `hints` and name the objects in them. Further files of the same kind may be added to the
+folder: the expectation is derived from the file's own content."""
 
 from __future__ import annotations
 

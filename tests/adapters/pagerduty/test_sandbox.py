@@ -1,4 +1,4 @@
-"""The stand-in is as awkward as PagerDuty's documents say."""
+"""The stand-in has the restrictions and peculiarities that PagerDuty documents."""
 
 from __future__ import annotations
 

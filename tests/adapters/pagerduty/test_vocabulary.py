@@ -1,4 +1,4 @@
-"""Every relation keeps both laws, and what cannot be right is refused at start, with the place."""
+"""Every relation keeps both laws, and invalid settings are refused at start, with the place."""
 
 from __future__ import annotations
 

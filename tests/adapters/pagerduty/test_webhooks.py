@@ -1,4 +1,4 @@
-"""What PagerDuty sends us is verified on its raw body, named once, and never trips us."""
+"""PagerDuty's webhooks are verified on the raw body, have one delivery id each, and raise no unexpected error."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_without_a_secret_nothing_is_believed() -> None:
 
 
 def test_the_delivery_id_is_covered_by_the_signature() -> None:
-    """A replay under another unsigned `X-Webhook-Id` is still the same delivery."""
+    """A replay with another, unsigned `X-Webhook-Id` is still the same delivery."""
     secrets = MemorySecrets(webhook_secret="s")
     first = signed(fixture("incident.triggered"), "s")
     replayed = replace(first, headers={**first.headers, "x-webhook-id": "another"})

@@ -1,4 +1,4 @@
-"""The adapter against its stand-in: incidents, what it writes, finds, sees, and what it never does."""
+"""The adapter against its stand-in: what it writes, finds and reads of incidents, and what it must never do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def world() -> StatuspageWorld:
 
 
 def test_what_is_created_shows_as_wanted_and_is_found_by_its_mark(world: StatuspageWorld) -> None:
-    """One POST makes incident, first text, components and mark; the mark shows nowhere in the fields."""
+    """One POST makes incident, first text, components and mark; the mark is in no field."""
     world.sandbox.calls.clear()
     seen = created(world)
     assert writes(world) == ["POST incidents"]
@@ -34,7 +34,7 @@ def test_what_is_created_shows_as_wanted_and_is_found_by_its_mark(world: Statusp
 
 
 def test_a_create_that_landed_without_an_answer_is_found(world: StatuspageWorld) -> None:
-    """The name is no key at this vendor: two creates are two incidents, and the mark shows both, oldest first."""
+    """The name is no key at this vendor: two creates make two incidents, and the mark finds both, oldest first."""
     world.sandbox.faults.append(Fault("late", match=lambda method, path: method == "POST"))
     with pytest.raises(OutcomeUnknown):
         world.adapter.create(world.sample(INCIDENT), mark(world))
@@ -63,7 +63,7 @@ def test_a_new_incident_shows_in_lists_after_the_read_lag(world: StatuspageWorld
 
 
 def test_no_public_title_no_incident(world: StatuspageWorld) -> None:
-    """Nothing internal may stand in for a title that nobody approved."""
+    """Internal text must not replace a public title that was not approved."""
     world.sandbox.calls.clear()
     with pytest.raises(Refused) as refused:
         world.adapter.create(Desired(INCIDENT, {"status": "investigating", "title": "db3 on fire"}), mark(world))
@@ -72,7 +72,7 @@ def test_no_public_title_no_incident(world: StatuspageWorld) -> None:
 
 
 def test_all_changes_of_an_update_are_one_write_that_tells_nobody(world: StatuspageWorld) -> None:
-    """One request a second: fields are coalesced; customers are told by published texts, not by each change."""
+    """One request a second: fields are coalesced; customers are notified of published texts, not of each change."""
     ref = created(world).ref
     world.webhooks()
     world.sandbox.calls.clear()
@@ -91,7 +91,7 @@ def test_all_changes_of_an_update_are_one_write_that_tells_nobody(world: Statusp
 
 
 def test_only_what_changes_is_written(world: StatuspageWorld) -> None:
-    """A person's title from the gap between read and write survives our change of status, and so does our mark."""
+    """A title that a person set between our read and our change of status is kept, and so is our mark."""
     ref = created(world).ref
     stale = world.adapter.observe(ref)
     world.sandbox.people_rename(ref.id, "Payments fail in Europe")
@@ -102,13 +102,13 @@ def test_only_what_changes_is_written(world: StatuspageWorld) -> None:
 
 
 def test_resolving_alone_leaves_the_components_as_they_are(world: StatuspageWorld) -> None:
-    """The vendor resets nothing, and neither do we: the hub decides how services look."""
+    """Neither the vendor nor the adapter resets them: the hub decides the components' states."""
     ref = created(world).ref
     assert change(world, ref, status="resolved").fields[PAGE_IMPACTS] == {world.checkout: "partial_outage"}
 
 
 def test_components_that_leave_are_operational_again(world: StatuspageWorld) -> None:
-    """A component taken off an incident would show its last status for ever."""
+    """A component removed from an incident would keep its last status for ever."""
     ref = created(world).ref
     seen = world.adapter.update(ref, Update({PAGE_IMPACTS: {}}, {PAGE_IMPACTS: {}})).observation
     assert seen is not None
@@ -143,7 +143,7 @@ def test_history_tells_of_a_status_set_between_our_read_and_our_write(world: Sta
 
 
 def test_history_goes_on_where_the_last_update_was_deleted(world: StatuspageWorld) -> None:
-    """The position has a time too: what was there before it is not told again."""
+    """The position has a time too: earlier entries are not returned again."""
     ref = created(world).ref
     world.clock.advance(10)
     last = world.sandbox.people_post_update(ref.id, "A word")
@@ -175,7 +175,7 @@ def test_the_poll_shows_what_is_open_then_what_changed(world: StatuspageWorld) -
 
 
 def test_a_component_that_changes_alone_is_seen_by_the_poll(world: StatuspageWorld) -> None:
-    """It does not touch its incident: every open incident is shown, with a version that tells the difference."""
+    """It does not change its incident: every open incident is shown, with a version that shows the difference."""
     seen = created(world)
     cursor = world.adapter.changed_since(None).cursor
     world.clock.advance(300)
@@ -229,7 +229,7 @@ def test_what_the_vendor_lacks_is_refused(world: StatuspageWorld) -> None:
 
 
 def test_validation_errors_are_refusals_in_the_vendors_words(world: StatuspageWorld) -> None:
-    """422 will be 422 again: what the vendor said goes to the person."""
+    """422 would be repeated: the person gets the vendor's message."""
     ref = created(world).ref
     with pytest.raises(Refused, match="not included in the list"):
         change(world, ref, status="scheduled")
@@ -239,7 +239,7 @@ def test_validation_errors_are_refusals_in_the_vendors_words(world: StatuspageWo
 
 @pytest.mark.parametrize(("status", "error"), [(420, RetryLater), (429, RetryLater), (503, OutcomeUnknown)])
 def test_a_write_that_fails_is_one_of_the_four(world: StatuspageWorld, status: int, error: type[Exception]) -> None:
-    """Throttled: nothing happened. Broken: it may have."""
+    """If throttled, nothing happened. If the server failed, it may have."""
     ref = created(world).ref
     world.sandbox.faults.append(Fault("status", status=status, body=b"<html>"))
     with pytest.raises(error) as raised:
@@ -248,7 +248,7 @@ def test_a_write_that_fails_is_one_of_the_four(world: StatuspageWorld, status: i
 
 
 def test_the_vendors_limit_is_sixty_in_a_rolling_minute(world: StatuspageWorld) -> None:
-    """The declared rate is just what the vendor bears: the next request is turned away, without a time to wait."""
+    """The declared rate is exactly the vendor's limit: the next request is refused, without a time to wait."""
     [rate] = world.adapter.capabilities.rates
     world.clock.advance(60)
     for _ in range(rate.count):

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.contracts
 
 
 class Recorder:
-    """Stands between the adapter and the stand-in, and keeps what passes."""
+    """Records every exchange between the adapter and the stand-in."""
 
     def __init__(self, world: StatuspageWorld) -> None:
         self.seen: list[tuple[str, str, bytes, int, bytes]] = []
@@ -58,7 +58,7 @@ def a_whole_life(world: StatuspageWorld) -> None:
 
 
 def test_requests_and_answers_fit_the_published_document(contracts: Path) -> None:
-    """A whole life of an incident, looked at exchange by exchange."""
+    """Every exchange of an incident from create to end."""
     document = json.loads((contracts / StatuspageWorld.contract).read_bytes())
     api = OpenAPI.from_dict(document)
     world = StatuspageWorld()

@@ -1,4 +1,4 @@
-"""The stand-in is as awkward as the vendor."""
+"""The stand-in has the vendor's restrictions and peculiarities."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_scheme_is_the_word_oauth(box: StatuspageSandbox, key: str) -> None:
 
 
 def test_a_key_in_the_query_works_too(box: StatuspageSandbox) -> None:
-    """As the document says; the adapter does not use it, for addresses end up in logs."""
+    """As documented; the adapter does not use it, because URLs end up in logs."""
     assert call(box, "GET", "/incidents?api_key=sandbox-key", key="")[0] == 200
 
 
@@ -63,7 +63,7 @@ def test_two_creates_are_two_incidents(box: StatuspageSandbox) -> None:
 
 
 def test_metadata_is_replaced_whole_and_only_body_or_status_make_an_update(box: StatuspageSandbox) -> None:
-    """The cautious reading of what the document leaves open."""
+    """The cautious interpretation where the document is not explicit."""
     id = box.people_open("One", metadata={"a": {"x": 1}})
     _, shown = call(box, "PATCH", f"/incidents/{id}", {"incident": {"metadata": {"b": {}}, "name": "Two"}})
     assert (shown["metadata"], shown["name"], len(shown["incident_updates"])) == ({"b": {}}, "Two", 1)

@@ -1,4 +1,4 @@
-"""Setting up: the webhook subscription, and what `doctor` sees."""
+"""Set-up: the webhook subscription, and what `doctor` reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def world() -> StatuspageWorld:
 
 
 def test_a_key_that_is_no_longer_valid_is_unauthorised_and_not_shown(world: StatuspageWorld) -> None:
-    """Every call says so; `doctor` says what to do."""
+    """Every call reports it; `doctor` gives the remedy."""
     world.forbid()
     with pytest.raises(Unauthorised) as refused:
         world.adapter.observe(Ref(INCIDENT, "abc"))
@@ -45,7 +45,7 @@ def test_subscribing_twice_keeps_one_and_a_quarantined_one_is_made_anew(world: S
 def test_a_new_path_token_leaves_no_subscriber_with_the_old_one_and_removes_nobody_elses(
     world: StatuspageWorld,
 ) -> None:
-    """The old one's notifications would be refused at our door for ever."""
+    """The hub would refuse the old one's notifications for ever."""
     box = world.sandbox
     others = [
         f"{HOOK}-2/path-token-1", f"{HOOK}/deeper/path-token-1", f"{HOOK}/?to=somebody", HOOK,
@@ -102,7 +102,7 @@ def test_our_subscriber_is_found_behind_a_hundred_others(world: StatuspageWorld)
 
 
 def test_the_path_token_is_made_if_there_is_none(world: StatuspageWorld) -> None:
-    """It goes into the vault; the hub need not ask a person for it."""
+    """It is stored in the vault; no person has to supply it."""
     world.sandbox.subscribers.clear()
     world.secrets.values.pop("webhook_path_token")
     world.adapter.subscribe(HOOK, world.secrets)
@@ -113,7 +113,7 @@ def test_the_path_token_is_made_if_there_is_none(world: StatuspageWorld) -> None
 
 
 def test_doctor_sees_wrong_components_and_other_integrations(world: StatuspageWorld) -> None:
-    """A mapped group or a component that is not there, and somebody else's metadata, are named with what to do."""
+    """A mapped group, a missing component, and another integration's metadata are reported with the remedy."""
     assert {f.level for f in world.adapter.examine()} == {"ok"}
     group = world.sandbox.add_component("Shop", group=True)
     id = world.sandbox.people_open("Theirs")

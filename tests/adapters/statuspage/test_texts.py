@@ -1,4 +1,4 @@
-"""Published texts: once each, found again, edited in place, and told from what people write."""
+"""Published texts: each once, found by its mark, edited in place, and distinguished from people's texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def world() -> StatuspageWorld:
 
 
 def test_a_published_text_is_one_write_and_comes_back_with_its_mark(world: StatuspageWorld) -> None:
-    """Text and mark are one PATCH, sent without a status, so that a person's status from the gap stays."""
+    """Text and mark are one PATCH without a status, so that a status which a person set after our read is kept."""
     ref = created(world).ref
     world.sandbox.people_set_status(ref.id, "monitoring")
     world.sandbox.calls.clear()
@@ -33,7 +33,7 @@ def test_a_published_text_is_one_write_and_comes_back_with_its_mark(world: Statu
 
 
 def test_equal_texts_keep_their_own_marks(world: StatuspageWorld) -> None:
-    """Two texts of ours and one of a person that are all the same are told apart."""
+    """Two of our texts and a person's, all equal, are distinguished."""
     ref = created(world).ref
     first = published(world, ref, "Still working on it.", "aaaaaa01")
     world.clock.advance(600)
@@ -57,7 +57,7 @@ def test_a_text_whose_outcome_was_unknown_is_found_though_a_person_edited_it(wor
 
 
 def test_a_text_that_lands_late_is_a_duplicate_and_not_a_persons(world: StatuspageWorld) -> None:
-    """Sent, not found, sent again, and then the first arrives after all: both carry the mark."""
+    """Sent, not found and sent again, then the first takes effect after all: both carry the mark."""
     ref = created(world).ref
     world.sandbox.faults.append(Fault("later", match=lambda method, path: method == "PATCH"))
     with pytest.raises(OutcomeUnknown):
@@ -72,7 +72,7 @@ def test_a_text_that_lands_late_is_a_duplicate_and_not_a_persons(world: Statuspa
 
 
 def test_a_text_that_is_published_already_is_not_published_again(world: StatuspageWorld) -> None:
-    """The read right before the write shows the mark: what is there is returned."""
+    """The read before the write shows the mark: the existing text is returned."""
     ref = created(world).ref
     made = published(world, ref, "It was a certificate.", "aaaaaa01")
     desired = Desired(UPDATE, {"text": "It was a certificate."}, parent=ref)
@@ -92,7 +92,7 @@ def test_a_text_that_never_arrived_is_not_found(world: StatuspageWorld) -> None:
 
 
 def test_a_deleted_text_of_ours_does_not_lend_its_mark_to_a_person(world: StatuspageWorld) -> None:
-    """What is observed carries a mark only where the text proves it."""
+    """An observed text carries a mark only if its content proves it."""
     ref = created(world).ref
     made = published(world, ref, "It was a certificate.", "aaaaaa01")
     world.sandbox.people_delete_update(ref.id, made.id)
@@ -101,7 +101,7 @@ def test_a_deleted_text_of_ours_does_not_lend_its_mark_to_a_person(world: Status
 
 
 def test_other_metadata_survives_our_texts(world: StatuspageWorld) -> None:
-    """The vendor replaces metadata whole: what another integration keeps there is sent along."""
+    """The vendor replaces metadata whole: another integration's entries are sent along."""
     ref = created(world).ref
     world.sandbox.incidents[ref.id]["metadata"]["jira"] = {"issue_id": "OPS-1"}
     for n in range(30):
@@ -114,7 +114,7 @@ def test_other_metadata_survives_our_texts(world: StatuspageWorld) -> None:
 
 
 def test_a_published_text_is_edited_in_place(world: StatuspageWorld) -> None:
-    """An edit makes no further update, tells nobody, and leaves the status alone."""
+    """An edit makes no further update, sends no notification, and leaves the status alone."""
     ref = created(world).ref
     made = published(world, ref, "It was a certifcate.", "aaaaaa01")
     world.webhooks()

@@ -1,4 +1,4 @@
-"""Incoming notifications: who may send them, and what they say."""
+"""Incoming notifications: authentication and hints."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fixture(name: str) -> bytes:
 
 
 def expected(payload: dict[str, Any]) -> Hint:
-    """What a payload says, read independently of the adapter."""
+    """The expected hint of a payload, derived independently of the adapter."""
     if "incident" in payload:
         return Hint("incident", Ref(INCIDENT, payload["incident"]["id"]))
     return Hint("component_update", resync=True)
@@ -39,7 +39,7 @@ def expected(payload: dict[str, Any]) -> Hint:
 
 @pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.json")), ids=lambda p: p.stem)
 def test_each_understood_event_yields_its_hint(path: Path) -> None:
-    """An incident's notification names the incident; a component's asks for a look at everything."""
+    """An incident's notification names the incident; a component's asks for a resync."""
     assert webhooks.hints(request(path.read_bytes())) == (expected(json.loads(path.read_bytes())),)
 
 
@@ -63,7 +63,7 @@ def test_captured_rest_answers_are_no_notifications(shared: Path) -> None:
 
 @pytest.mark.parametrize("token", ["new-token", "old-token", "new-token/"])
 def test_each_valid_path_token_is_accepted(token: str) -> None:
-    """While a token is rotated, both are valid."""
+    """During a rotation both tokens are valid."""
     assert webhooks.authenticate(request(b"{}", f"/webhooks/page/{token}"), SECRETS)
 
 
@@ -71,21 +71,21 @@ def test_each_valid_path_token_is_accepted(token: str) -> None:
     "path", ["/webhooks/page", "/webhooks/page/", "/new-token/x", "/webhooks/page/new-toke\udcff", ""]
 )
 def test_a_path_without_the_token_has_an_invalid_signature(path: str) -> None:
-    """Nothing but the last segment vouches for a notification, and the refusal does not show the token."""
+    """Only the last path segment authenticates a notification, and the refusal does not show the token."""
     with pytest.raises(InvalidSignature) as refused:
         webhooks.authenticate(request(b"{}", path), SECRETS)
     assert "new-token" not in str(refused.value)
 
 
 def test_without_a_token_everything_has_an_invalid_signature() -> None:
-    """A connection whose token is not set takes nothing, not even an empty one."""
+    """A connection without a token accepts nothing, not even an empty token."""
     for secrets in (MemorySecrets(), MemorySecrets(webhook_path_token="")):
         with pytest.raises(InvalidSignature):
             webhooks.authenticate(request(b"{}", "/webhooks/page/"), secrets)
 
 
 def test_a_repeated_notification_has_the_same_delivery_id_and_a_further_update_another() -> None:
-    """Statuspage numbers nothing: the newest update does, whatever order they are listed in and whenever it was sent."""
+    """Statuspage sends no delivery id: the newest update gives it, in any order of the list and at any time of sending."""
     payload = json.loads(fixture("incident_update.json"))
     first = webhooks.authenticate(request(json.dumps(payload).encode()), SECRETS)
     payload["meta"]["generated_at"] = "2026-01-05T09:11:00.000Z"
@@ -120,14 +120,14 @@ def test_the_unsubscribe_link_goes_nowhere(path: Path) -> None:
     ],
 )  # fmt: skip
 def test_bad_input_is_unusable_and_nothing_worse(body: bytes) -> None:
-    """Whatever the bytes: an authentic but senseless request is Unusable, and still has a delivery id."""
+    """For any bytes: an authentic but malformed request is Unusable, and still has a delivery id."""
     with pytest.raises(Unusable):
         webhooks.hints(request(body))
     assert webhooks.authenticate(request(body), SECRETS)
 
 
 def test_an_unknown_shape_is_ignored_with_a_reason() -> None:
-    """A notification about something else concerns nobody."""
+    """A notification about another kind of object is ignored."""
     [hint] = webhooks.hints(request(b'{"meta": {}, "page": {"id": "x"}}'))
     assert hint.ignored
     assert hint.ref is None
@@ -144,7 +144,7 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_any_json_is_a_hint_or_unusable(value: Any) -> None:
-    """No content of a notification can make anything else of it."""
+    """No content of a notification has another result."""
     body = json.dumps(value).encode()
     assert webhooks.authenticate(request(body), SECRETS)
     try:
@@ -156,14 +156,14 @@ def test_any_json_is_a_hint_or_unusable(value: Any) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_hint_or_unusable(body: bytes) -> None:
-    """Nor can bytes that are no JSON."""
+    """Nor have bytes that are no JSON."""
     assert webhooks.authenticate(request(body), SECRETS)
     with contextlib.suppress(Unusable):
         webhooks.hints(request(body))
 
 
 def test_what_the_page_sends_is_understood() -> None:
-    """A person's published update and a component alone each reach us as their hint; forged ones do not."""
+    """A person's published update and a component's change each give their hint; those with an invalid signature do not."""
     world = StatuspageWorld()
     ref = world.person_makes(INCIDENT)
     world.sandbox.people_set_component(world.search, "major_outage")

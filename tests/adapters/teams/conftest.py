@@ -1,4 +1,4 @@
-"""The channel that these tests look at, over each of its routes."""
+"""Fixtures: a Teams channel over each of the three routes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def fixture() -> Callable[[str], Any]:
 
 
 def has_invalid_signature(world: TeamsWorld, request: Request) -> bool:
-    """Whether the adapter refuses to believe it, in the one way in which it may."""
+    """Whether the adapter refuses the request with InvalidSignature."""
     try:
         world.adapter.authenticate(request, world.secrets)
     except InvalidSignature:

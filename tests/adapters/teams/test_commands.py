@@ -1,4 +1,4 @@
-"""Commands typed to the outgoing webhook: proof, meaning, and the answer within the response."""
+"""Commands sent to the outgoing webhook: authentication, meaning, and the answer in the response."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Rows:
 def test_a_command_is_a_verb_its_words_and_a_person(
     world: TeamsWorld, fixture: Callable[[str], Any], name: str, command: Command
 ) -> None:
-    """It concerns the thread it was written in, and the person is known by the directory's id."""
+    """It concerns the thread where it was written, and the person is identified by the directory's id."""
     request = signed(world, fixture(name))
     assert world.adapter.authenticate(request, world.secrets)
     (hint,) = world.adapter.hints(request)
@@ -142,7 +142,7 @@ def test_a_change_notification_gets_no_answer_of_its_own(world: TeamsWorld, fixt
     assert world.adapter.reply(request, Rows()) is None  # type: ignore[attr-defined]
 
 
-# --- proof ----------------------------------------------------------------------------------------------------------
+# --- authentication -------------------------------------------------------------------------------------------------
 
 
 def test_the_stand_ins_command_is_believed_and_its_forgeries_are_not(world: TeamsWorld, card: Ref) -> None:
@@ -163,7 +163,7 @@ def test_the_stand_ins_command_is_believed_and_its_forgeries_are_not(world: Team
 def test_an_old_or_early_command_is_not_believed(
     world: TeamsWorld, fixture: Callable[[str], Any], minutes: int
 ) -> None:
-    """The signature covers no time, so a replay is told by the activity's own."""
+    """The signature covers no time of sending, so a replay is detected by the activity's own time."""
     request = signed(world, fixture("command-ack"))
     with pytest.raises(InvalidSignature, match="time"):
         world.adapter.authenticate(
@@ -175,13 +175,13 @@ def test_an_old_or_early_command_is_not_believed(
 def test_a_command_without_a_time_is_not_believed(
     world: TeamsWorld, fixture: Callable[[str], Any], timestamp: Any
 ) -> None:
-    """Missing or senseless."""
+    """Missing or malformed."""
     with pytest.raises(InvalidSignature, match="time"):
         world.adapter.authenticate(signed(world, {**fixture("command-ack"), "timestamp": timestamp}), world.secrets)
 
 
 def test_a_security_token_is_rotated_without_a_gap(world: TeamsWorld, fixture: Callable[[str], Any]) -> None:
-    """Both are valid; a third is not; nor is anything when there is none."""
+    """Both are valid, a third is not; without a token nothing is."""
     old = signed(world, fixture("command-ack"))
     world.rotate()
     world.adapter.authenticate(old, world.secrets)
@@ -195,7 +195,7 @@ def test_a_security_token_is_rotated_without_a_gap(world: TeamsWorld, fixture: C
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"5", b"{", b"[" * 100_000, b"\xff"])
 def test_authentic_nonsense_is_kept_and_unusable(world: TeamsWorld, body: bytes) -> None:
-    """It was signed, so it is no forgery."""
+    """Its signature is valid, so it is Unusable and not InvalidSignature."""
     request = signed(world, body)
     assert world.adapter.authenticate(request, world.secrets)
     with pytest.raises(Unusable):

@@ -1,4 +1,4 @@
-"""Every request that we send, and every answer that the stand-in gives, fits Microsoft's own document."""
+"""Every request of the adapter, and every answer of the stand-in, fits Microsoft's own document."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _loosened(node: Any) -> Any:
 
 
 class Sent:
-    """A request as openapi-core wants to see it."""
+    """A request in the form that openapi-core needs."""
 
     def __init__(self, method: str, url: str, headers: dict[str, str], body: bytes) -> None:
         parts = urlsplit(url)
@@ -61,7 +61,7 @@ def document(contracts: Path) -> OpenAPI:
 
 
 def recorded(world: TeamsWorld) -> list[tuple[Sent, Answered]]:
-    """All exchanges with Graph, from now on."""
+    """The list to which all exchanges with Graph are added from now on."""
     found: list[tuple[Sent, Answered]] = []
     exchange = world.sandbox.exchange
 

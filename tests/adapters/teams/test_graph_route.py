@@ -44,7 +44,7 @@ def test_an_edit_redraws_the_card_in_place(world: TeamsWorld, card: Ref) -> None
 
 
 def test_a_field_that_is_not_in_the_changes_is_left_alone(world: TeamsWorld, card: Ref) -> None:
-    """`desired` may already hold values that wait for somebody: they are not written."""
+    """`desired` may hold values that wait for a person's approval: they are not written."""
     world.adapter.update(card, Update({"status": "identified"}, {**CARD, "status": "identified", "title": "held back"}))
     assert world.adapter.observe(card).fields["title"] == CARD["title"]
 
@@ -107,7 +107,7 @@ def test_our_own_reply_is_edited_and_deleted(world: TeamsWorld, card: Ref) -> No
 
 
 def test_nobody_edits_what_another_has_written(world: TeamsWorld, card: Ref) -> None:
-    """Refused in words, and the connection's credential is not blamed."""
+    """Refused with a message, and not reported as an invalid credential."""
     theirs = Ref(COMMENT, world.sandbox.people_reply(card.id, "mine"), card.id)
     for changes in ({"text": "yours"}, {"deleted": True}):
         with pytest.raises(Refused, match="only the author"):
@@ -174,7 +174,7 @@ def test_a_message_without_an_id_is_not_taken_for_created(world: TeamsWorld, mon
 def test_an_answer_about_something_else_is_no_reading_and_no_refusal(
     world: TeamsWorld, card: Ref, monkeypatch: pytest.MonkeyPatch, id: object
 ) -> None:
-    """A proxy's nonsense with 200 must not end as "not a card that the hub": that would be a failed write."""
+    """A proxy's malformed answer with 200 must not count as "not a card of the hub": that would be a failed write."""
     monkeypatch.setattr("adapters.teams.sandbox.routes_messages.shown", lambda *a, **k: {"id": id, "etag": "1"})
     with pytest.raises(RetryLater):
         world.adapter.observe(card)

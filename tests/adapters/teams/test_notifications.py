@@ -1,4 +1,4 @@
-"""Change notifications: the handshake, who may send them, and what each of them means."""
+"""Change notifications: the handshake, authentication, and the hints of each."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_everything_else_is_no_handshake(world: TeamsWorld, fixture: Callable[[s
     assert shake(world, "x", "GET") is None
 
 
-# --- who sent it ----------------------------------------------------------------------------------------------------
+# --- authentication -------------------------------------------------------------------------------------------------
 
 
 def notified(world: TeamsWorld) -> Request:
@@ -152,7 +152,7 @@ def test_the_stand_ins_notification_is_believed_and_its_forgeries_are_not(world:
 
 
 def test_without_a_client_state_nothing_is_believed(world: TeamsWorld) -> None:
-    """Not even what carries none."""
+    """Not even a notification without a client state."""
     request = notified(world)
     del world.secrets.values["client_state"]
     with pytest.raises(InvalidSignature, match="client_state is not set"):
@@ -160,7 +160,7 @@ def test_without_a_client_state_nothing_is_believed(world: TeamsWorld) -> None:
 
 
 def test_an_old_client_state_holds_while_a_new_one_comes_in(world: TeamsWorld) -> None:
-    """Rotation loses no notification that was under way."""
+    """A rotation loses no notification in flight."""
     old = notified(world)
     world.rotate()
     world.adapter.authenticate(old, world.secrets)
@@ -191,7 +191,7 @@ RUBBISH = [
 
 @pytest.mark.parametrize("body", RUBBISH)
 def test_rubbish_has_an_invalid_signature_or_unusable_or_ignored(world: TeamsWorld, body: bytes) -> None:
-    """Never another exception, never a thing to look at."""
+    """Never another exception, and never a hint."""
     for headers in ({}, {"authorization": "HMAC xx"}, {"authorization": "HMAC " + "A" * 44}):
         request = post(world, body, **headers)
         with pytest.raises(InvalidSignature):
@@ -209,7 +209,7 @@ def test_rubbish_has_an_invalid_signature_or_unusable_or_ignored(world: TeamsWor
     )
 )
 def test_any_item_at_all_is_understood_or_ignored(item: Any) -> None:
-    """A delivery of anything."""
+    """For any item."""
     world = _WORLD
     hints = world.adapter.hints(post(world, {"value": [item]}))
     assert len(hints) == 1
@@ -250,7 +250,7 @@ def sealed(monkeypatch: pytest.MonkeyPatch) -> TeamsWorld:
 
 
 def test_encrypted_content_is_proved_opened_and_names_its_author(sealed: TeamsWorld) -> None:
-    """From the subscription to the hint; the platform's keys came before, not while the webhook waited."""
+    """From the subscription to the hint; the platform's keys are fetched beforehand, not while the webhook waits."""
     request = notified(sealed)
     before = len(sealed.sandbox.calls)
     sealed.adapter.authenticate(request, sealed.secrets)

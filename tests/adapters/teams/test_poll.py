@@ -1,4 +1,4 @@
-"""The polling net: delta of the channel."""
+"""Polling by the channel's delta query."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_kind_of_change_is_found_without_any_webhook(world: TeamsWorld, ca
 
 
 def test_our_own_writes_are_named_with_what_they_show(world: TeamsWorld, card: Ref) -> None:
-    """So that an object that looks as we left it costs no read; our own reply is nobody's news."""
+    """So an object that shows what we wrote costs no read; our own reply is no new comment."""
     _, cursor = drain(world, None)
     world.clock.advance(300)
     world.adapter.update(card, Update({"status": "monitoring"}, {}))
@@ -79,7 +79,7 @@ def test_our_own_writes_are_named_with_what_they_show(world: TeamsWorld, card: R
 
 
 def test_nothing_is_lost_between_the_pages(world: TeamsWorld) -> None:
-    """A chain that changes while the pages are read comes again."""
+    """A thread that changes while the pages are read is listed again."""
     now = world.clock.now()
     cards = [world.adapter.create(world.sample(INCIDENT), Mark(INCIDENT, f"cardmark{n}", now)).ref for n in range(70)]
     page = world.adapter.changed_since(None)

@@ -122,7 +122,7 @@ def test_a_notification_reaches_the_members_of_the_channel(feed: TeamsWorld) -> 
 
 
 def test_a_notification_may_go_to_the_team_or_to_named_people() -> None:
-    """One call each; when a later one fails, some have been notified."""
+    """One call for each person; if a later one fails, some have been notified."""
     team = TeamsWorld("activity", recipients="team")
     team.adapter.create(team.sample(INCIDENT), mark(team))
     assert team.sandbox.notifications[0]["recipient"]["teamId"] == team.sandbox.team
@@ -150,7 +150,7 @@ def test_an_activity_type_that_the_manifest_lacks_is_refused(feed: TeamsWorld) -
 
 
 def test_an_applications_token_cannot_post_a_message(feed: TeamsWorld) -> None:
-    """Which is why there are three routes: the permission table, as the stand-in has it."""
+    """The reason for three routes: the permission table, as the stand-in implements it."""
     from adapters.teams.channel import Channel
 
     channel = Channel(feed.adapter.settings, feed.adapter.graph)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Our subscription: made, adopted, renewed, made again."""
+"""The hub's subscription: made, adopted, renewed, made again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_subscription_is_made_with_a_handshake_and_lives_for_days(world: Teams
 
 
 def test_subscribing_twice_makes_one(world: TeamsWorld) -> None:
-    """What is there and ours is adopted, and its life begins anew."""
+    """An existing subscription of ours is adopted and renewed."""
     world.clock.advance(3600)
     again = world.adapter.subscribe(HOOK, world.secrets)  # type: ignore[attr-defined]
     assert live(world) == [world.subscription["id"]] == [again["id"]]
@@ -37,7 +37,7 @@ def test_subscribing_twice_makes_one(world: TeamsWorld) -> None:
 
 
 def test_one_whose_client_state_we_lost_is_made_again(world: TeamsWorld) -> None:
-    """What it sends could not be believed."""
+    """Its notifications could not be authenticated."""
     del world.secrets.values["client_state"]
     again = world.adapter.subscribe(HOOK, world.secrets)  # type: ignore[attr-defined]
     assert live(world) == [again["id"]]
@@ -87,6 +87,6 @@ def test_a_url_that_does_not_shake_hands_is_refused(world: TeamsWorld) -> None:
 
 
 def test_a_life_that_graph_does_not_grant_is_refused() -> None:
-    """A setting too large is said at the first attempt."""
+    """A setting that is too large is reported at the first attempt."""
     with pytest.raises(Refused, match="4320"):
         TeamsWorld(subscription_minutes=5000.0)

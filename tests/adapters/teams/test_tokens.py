@@ -15,7 +15,7 @@ def asked(world: TeamsWorld) -> int:
 
 
 def test_a_token_is_used_until_five_minutes_before_its_end(world: TeamsWorld, card: Ref) -> None:
-    """One request to the identity platform an hour, not one a call."""
+    """One request to the identity platform per hour, not per call."""
     assert asked(world) == 1
     world.clock.advance(54 * 60 - 61)
     world.adapter.observe(card)
@@ -76,7 +76,7 @@ def test_a_token_that_graph_does_not_accept_is_not_used_again(world: TeamsWorld,
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"access_token": 5}', b'{"access_token":"a"}'])
 def test_an_answer_without_a_token_is_no_token(world: TeamsWorld, card: Ref, body: bytes) -> None:
-    """Whatever a proxy may put in its place."""
+    """For anything that a proxy may answer instead."""
     world.clock.advance(3600)
     world.sandbox.faults.append(Fault("status", status=200, body=body))
     with pytest.raises(RetryLater):

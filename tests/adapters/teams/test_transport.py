@@ -1,4 +1,4 @@
-"""msgraph-sdk under the hub's rules: one request a call, the four errors, one loop thread a process."""
+"""msgraph-sdk under the hub's rules: one request per call, the four errors, one loop thread per process."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_no_call_is_ever_sent_twice_and_each_answer_is_one_of_the_four_errors(
         *((n, c, write) for n, c in calls.items()),
     ]:
         if status == 403 and name in ("edit", "delete"):
-            continue  # 403 on an edit costs one read, to tell whose message it is
+            continue  # 403 on an edit costs one read, to find whose message it is
         world.adapter.observe(card)
         box.faults.append(Fault("status", times=9, status=status, headers=headers, match=lambda m, p: "/teams/" in p))
         before = len(box.calls)
@@ -86,7 +86,7 @@ def test_a_stored_message_whose_answer_was_lost_is_an_unknown_outcome_and_is_the
 
 
 def test_a_read_that_times_out_may_simply_be_tried_later(world: TeamsWorld, card: Ref) -> None:
-    """Nothing was at stake."""
+    """A read has changed nothing."""
     world.sandbox.faults.append(Fault("lost"))
     with pytest.raises(RetryLater):
         world.adapter.observe(card)
@@ -208,7 +208,7 @@ def test_a_loop_thread_is_made_again_after_a_fork(world: TeamsWorld, card: Ref) 
 
 
 def test_the_sdk_is_not_imported_before_it_is_needed() -> None:
-    """A process that does not talk to Graph pays nothing for it."""
+    """A process that does not call Graph does not load it."""
     import subprocess
     import sys
 

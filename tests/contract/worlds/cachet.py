@@ -1,4 +1,4 @@
-"""Cachet for the contract suite: with and without a sentence under which components may change after the create."""
+"""Cachet for the contract suite: with and without the public sentence that is needed to change components after the create."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CachetWorld:
         parts = Parts()
         self.clock: ManualClock = parts.clock
         self.secrets = MemorySecrets(api_token="1|sandbox-token")
-        # Where reading is public, a token that is no longer valid is only noticed by a write.
+        # If reading is public, only a write shows that a token is no longer valid.
         self.sandbox = CachetSandbox(parts.clock, parts.ids, protected=True)
         self.checkout, self.search, self.mail = map(self.sandbox.add_component, ("Checkout", "Search", "Mail"))
         services = [["checkout", self.checkout], ["search", self.search]]

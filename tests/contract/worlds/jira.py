@@ -1,4 +1,4 @@
-"""Jira for the contract suite, Cloud and Data Center: one project with three components, a signed webhook of an administrator."""
+"""Jira for the contract suite, Cloud and Data Center: one project with three components, a signed webhook by an administrator."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HUB = "https://hub.example.com"
 
 
 class JiraWorld:
-    """cloud: which edition. settings: laid over the usual ones."""
+    """cloud: Cloud, else Data Center. settings: replace the usual ones."""
 
     def __init__(self, cloud: bool, **settings: Any) -> None:
         parts = Parts()
@@ -113,7 +113,7 @@ class JiraWorld:
         edits[field](value)
 
     def _edit_tags(self, id: str) -> Callable[[Any], None]:
-        """A person who edits labels leaves ours where it is."""
+        """A person edits the labels and keeps the hub's."""
         marks = [x for x in self.sandbox.issues[id]["labels"] if x.startswith("lockstep-")]
         return lambda v: self.sandbox.people_set(id, labels=[*v, *marks])
 

@@ -1,4 +1,4 @@
-"""PagerDuty in the contract suite: one world with everything the account may offer, one with as little as it can be."""
+"""PagerDuty in the contract suite: one world with everything that an account may offer, one with the minimum."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def vocabulary() -> dict[str, Any]:
 
 
 def mended(document: dict[str, Any]) -> dict[str, Any]:
-    """The document contradicts itself in five places; its own examples and texts decide.
+    """The corrected document: it contradicts itself in five places; its own examples and texts decide.
 
     1. `IncidentBody.details` is an object in the schema, a text in every example.
     2. An acknowledgement's log entry must be of a type that no log entry may have.
@@ -47,7 +47,7 @@ def mended(document: dict[str, Any]) -> dict[str, Any]:
 
 
 class PagerDutyWorld:
-    """See `tests.contract.world.World`. settings: laid over the connection's."""
+    """See `tests.contract.world.World`. settings: replace the connection's."""
 
     contract = "pagerduty-rest.openapi.json"
     contract_base = API_URL
@@ -134,7 +134,7 @@ class PagerDutyWorld:
         acts[field](value)
 
     def person_deletes(self, ref: Ref) -> None:
-        """Nobody can delete a PagerDuty incident; it can only be withdrawn from our sight."""
+        """A PagerDuty incident cannot be deleted; it can only be hidden from the hub's account."""
         if ref.kind == COMMENT and ref.parent:
             self.sandbox.people_delete_note(ref.parent, ref.id)
         else:

@@ -1,4 +1,4 @@
-"""Statuspage for the contract suite: one page with three components, and a webhook subscription of ours."""
+"""Statuspage for the contract suite: one page with three components, and the hub's webhook subscription."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class TeamsWorld:
             self.subscription = self.adapter.subscribe(HOOK, self.secrets)  # type: ignore[attr-defined]
 
     def shake(self, url: str, token: str) -> tuple[int, str, str]:
-        """What the hub's web answers to Graph's validation request."""
+        """The hub's answer to Graph's validation request."""
         request = Request("POST", "/webhooks/teams", {"validationToken": token}, {}, b"", self.clock.now())
         reply = self.adapter.handshake(request)  # type: ignore[attr-defined]
         return (404, "", "") if reply is None else (reply.status, reply.content_type, reply.body.decode())
@@ -111,7 +111,7 @@ class TeamsWorld:
         return Ref(INCIDENT, self.sandbox.people_post("Is anybody else seeing errors?"))
 
     def person_edits(self, ref: Ref, field: str, value: Json) -> None:
-        """People edit their own messages, and react to any; what our account has sent nobody else can edit."""
+        """People edit their own messages and react to any; only the hub's account can edit what it sent."""
         if ref.kind == COMMENT and field == "text" and self.sandbox.messages[ref.id].user != ACCOUNT:
             self.sandbox.people_edit(ref.id, value)
         elif field == "reactions":

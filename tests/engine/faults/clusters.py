@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the test's own, in a folder of its own: it may be killed, and its disk may be full."""
+"""A PostgreSQL server for one test, in a folder of its own, so that it may be killed and its disk filled."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _programs() -> Path:
 
 @dataclass
 class Cluster:
-    """folder: empty, of the test's own. port: on loopback."""
+    """One server. folder: an empty folder for it alone. port: on loopback."""
 
     folder: Path
     port: int
@@ -38,7 +38,7 @@ class Cluster:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
 
     def _run(self, program: str, *words: str, check: bool = True) -> None:
-        """PostgreSQL does not run as root."""
+        """Runs one of PostgreSQL's programs, under another account if this is root: PostgreSQL does not run as root."""
         user = "postgres" if os.geteuid() == 0 else None
         subprocess.run(
             [str(self.programs / program), "-D", str(self.folder / "pg"), *words],
@@ -50,7 +50,7 @@ class Cluster:
         if os.geteuid() == 0:
             account = pwd.getpwnam("postgres")
             os.chown(self.folder, account.pw_uid, account.pw_gid)
-            for above in self.folder.parents:  # the way to the folder must be open to that account
+            for above in self.folder.parents:  # that account must be able to reach the folder
                 if above.stat().st_uid == 0 and str(above).startswith("/tmp/"):
                     above.chmod(above.stat().st_mode | 0o011)
         self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--wal-segsize=1")
@@ -60,7 +60,7 @@ class Cluster:
         self._run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
 
     def stop(self, how: str) -> None:
-        """how: fast (ends every session), immediate (as if it were killed)."""
+        """Stops the server. how: fast (ends every session), immediate (as if it were killed)."""
         self._run("pg_ctl", "-w", "-m", how, "stop", check=False)
 
     def running(self) -> bool:
@@ -85,7 +85,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
-    """A file system of so many megabytes at this place."""
+    """Mounts a file system of so many megabytes on the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         subprocess.run(
@@ -101,7 +101,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
 
 
 def fill(folder: Path) -> Path:
-    """Not a byte is left. Returns what to remove to have room again."""
+    """Fills the file system completely. Returns the file to remove to free it."""
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):

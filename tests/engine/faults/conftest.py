@@ -1,4 +1,4 @@
-"""How many faults are planted, on which parts, and how big the storm is.
+"""Which faults are tested, on which databases, and how many incidents the storm has.
 
 | variable | meaning |
 |---|---|
@@ -29,12 +29,12 @@ EVERYTHING = os.environ.get("LOCKSTEP_FAULTS") == "all"
 KEEP = os.environ.get("LOCKSTEP_FAULTS_KEEP") == "1"
 SIZE = int(os.environ.get("STORM") or (6 if EVERYTHING else 3))
 SECONDS = "recovery_seconds"
-"""The property of a test's report that tells them."""
+"""The property of a test's report that holds them."""
 
 
 @dataclass
 class Parts:
-    """What the hub of a test stands on. more: its environment. database, redis: addresses, None = the embedded ones."""
+    """The infrastructure of a test's hub. more: its environment. database, redis: addresses; None: the embedded ones."""
 
     folder: Path
     more: dict[str, str]
@@ -71,7 +71,7 @@ def parts(request: pytest.FixtureRequest) -> Iterator[Parts]:
 
 @pytest.fixture
 def recovered(request: pytest.FixtureRequest) -> Callable[[Rig], None]:
-    """Ends a fault: waits until all is in step, looks at everything, and notes how long that took."""
+    """Ends a fault: waits until all systems are in step, checks everything, and records the seconds."""
 
     def end(over: Rig) -> None:
         try:

@@ -1,4 +1,4 @@
-"""A gate between the hub and one vendor: passes everything, until it is told to behave like a vendor in trouble."""
+"""A proxy between the hub and one vendor: it passes everything until its mode makes it behave like a failing vendor."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 DEADLINE = 60.0
-"""Seconds after which even a silent vendor closes a connection."""
+"""Seconds after which a silent vendor too closes a connection."""
 
 NONSENSE = b"\x00\xff<html>{'this': is no answer</html>"
 
 
 def _secured(plain: socket.socket, folder: Path) -> socket.socket:
-    """The same socket behind TLS, with a certificate that is its own authority."""
+    """The socket behind TLS, with a self-signed certificate."""
     key, certificate = folder / "gate.key", folder / "gate.crt"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
@@ -32,15 +32,15 @@ def _secured(plain: socket.socket, folder: Path) -> socket.socket:
 
 
 class Gate:
-    """mode: `pass`; `silent` (takes the request, does nothing, never answers); `hold` (the vendor acts, the answer waits until
-    the mode changes); `garbage` (the vendor acts, the answer is 200 with nonsense in it).
+    """mode: `pass`; `silent` (accepts the request, does nothing, never answers); `hold` (the vendor acts, the answer waits until
+    the mode changes); `garbage` (the vendor acts, the answer is 200 with a malformed body).
 
-    match: (method, path) → whether that request meets trouble; by default every one does.
-    held: the client's port of each request that is waiting for its answer. spoilt: how many requests met trouble.
+    match: (method, path) → whether the mode applies to that request; by default to every one.
+    held: the client's port of each request that is waiting for its answer. spoilt: number of requests that it applied to.
     """
 
     def __init__(self, target: int, untrusted: Path | None = None) -> None:
-        """untrusted: a folder for a certificate of the gate's own making, which nobody trusts; then it speaks TLS only."""
+        """untrusted: a folder for a self-signed certificate, which no client trusts; then the gate accepts TLS only."""
         self.target = target
         self._scheme = "http" if untrusted is None else "https"
         self.mode = "pass"
@@ -74,7 +74,7 @@ class Gate:
             self._changed.notify_all()
 
     def wait(self, port: int) -> None:
-        """Until the mode is another one."""
+        """Waits until the mode changes."""
         with self._changed:
             self.held.add(port)
             mode = self.mode
@@ -105,7 +105,7 @@ class Gate:
                     status, headers, answer = 200, [("Content-Type", "application/json")], NONSENSE
                 try:
                     self._answer(status, headers, answer)
-                except OSError:  # the client is gone
+                except OSError:  # the client has closed
                     self.close_connection = True
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _any

@@ -1,4 +1,4 @@
-"""Which process is it, and how to hurt it."""
+"""Finds processes and kills them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def kill(pid: int) -> None:
 
 
 def running(pid: int) -> bool:
-    """Whether there is such a process that has not ended."""
+    """Whether the process exists and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:

@@ -1,5 +1,5 @@
-"""Everything that a fault needs around it: stand-ins, gates before some of them, a postman who remembers what was accepted,
-and a hub of real processes."""
+"""The test bench for a fault: stand-ins, gates before some of them, a sender of webhooks that records what was accepted, and a hub
+of real processes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from workers.demo.deployment import Deployment
 from workers.demo.vendors import Postman, Vendors, free_port
 
 PATIENCE = 420.0
-"""Seconds for everything to be in step again after a fault. The longest waits are the product's own: a lease of 60 s, a
-vendor's window for unknown outcomes of up to 60 s, a breaker of up to 300 s."""
+"""Most seconds from the end of a fault until all systems are in step. The longest waits are the product's own: a lease of 60 s,
+a vendor's window for unknown outcomes of up to 60 s, a circuit breaker of up to 300 s."""
 
 EACH = 6.0
-"""Seconds more for each incident: the vendors' rate limits hold for a storm too (a Teams channel takes 4 requests a second)."""
+"""More seconds for each incident: the vendors' rate limits apply to a storm too (a Teams channel takes 4 requests a second)."""
 
 
 @dataclass
 class Recorder(Postman):
-    """accepted: every webhook that the hub answered with 2xx, and when. refused: the answers that were not."""
+    """accepted: every webhook that the hub answered with 2xx, and when. refused: the other answers."""
 
     accepted: list[tuple[Outgoing, datetime]] = field(default_factory=list)
     refused: list[int | None] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Recorder(Postman):
 
 @dataclass
 class Rig:
-    """size: incidents of the storm; half of them begin before the fault, half while it lasts."""
+    """size: number of incidents in the storm; half of them begin before the fault, half during it."""
 
     vendors: Vendors
     deployment: Deployment
@@ -62,14 +62,14 @@ class Rig:
         return PATIENCE + EACH * self.size
 
     def ready(self) -> bool:
-        """Whether the web answers, and can reach the database."""
+        """Whether the web process answers and reaches the database."""
         try:
             return requests.get(f"{self.deployment.base}/health/ready", timeout=2).status_code == 200
         except requests.RequestException:
             return False
 
     def calm(self) -> None:
-        """The first half of the storm has come and is in all systems; the first edits are made."""
+        """Begins the first half of the storm, waits until all systems show it, and makes the first edits."""
         storm = self.storm
         storm.until(lambda: bool(self.vendors.pagerduty.subscriptions), 60)
         storm.begin((self.size + 1) // 2)
@@ -77,12 +77,12 @@ class Rig:
         storm.edit()
 
     def more(self) -> None:
-        """The second half begins, and people go on working in the first."""
+        """Begins the second half; people go on editing the first."""
         self.storm.begin(self.size // 2)
         self.storm.edit()
 
     def more_outside(self) -> None:
-        """The same, while our own database takes nothing: what people do does not ask the hub."""
+        """The same while the hub's database refuses writes: the edits make no request to the hub."""
         self.storm.begin(self.size // 2)
         for t in self.storm.told:
             if "jira" in t.remote:
@@ -90,14 +90,14 @@ class Rig:
                 t.edits.append(("text", f"Outside {t.number}"))
 
     def start_without(self, vendor: str) -> None:
-        """The storm comes while one vendor cannot be reached; all others show every incident."""
+        """Begins the storm while one vendor cannot be reached; waits until all others show every incident."""
         storm = self.storm
         storm.until(lambda: bool(self.vendors.pagerduty.subscriptions), 60)
         storm.begin(self.size)
         storm.until(lambda: storm.begun_without(vendor), 120)
 
     def mend(self) -> None:
-        """The configuration names the right addresses from now on; processes that start read it."""
+        """Corrects the addresses in the configuration; processes that start afterwards read it."""
         config = self.deployment.folder / "lockstep.toml"
         text = config.read_text()
         for vendor, wrong in self.deployment.urls.items():
@@ -107,7 +107,7 @@ class Rig:
         self.storm.hub = self.deployment.hub()
 
     def recover(self) -> float:
-        """The fault is over: waits until all is in step, then looks at everything. Returns the seconds that it took."""
+        """After a fault: waits until all systems are in step, then checks everything. Returns the seconds until in step."""
         clock = self.vendors.clock
         begun = clock.monotonic()
         self.storm.until(self.storm.begun, self.patience)
@@ -131,13 +131,13 @@ def rig(
     wrong: Mapping[str, str] | None = None,
     untrusted: Sequence[str] = (),
 ) -> Iterator[Rig]:
-    """gated: vendors behind a gate. wrong: vendor → a wrong address ("{port}": of its stand-in). untrusted: vendors that show
-    a certificate which nobody trusts. more: environment."""
+    """gated: vendors behind a gate. wrong: vendor → a wrong address ("{port}": its stand-in's). untrusted: vendors that present
+    a certificate which no client trusts. more: environment."""
     vendors = Vendors()
     folder.mkdir(parents=True, exist_ok=True)
     gates = {name: Gate(vendors.ports[name]) for name in gated}
     strange = {name: Gate(vendors.ports[name], folder) for name in untrusted}
-    for name, gate in gates.items():  # the vendor knows itself by the address that the world uses
+    for name, gate in gates.items():  # the vendor uses its public address in its own links
         box = vendors.all[name]
         box.base_url = box.base_url.replace(vendors.url(name), gate.url)
     places = {

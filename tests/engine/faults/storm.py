@@ -1,4 +1,4 @@
-"""A storm of incidents, with people at work in all four systems. What they did is remembered, so that it can be asked after."""
+"""A storm of incidents, with people editing in all four systems. Their edits are recorded for the checks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from workers.demo import check
 from workers.demo.vendors import Vendors
 
 EVERY = 10
-"""Of so many incidents one concerns customers and gets a page: a page allows one request a second."""
+"""One in so many incidents concerns customers and gets a page entry: a page allows one request a second."""
 
 PAUSE = 0.25
 
 
 @dataclass
 class Told:
-    """One incident. id: in PagerDuty. edits: (field path, our value) that people made and that have not been seen in the journal."""
+    """One incident. id: its PagerDuty id. edits: (field path, the hub's value) of people's edits not yet found in the journal."""
 
     id: str
     number: int
@@ -35,7 +35,7 @@ class Told:
 
 @dataclass
 class Storm:
-    """hub: of the test's own process, on the same database. waits: what `settled` last waited for, in words."""
+    """hub: one in the test's process, on the same database. waits: what `settled` last waited for, as text."""
 
     vendors: Vendors
     hub: Hub
@@ -46,7 +46,7 @@ class Storm:
     # --- what people do -----------------------------------------------------------------------------------------
 
     def begin(self, count: int) -> None:
-        """`count` pagers go off."""
+        """Opens `count` incidents in PagerDuty."""
         for number in range(len(self.told), len(self.told) + count):
             public = number % EVERY == 0
             service = "PCHECKO" if public else "PSEARCH"
@@ -54,7 +54,7 @@ class Storm:
             self.told.append(Told(id, number, public))
 
     def edit(self) -> None:
-        """A wave: in every incident that all its systems show, a comment in one of them and, the first time, a field."""
+        """In every incident that all its systems show: adds a comment in one of them and, the first time, edits a field."""
         v, self.waves = self.vendors, self.waves + 1
         self._look()
         for t in [t for t in self.told if self._whole(t)]:
@@ -85,14 +85,14 @@ class Storm:
             v.teams.people_command("sev 1", t.remote["teams"])
             t.edits.append(("severity", "SEV1"))
 
-    # --- how far the hub is -------------------------------------------------------------------------------------
+    # --- progress of the hub ------------------------------------------------------------------------------------
 
     def _whole(self, t: Told, without: str = "") -> bool:
         wanted = {"pagerduty", "jira", "teams"} | ({"statuspage"} if t.public else set())
         return wanted - {without} <= set(t.remote)
 
     def _look(self) -> None:
-        """Finds what became of each incident, and approves the drafts for customers."""
+        """Finds the hub's incident for each, and approves the drafts for customers."""
         with self.hub.store.reading() as tx:
             columns = (links.c.id, links.c.incident_id, links.c.connection, links.c.remote_id, links.c.state)
             rows = tx.execute(select(*columns).where(links.c.kind == INCIDENT)).all()
@@ -109,17 +109,17 @@ class Storm:
             t.remote = by_incident.get(t.incident, {})
 
     def begun(self) -> bool:
-        """Every system shows every incident."""
+        """Whether every system shows every incident."""
         self._look()
         return all(self._whole(t) for t in self.told)
 
     def begun_without(self, vendor: str) -> bool:
-        """Every system but this one shows every incident."""
+        """Whether every system but this one shows every incident."""
         self._look()
         return all(self._whole(t, vendor) for t in self.told)
 
     def settled(self) -> bool:
-        """Everything has arrived and nothing is left to do."""
+        """Whether all edits have arrived everywhere and no work is left."""
         self.waits = self._waits_for()
         return not self.waits
 
@@ -139,7 +139,7 @@ class Storm:
         return ""
 
     def until(self, true: Callable[[], bool], seconds: float) -> float:
-        """Waits; returns how long. Raises AssertionError with what it waited for."""
+        """Waits until `true()` is; returns the seconds. Raises AssertionError with what it waited for."""
         clock, pause = self.vendors.clock, threading.Event()
         begun = clock.monotonic()
         while not true():

@@ -1,4 +1,4 @@
-"""Processes that die, in the middle of what they do."""
+"""Processes that are killed during their work."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ End = Callable[[Rig], None]
 
 
 def test_nothing_is_broken(parts: Parts, recovered: End) -> None:
-    """What all the others are to be compared with."""
+    """The time without a fault, to compare with all others."""
     with parts.rig() as rig:
         rig.calm()
         rig.more()
@@ -33,7 +33,7 @@ def test_a_worker_is_killed_while_a_vendor_has_acted_and_not_answered(parts: Par
     with parts.rig(gated=["jira"]) as rig:
         rig.calm()
         gate = rig.gates["jira"]
-        gate.match = lambda method, path: method == "POST" and path.endswith("/issue")  # in the middle of a create
+        gate.match = lambda method, path: method == "POST" and path.endswith("/issue")  # during a create
         gate.set("hold")
         rig.more()
         workers = rig.deployment.parts("worker")

@@ -1,4 +1,4 @@
-"""A rolling restart to a new version with a migration that only adds: both versions run side by side on the new tables."""
+"""A rolling restart to a new version whose migration only adds: both versions run at the same time on the new tables."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_one_part_after_another_becomes_a_new_version_with_a_migration(
 ) -> None:
     program = binary()
     assert program is not None
-    redis = EmbeddedRedis(parts.folder / "redis-apart", program)  # of neither version
+    redis = EmbeddedRedis(parts.folder / "redis-apart", program)  # belongs to neither version
     redis.start()
     begun: list[subprocess.Popen[bytes]] = []
     try:
@@ -79,7 +79,7 @@ def test_one_part_after_another_becomes_a_new_version_with_a_migration(
             rig.calm()
             assert start("migrate", "--check").wait(60) == 1, "the new version must have something to migrate"
             assert start("migrate").wait(60) == 0
-            rig.more()  # the version before, on the new tables
+            rig.more()  # the old version, on the new tables
             for words in (("worker",), ("worker",), ("timer",)):
                 part = start(*words)
                 rig.storm.edit()

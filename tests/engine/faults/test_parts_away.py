@@ -1,4 +1,4 @@
-"""What the hub stands on goes away: Redis, the database, the disk, the time of day."""
+"""The hub's infrastructure fails: Redis, the database, the disk, the clock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from workers.supervisor import EmbeddedRedis, binary
 End = Callable[[Rig], None]
 
 AWAY = 10.0
-"""Seconds."""
+"""Duration of an outage, in seconds."""
 
 
 @pytest.mark.quick_fault
@@ -35,7 +35,7 @@ def test_redis_is_emptied_again_and_again(parts: Parts, recovered: End) -> None:
         rig.more()
         client = redis.Redis.from_url(parts.redis or url(parts.folder / "data"))
         for _ in range(20):
-            client.flushdb()  # of a server that others use too, only our own database
+            client.flushdb()  # only this test's database, on a server that others use too
             threading.Event().wait(0.1)
         client.close()
         recovered(rig)
@@ -94,7 +94,7 @@ def test_postgresql_cuts_every_connection_and_refuses_new_ones(parts: Parts, rec
 
 @contextlib.contextmanager
 def no_room(pids: list[int]) -> Iterator[None]:
-    """These processes can make no file longer than it is: as if the disk, or their quota, were full."""
+    """Keeps these processes from making any file longer, as if the disk or their quota were full."""
     before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in pids}
     for pid, (_, most) in before.items():
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, most))
@@ -128,7 +128,7 @@ MINUTES = 5
 
 @pytest.fixture
 def shift(parts: Parts) -> tuple[dict[str, str], Callable[[float], None]]:
-    """(environment that puts a shiftable clock under every process of the hub, what shifts it by so many seconds)"""
+    """(environment that gives every process of the hub a shiftable clock, function that shifts it by so many seconds)"""
     library, offset = parts.folder / "clock_shift.so", parts.folder / "offset"
     parts.folder.mkdir(parents=True, exist_ok=True)
     offset.write_bytes((0).to_bytes(8, "little", signed=True))

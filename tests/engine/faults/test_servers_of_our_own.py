@@ -1,5 +1,5 @@
-"""PostgreSQL restarted, and disks that are really full: servers and file systems of the test's own, so that nothing else on
-the machine is disturbed."""
+"""PostgreSQL restarts and full disks, on servers and file systems made for the test, so that nothing else on the machine is
+affected."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.engine.patience import until
 End = Callable[[Rig], None]
 
 AWAY = 5.0
-"""Seconds."""
+"""Duration of an outage, in seconds."""
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
 def test_postgresql_is_restarted(parts: Parts, recovered: End, how: str) -> None:
-    """fast: as an administrator does it. immediate: as if it were killed; it recovers from its log."""
+    """fast: as an administrator restarts it. immediate: as if it were killed; it recovers from its log."""
     if parts.database is None:
         pytest.skip("SQLite has no server")
     with cluster(parts.folder / "server") as server, parts.rig(more={"LOCKSTEP_DATABASE_URL": server.url}) as rig:
@@ -39,7 +39,7 @@ def test_postgresql_is_restarted(parts: Parts, recovered: End, how: str) -> None
 
 
 def test_a_disk_is_full_while_webhooks_come(parts: Parts, recovered: End) -> None:
-    """With SQLite everything that the hub keeps is on it, the embedded Redis' file too; else the database server's folder."""
+    """With SQLite the disk holds all of the hub's data, the embedded Redis' file too; else the database server's folder."""
     place = parts.folder / ("server" if parts.database else "data")
     with contextlib.ExitStack() as stack:
         stack.enter_context(small_disk(place, 200 if parts.database else 48))
@@ -52,6 +52,6 @@ def test_a_disk_is_full_while_webhooks_come(parts: Parts, recovered: End) -> Non
         until(lambda: len(rig.postman.refused) > 3, 60)
         threading.Event().wait(AWAY)
         ballast.unlink()
-        if server and not server.running():  # a server that cannot write its log ends itself
+        if server and not server.running():  # a server that cannot write its log stops by itself
             server.start()
         recovered(rig)

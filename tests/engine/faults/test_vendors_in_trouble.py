@@ -1,4 +1,4 @@
-"""Vendors that hang, talk nonsense, or cannot be reached. The others go on; the one in trouble comes into step afterwards."""
+"""Vendors that hang, answer garbage, or cannot be reached. The others go on; the failing one is brought into step afterwards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.engine.patience import until
 End = Callable[[Rig], None]
 
 PROBLEM = 12.0
-"""Seconds: longer than a call's time-out."""
+"""Duration of a fault in seconds: longer than a call's time-out."""
 
 
 VENDORS = ["jira", "pagerduty", "teams", "statuspage"]
@@ -29,8 +29,8 @@ def test_a_vendor_accepts_and_never_answers(parts: Parts, recovered: End, vendor
         rig.calm()
         rig.gates[vendor].set("silent")
         rig.more()
-        if vendor != "pagerduty":  # where these incidents begin
-            rig.storm.until(lambda: rig.storm.begun_without(vendor), 90)  # it costs only its own connection
+        if vendor != "pagerduty":  # these incidents begin in PagerDuty
+            rig.storm.until(lambda: rig.storm.begun_without(vendor), 90)  # the fault affects only its own connection
         until(lambda: rig.gates[vendor].spoilt > 0, 60)
         threading.Event().wait(PROBLEM)
         rig.gates[vendor].set("pass")

@@ -1,4 +1,4 @@
-"""The end of every fault: the same state everywhere, no accepted webhook lost, nothing twice, nothing set aside."""
+"""The checks after every fault: the same state everywhere, no accepted webhook lost, no duplicates, nothing set aside."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workers.demo import check
 
 
 def problems(storm: Storm, accepted: Sequence[tuple[Outgoing, datetime]]) -> list[str]:
-    """In words; empty = all promises held."""
+    """The broken promises as text; empty if all hold."""
     hub, found = storm.hub, _webhooks(storm.hub, accepted) + _set_aside(storm.hub) + _counts(storm)
     for t in storm.told:
         shown = check.look(hub, t.incident, storm.vendors).problems + check.lost(hub, t.incident, t.edits)
@@ -29,7 +29,7 @@ def problems(storm: Storm, accepted: Sequence[tuple[Outgoing, datetime]]) -> lis
 
 
 def _webhooks(hub: Hub, accepted: Sequence[tuple[Outgoing, datetime]]) -> list[str]:
-    """By the id under which the hub keeps a delivery."""
+    """Accepted webhooks that are not in the inbox, compared by the delivery id under which the hub keeps them."""
     with hub.store.reading() as tx:
         kept = {tuple(row) for row in tx.execute(select(inbox.c.connection, inbox.c.delivery_id))}
     lost = []
@@ -64,7 +64,7 @@ def _counts(storm: Storm) -> list[str]:
 
 
 def _allowed(hub: Hub, incident: str, problem: str) -> bool:
-    """A double is allowed where the vendor offers neither a key nor a look-up, if the journal says so."""
+    """A duplicate is allowed where the vendor offers neither an idempotency key nor a look-up, if the journal records it."""
     system = problem.split(":")[0]
     if not problem.endswith("too many"):
         return False

@@ -1,7 +1,8 @@
-"""In which order each transaction takes its locks: incidents, links, intentions, connections, cursors (`hub.store.locking`).
+"""Checks the order in which each transaction takes its locks: incidents, links, intentions, connections, cursors
+(`hub.store.locking`).
 
-Two transactions that keep to it cannot wait for each other in a circle. A race in which two do is one of thousands; a
-transaction that could is seen at once.
+Two transactions that keep the order cannot deadlock. A race that ends in a deadlock is one of thousands; a transaction that
+breaks the order is found at once.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ _MADE = re.compile(r"^INSERT INTO (\w+)")
 
 
 class LockOrder:
-    """Watches one connection's statements. disorder: what was locked too late, in words.
+    """Watches one connection's statements. disorder: the locks that were taken too late, as text.
 
-    For each table the first lock counts. Where a transaction has made a row itself, that row is taken to be the one it
-    changes later: nobody else can wait for it."""
+    For each table the first lock counts. If a transaction inserted a row itself, a later change is taken to be of that row:
+    no other transaction can wait for it."""
 
     def __init__(self) -> None:
         self.disorder: list[str] = []

@@ -1,4 +1,4 @@
-"""Who meets whom: for each pair, how it begins, and what each of the two workers does."""
+"""The pairs of tasks that race: for each, the state at the start, and what each of the two workers does."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Act = Callable[[Hub], object]
 
 @dataclass(frozen=True)
 class Pair:
-    """begin: brings the place to where they meet, and returns what the two do. resent: a lease runs out in it, so that what was
-    sent may be sent again, and a duplicate be made and closed."""
+    """begin: brings the place into the state at the start, and returns the two actions. resent: a lease expires during the race,
+    so that a write may be sent again, and a duplicate be made and closed."""
 
     name: str
     begin: Callable[[Place], tuple[Act, Act]]
@@ -36,7 +36,7 @@ def _task(task: str, name: str) -> Act:
 
 
 def _late(place: Place, act: Act) -> Act:
-    """The same, after every lease has run out."""
+    """The same action after every lease has expired."""
 
     def later(hub: Hub) -> object:
         place.clock.advance(LEASE + 1)
@@ -52,7 +52,7 @@ def _opened(place: Place, **fields: object) -> str:
 
 
 def _in_step(place: Place, **fields: object) -> str:
-    """An incident that all its systems show; the pause after the last write is over."""
+    """Makes an incident that all its systems show, and lets the pause after the last write pass."""
     id = _opened(place, **fields)
     place.settle()
     place.clock.advance(30)
@@ -140,8 +140,8 @@ def a_worker_comes_back_when_another_has_claimed(place: Place) -> tuple[Act, Act
     late = _late(place, _task("deliver", link))
 
     def twice(hub: Hub) -> None:
-        late(hub)  # it may have been sent: wait
-        late(hub)  # the vendor's time is over: claim
+        late(hub)  # it may have been sent: the worker waits
+        late(hub)  # the vendor's time limit is over: the worker claims
 
     return _task("deliver", link), twice
 
@@ -161,7 +161,7 @@ def edit_and_update(place: Place) -> tuple[Act, Act]:
 
 
 def edit_and_take_back(place: Place) -> tuple[Act, Act]:
-    """The intention that is being carried out is no longer needed."""
+    """The edit is taken back while its intention is carried out."""
     id = _in_step(place)
     _edit(place, id, title="Payment fails")(place.rest)
     return _edit(place, id, title="Checkout fails"), _task("deliver", place.link("jira"))
@@ -228,7 +228,7 @@ def approval_and_edit(place: Place) -> tuple[Act, Act]:
     return approve, _edit(place, id, public_title="We found it")
 
 
-# --- what comes in ----------------------------------------------------------------------------------------------------
+# --- inbound ----------------------------------------------------------------------------------------------------------
 
 
 def _arrives(place: Place, request: Request) -> None:
@@ -237,7 +237,7 @@ def _arrives(place: Place, request: Request) -> None:
 
 
 def _changed(place: Place) -> None:
-    """A webhook: Jira's object has another title."""
+    """Changes the title of Jira's object, and sends the webhook."""
     jira, thing = place.servers["jira"], place.thing("jira")
     jira.change(thing, "title", "Jira says", "JU-ada")
     _arrives(place, webhook(jira, "changed", thing.ref, "JU-ada", place.clock.now()))
@@ -274,7 +274,7 @@ def webhooks_of_two_objects_and_poll(place: Place) -> tuple[Act, Act]:
         move_cursor(tx, "jira", since, None, now)
     for thing in jira.of_kind(INCIDENT):
         jira.change(thing, "title", f"Jira says ({thing.ref.id})", "JU-ada")
-    for thing in reversed(jira.of_kind(INCIDENT)):  # the poll names them the other way round
+    for thing in reversed(jira.of_kind(INCIDENT)):  # the poll lists them in the opposite order
         _arrives(place, webhook(jira, "changed", thing.ref, "JU-ada", now))
     return _task("inbox", "jira"), _task("poll", "jira")
 

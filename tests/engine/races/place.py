@@ -1,7 +1,7 @@
-"""Where the races take place: a PostgreSQL database, four model vendors in memory, and two workers.
+"""The setting of the races: a PostgreSQL database, four model vendors in memory, and two workers.
 
-A pair's beginning is made once and kept as rows; before every race the database, the vendors and the clock are put back to
-it. The vendors are the simulation's, in calm weather: what goes wrong here is nobody's fault but ours.
+A pair's start is made once and kept as rows; before every race the database, the vendors and the clock are reset to it. The
+vendors are the simulation's, without faults: whatever goes wrong here is a defect of the hub.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.simulation.styles import PEOPLE, SERVICES, STYLES
 from tests.simulation.vendor import ModelVendor, client
 
 QUIET = ("poll", "subscribe")
-"""Tasks that never rest. Without them a lost hint stays lost, and is seen."""
+"""Tasks that recur for ever. They are left out, so that a lost hint stays lost and is noticed."""
 
 CONFIG = Config(
     connections={
@@ -59,7 +59,7 @@ CONFIG = Config(
 
 _MOMENTS = [when for task, _, when in due_rows.SOURCES if task not in QUIET] + [timers.c.due_at]
 LATER = select(func.min(union_all(*(select(func.min(when).label("at")) for when in _MOMENTS)).subquery().c.at))
-"""When the next thing falls due."""
+"""When the next row is due."""
 
 
 BEGINNING = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -73,23 +73,23 @@ CREATE FUNCTION race_audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER race_audit AFTER UPDATE ON outbox FOR EACH ROW EXECUTE FUNCTION race_audit();
 """
-"""Who moved an intention on, and whose it was."""
+"""Records which worker changed an intention's state, and which worker had claimed it."""
 
 
 class NoWake:
-    """Every wake-up is lost: the rows alone must do."""
+    """Loses every wake-up: the due rows alone must suffice."""
 
     def wake(self, task: str, name: str) -> None:
         return None
 
 
 class Wrong(AssertionError):
-    """A model vendor met what may never happen."""
+    """A model vendor observed what must never happen."""
 
 
 @dataclass
 class Sent:
-    """What left for the vendors. creates: mark → how often; updates: (object, changes), in order."""
+    """What was sent to the vendors. creates: mark → how often; updates: (object, changes), in order."""
 
     creates: dict[str, int] = field(default_factory=dict)
     updates: list[tuple[str, str]] = field(default_factory=list)
@@ -110,7 +110,7 @@ class Sent:
 
 
 class Looked:
-    """The part of the simulation's invariants that the model vendors tell."""
+    """The part of the simulation's invariants that the model vendors call."""
 
     def found(self, mark: Mark, began: datetime) -> None: ...
 
@@ -118,7 +118,7 @@ class Looked:
 
 
 class Calm:
-    """The world as the model vendors need it: no weather, and a point before and after every call."""
+    """The world as the model vendors need it: no faults, and a scheduling point before and after every call."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
@@ -153,7 +153,7 @@ class Calm:
 
 @dataclass
 class Kept:
-    """A moment to come back to. again: the SQL that brings its rows back."""
+    """A saved state. again: the SQL that restores its rows."""
 
     again: str
     vendors: Mapping[str, tuple[Any, int]]
@@ -161,7 +161,7 @@ class Kept:
 
 
 class Place:
-    """url: an empty PostgreSQL database of the test's own."""
+    """url: an empty PostgreSQL database for this test alone."""
 
     def __init__(self, url: str) -> None:
         plain = url.replace("+psycopg", "")
@@ -170,7 +170,7 @@ class Place:
         for setting in ("synchronous_commit = off", "deadlock_timeout = '20ms'", "jit = off"):
             self.monitor.execute(f'ALTER DATABASE "{name}" SET {setting}')
         self.admin = psycopg.connect(plain, autocommit=True)
-        self.admin.execute("SET session_replication_role = replica")  # rows come back in any order
+        self.admin.execute("SET session_replication_role = replica")  # rows are restored in any order
         self.clock = ManualClock()
         self.world = Calm(self.clock)
         self.servers = {n: Server(n, STYLES[v](), self.clock) for n, v in CONNECTIONS.items()}
@@ -178,7 +178,7 @@ class Place:
         self.orders = {name: LockOrder() for name in ("one", "two")}
         self.stores = {name: self._store(url, name) for name in ("one", "two", "rest")}
         self.stores["rest"].create_all()
-        for store in self.stores.values():  # connected before the first race, as workers are
+        for store in self.stores.values():  # connected before the first race, as running workers are
             for transaction in (store.unit(), store.reading()):
                 with transaction as tx:
                     tx.execute(select(incidents.c.id))
@@ -209,11 +209,11 @@ class Place:
             order.disorder.clear()
 
     def disorder(self) -> list[str]:
-        """Locks that one of the two took in another order than everybody's, in this race."""
+        """Locks that one of the two took out of order in this race."""
         return [f"{name}: {words}" for name, order in self.orders.items() for words in order.disorder]
 
     def empty(self) -> None:
-        """As on the first day: for the next pair."""
+        """Resets everything to the empty state, for the next pair."""
         kept = ["race_audit", *(t.name for t in metadata.sorted_tables)]
         self.admin.execute(f"TRUNCATE {', '.join(kept)}")
         self.clock.set(BEGINNING)
@@ -247,10 +247,10 @@ class Place:
         self.monitor.close()
         self.admin.close()
 
-    # --- there and back again -----------------------------------------------------------------------------------
+    # --- saving and restoring the state -------------------------------------------------------------------------
 
     def keep(self) -> None:
-        """This moment is where every race of the pair begins."""
+        """Saves the current state as the start of every race of the pair."""
         again = ["BEGIN", "DELETE FROM race_audit"]
         for table in (t.name for t in metadata.sorted_tables):
             self.admin.execute(f"DROP TABLE IF EXISTS kept_{table}; CREATE TABLE kept_{table} AS TABLE {table}")
@@ -259,11 +259,11 @@ class Place:
         self.kept = Kept("; ".join([*again, "COMMIT"]), vendors, self.clock.now())
 
     def back(self) -> None:
-        """Puts everything back to the kept moment."""
+        """Restores the saved state."""
         assert self.kept is not None
         self.races += 1
         if self.races % 300 == 0:
-            self.admin.execute("VACUUM")  # thousands of lives of the same rows would make every look longer
+            self.admin.execute("VACUUM")  # thousands of dead versions of the same rows would slow every query
         self.admin.execute(self.kept.again)
         self.clock.set(self.kept.now)
         for name, (things, last) in self.kept.vendors.items():
@@ -274,7 +274,7 @@ class Place:
         self.hubs = self._hubs()
 
     def picture(self) -> str:
-        """Everything as it is now: two races that leave the same picture end the same."""
+        """The whole state as text: two races that leave the same picture have the same end."""
         rows = " UNION ALL ".join(
             f"SELECT '{t.name}' || t::text AS line FROM {t.name} t" for t in metadata.sorted_tables
         )
@@ -283,10 +283,10 @@ class Place:
         things = {n: sorted(map(repr, s.things.values())) for n, s in self.servers.items()}
         return repr((found.fetchone(), things, self.world.ledger, self.clock.now()))
 
-    # --- doing everything that is left --------------------------------------------------------------------------
+    # --- settling -----------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """One worker alone does whatever is due, until nothing is; time passes as it must."""
+        """One worker alone does whatever is due until nothing is; the clock moves as needed."""
         hub = self.rest
         for _ in range(200):
             with hub.store.reading() as tx:
@@ -300,10 +300,10 @@ class Place:
                 self.clock.set(max(later, self.clock.now()))
         raise AssertionError("it never comes to rest")
 
-    # --- finding one's way --------------------------------------------------------------------------------------
+    # --- look-ups -----------------------------------------------------------------------------------------------
 
     def link(self, connection: str, kind: str = INCIDENT) -> str:
-        """The id of the newest link there."""
+        """The id of the newest link in the connection."""
         with self.rest.store.reading() as tx:
             query = select(links.c.id).where(links.c.connection == connection, links.c.kind == kind)
             return str(tx.execute(query.order_by(links.c.id.desc()).limit(1)).scalar_one())
@@ -318,7 +318,7 @@ class Place:
         return self.servers[connection].of_kind(kind)[-1]
 
     def hint(self, connection: str) -> None:
-        """A webhook about the newest object there has been read."""
+        """Leaves the hint of a webhook about the newest object in the connection."""
         from hub.store.links import hint
 
         link = self.link(connection)

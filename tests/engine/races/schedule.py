@@ -1,8 +1,8 @@
-"""The scheduler: one thread at a time, and every order in which two may take turns.
+"""The scheduler: one thread runs at a time, in every order in which two may alternate.
 
-An interleaving is (who begins, the numbers of the steps before which the turn is taken away). Everything else follows: who
-runs goes on until it waits for a lock of the other's, or is done. With at most `bound` turns taken away the interleavings
-are finite, and `explore` goes through them all: most real races need one or two.
+An interleaving is (which thread begins, the numbers of the steps before which it is preempted). Everything else follows: the
+running thread goes on until it waits for a lock of the other, or ends. With at most `bound` preemptions the interleavings are
+finite, and `explore` runs them all: most real races need one or two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 SOON = 0.003
-"""Seconds without a sign of life after which the database is asked whether a thread waits for a lock."""
+"""After so many seconds without a step the database is asked whether the thread waits for a lock."""
 
 PATIENCE = 30.0
 
@@ -25,19 +25,19 @@ _current = threading.local()
 
 @dataclass(frozen=True)
 class Turns:
-    """begins: 0 or 1. taken: numbers of the steps before which the turn goes to the other."""
+    """One interleaving. begins: 0 or 1. taken: numbers of the steps before which the other thread runs."""
 
     begins: int
     taken: tuple[int, ...] = ()
 
 
 class Stuck(AssertionError):
-    """A thread neither goes on nor waits for a lock."""
+    """A thread neither makes a step nor waits for a lock."""
 
 
 @dataclass
 class Runner:
-    """One worker of a race. backend: the process id of its database connection. trace: the points that it came by."""
+    """One worker of a race. backend: the process id of its database connection. trace: the points that it passed."""
 
     name: str
     act: Callable[[], object]
@@ -64,7 +64,7 @@ class Runner:
         self._back.release()
 
     def point(self, label: str) -> None:
-        """Here the turn may be taken away."""
+        """A point at which this thread may be preempted."""
         self.at = label
         self.trace.append(label)
         self._back.release()
@@ -78,7 +78,7 @@ class Runner:
 
 
 def point(label: str) -> None:
-    """A place where another worker may come in between; nothing outside a race."""
+    """A point at which the other worker may run. Does nothing outside a race."""
     runner = getattr(_current, "runner", None)
     if runner is not None and not runner.done:
         runner.point(label)
@@ -86,8 +86,8 @@ def point(label: str) -> None:
 
 @dataclass
 class Ran:
-    """steps: how many there were. open: numbers of the steps at which the other could have had the turn. deadlocks: how often
-    each waited for the other, and the database ended one of them."""
+    """steps: their number. open: numbers of the steps at which the other thread could have run. deadlocks: how often each
+    waited for the other and the database ended one of them."""
 
     turns: Turns
     runners: tuple[Runner, Runner]
@@ -109,7 +109,7 @@ class Race:
         return bool(row and row[0])
 
     def _await(self, runner: Runner) -> None:
-        """Until it stands at a point, is done, or waits for a lock."""
+        """Waits until the thread is at a point, has ended, or waits for a lock."""
         for _ in range(int(PATIENCE / SOON)):
             if runner.came_back(SOON):
                 runner.waits = False
@@ -153,8 +153,8 @@ class Race:
 
 
 def explore(run: Callable[[Turns], Ran], bound: int) -> Iterator[Ran]:
-    """Every interleaving in which the turn is taken away at most `bound` times, each once."""
-    waiting = deque([Turns(0), Turns(1)])  # the two without a race come first: what they leave is right
+    """Every interleaving with at most `bound` preemptions, each once."""
+    waiting = deque([Turns(0), Turns(1)])  # the two serial orders come first: their ends are the correct ones
     while waiting:
         turns = waiting.popleft()
         ran = run(turns)
@@ -165,7 +165,7 @@ def explore(run: Callable[[Turns], Ran], bound: int) -> Iterator[Ran]:
 
 
 def draw(run: Callable[[Turns], Ran], rng: random.Random, many: int, longest: int, bound: int) -> Iterator[Ran]:
-    """`many` interleavings by chance, in which the turn is taken away up to `bound` times. longest: steps of the longest."""
+    """`many` random interleavings with up to `bound` preemptions. longest: steps of the longest."""
     for _ in range(many):
         count = rng.randint(2, bound)
         taken = sorted(rng.sample(range(longest), min(count, longest)))

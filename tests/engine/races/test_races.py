@@ -33,7 +33,7 @@ pytestmark = pytest.mark.postgres
 MANY = int(os.environ.get("LOCKSTEP_RACES") or 250)
 SHARE = max(4, -(-MANY // len(PAIRS)))
 LONGEST = 4
-"""So often the turn is taken away at most, in those that are drawn by chance."""
+"""Most preemptions in a random interleaving."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def place(town: Place) -> Place:
 
 
 def _runs(place: Place, pair: Pair) -> Callable[[Turns], Ran]:
-    """What runs one race of a pair, from its beginning."""
+    """A function that runs one race of the pair from its start."""
     acts = pair.begin(place)
     place.keep()
     race = Race(place.monitor)
@@ -70,12 +70,12 @@ def _runs(place: Place, pair: Pair) -> Callable[[Turns], Ran]:
 def races(
     place: Place, pair: Pair, ways: Callable[[Callable[[Turns], Ran]], Iterator[Ran]]
 ) -> Iterator[tuple[Ran, list[str]]]:
-    """Each race, and what was wrong after it. The first two are no races: what they leave is right."""
+    """Each race, and what was wrong after it. The first two are the serial orders: their ends are the correct ones."""
     right: set[str] = set()
     known: set[str] = set()
     for ran in ways(_runs(place, pair)):
         picture = place.picture() + repr([r.error for r in ran.runners]) + repr(place.disorder())
-        if picture in known:  # as an earlier race left it, after which all was well
+        if picture in known:  # the same end as an earlier race that was correct
             yield ran, []
             continue
         place.settle()
@@ -90,7 +90,7 @@ def races(
 
 
 def _sample(pair: Pair, many: int) -> Callable[[Callable[[Turns], Ran]], Iterator[Ran]]:
-    """Every race with one turn taken away, or as many of them, evenly; then more by chance. The same every time."""
+    """All races with one preemption, or `many` of them, evenly; then random ones. The same in every run."""
 
     def ways(run: Callable[[Turns], Ran]) -> Iterator[Ran]:
         alone = [run(Turns(0))]
@@ -129,7 +129,7 @@ def test_who_takes_locks_in_another_order_is_seen_without_a_race(place: Place) -
     assert [words.split(":")[:2] for words in place.disorder()] == [["one", " links locked after outbox"]]
 
 
-# --- the explorer sees what it is there to see ------------------------------------------------------------------------
+# --- the explorer finds planted defects -------------------------------------------------------------------------------
 
 
 def _no_lock_on_intentions(patch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def _old_refreshes_are_believed(patch: pytest.MonkeyPatch) -> None:
 
 def _no_fence(patch: pytest.MonkeyPatch) -> None:
     class Any_:
-        """A fence that every row's equals."""
+        """A fence that is equal to every row's."""
 
         def __eq__(self, other: object) -> bool:
             return True

@@ -1,4 +1,4 @@
-"""What must hold after every race, whatever its order was: as if the two had come one after the other."""
+"""The checks after every race: the end is one that the two tasks leave when they run one after the other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.engine.races.schedule import Ran
 
 
 def outcome(place: Place) -> str:
-    """All that people can see when everything is done: ours, and in every system. Without ids, which differ."""
+    """Everything that people can see when all has settled, in the hub and in every system; without ids, which differ."""
     seen: list[Any] = []
     with place.rest.store.reading() as tx:
         rows = tx.execute(select(incidents.c.fields, incidents.c.open, incidents.c.merged_into)).all()
@@ -28,7 +28,7 @@ def outcome(place: Place) -> str:
 
 
 def wrong(place: Place, ran: Ran, resent: bool) -> list[str]:
-    """In words; empty = all is well. To be asked when everything has settled."""
+    """What is wrong, as text; empty if nothing is. To be called when everything has settled."""
     found = [f"{r.name} fell over: {r.error!r}" for r in ran.runners if r.error is not None]
     if ran.deadlocks:
         found.append("the two waited for each other")

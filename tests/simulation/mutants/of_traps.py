@@ -286,7 +286,7 @@ OF_TRAPS = (
     Mutant(
         "another integration on our services is not told of", "trap 14", "adapters/pagerduty/probing.py",
         'if "jira" in kind.lower() and (on & ours or not ours):', "if False:",
-        (), test="tests/engine/test_traps.py::test_trap_14_another_integration_on_the_same_pair_is_seen_by_the_doctor",
+        (), test="tests/engine/sync/test_traps.py::test_trap_14_another_integration_on_the_same_pair_is_seen_by_the_doctor",
     ),
     # 15: held while the world moves on
     Mutant(
