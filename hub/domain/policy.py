@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,12 @@ INTERNAL = frozenset({"hub", POLICY})
 policy."""
 
 WEAKEST = 99
+
+SLOT = re.compile(r"(?!secondary|duplicate)[a-z0-9][a-z0-9-]{0,59}")
+SLOT_WORDS = (
+    "must consist of lower-case letters, digits and hyphens, such as primary; slots that begin with secondary or duplicate are "
+    "reserved for the objects of merged incidents and for duplicates, which are closed"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hub.domain.incident import FIELDS
+from hub.domain.policy import SLOT, SLOT_WORDS
 from hub.domain.values import INCIDENT, Json, Ref
 from hub.ports import KnowsIds
 from hub.services import checks, serialize
@@ -22,12 +22,6 @@ from hub.sync.incident.plan import draft, let_go_of_create
 from hub.sync.incident.relink import WITH_ITS_INCIDENT, WRITTEN_TO, bring_copies_back, doubt_again, forget
 
 HERE = "hub"
-
-SLOT = re.compile(r"(?!secondary|duplicate)[a-z0-9][a-z0-9-]{0,59}")
-SLOT_WORDS = (
-    "must consist of lower-case letters, digits and hyphens, such as primary; slots that begin with secondary or duplicate are "
-    "reserved for the objects of merged incidents and for duplicates, which are closed"
-)
 
 STATES = ("pending", "live", "held", "frozen", "unreachable", "gone", "unlinked")
 

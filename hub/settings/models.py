@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from hub.domain.authority import MOVES, RULES
 from hub.domain.incident import FIELDS, IMPACTS, SEVERITIES
-from hub.domain.policy import Public
+from hub.domain.policy import SLOT, SLOT_WORDS, Public
 from hub.domain.values import INCIDENT
 from hub.settings.addresses import web_problem
 
@@ -18,6 +18,15 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
 """The name of a connection: it is part of URL paths and of variables' names."""
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")]
 """The id of a service or a person."""
+
+
+def _slot(value: str) -> str:
+    if not SLOT.fullmatch(value):
+        raise ValueError(f"{value!r} {SLOT_WORDS}")
+    return value
+
+
+Slot = Annotated[str, AfterValidator(_slot)]
 
 
 def _in(*words: str) -> AfterValidator:
@@ -93,7 +102,7 @@ class LinkTable(Shape):
     """[[policy.links]]"""
 
     connection: str
-    slot: Annotated[str, StringConstraints(min_length=1, max_length=60)] = "primary"
+    slot: Slot = "primary"
     severity_at_least: Severity | None = None
     services: list[str] | None = None
     hold: bool = False

@@ -100,6 +100,14 @@ WRONG = {
         MINIMAL + "[[policy.links]]\nconnection = 'pd'\nservices = ['shop']",
         "[[policy.links]] no. 1, services: there is no service 'shop'; add [services.shop] or remove it",
     ),
+    "a slot that would be closed": (
+        MINIMAL + "[[policy.links]]\nconnection = 'pd'\nslot = 'secondary-1'",
+        "[[policy.links]] no. 1, slot: 'secondary-1' must consist of lower-case letters, digits and hyphens, such as primary; slots",
+    ),
+    "a slot that no command could name": (
+        MINIMAL + "[[policy.links]]\nconnection = 'pd'\nslot = 'The Second'",
+        "[[policy.links]] no. 1, slot: 'The Second' must consist of",
+    ),
     "an opener that is not there": (MINIMAL + "[policy]\nopens = ['x']", "[policy].opens: there is no connection 'x'"),
     "an account elsewhere": (
         MINIMAL + "[people.ada]\nname = 'Ada'\naccounts = { nowhere = '1' }",
