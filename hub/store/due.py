@@ -81,14 +81,3 @@ def bring_back(tx: Tx, after: datetime, seconds: float) -> int:
                 back = column - literal_column(f"make_interval(secs => {seconds:.6f})", column.type)
             moved += tx.execute(update(table).where(column > after).values({column: back})).rowcount
     return moved
-
-
-def next_due(tx: Tx) -> datetime | None:
-    """When the next thing falls due (for the simulation's clock)."""
-    moments = [
-        moment
-        for column in (*(s[2] for s in SOURCES), timers.c.due_at)
-        if (moment := tx.execute(select(column).where(column.is_not(None)).order_by(column).limit(1)).scalar())
-        is not None
-    ]
-    return min(moments) if moments else None

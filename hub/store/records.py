@@ -151,7 +151,6 @@ class UpdateItem(Item):
 
 
 TOMBSTONES = frozenset({"gone", "unlinked"})
-PRIMARY = "primary"
 
 
 @dataclass
