@@ -195,6 +195,9 @@ class Watch:
         if worker is not None:
             try:
                 worker.heartbeat(WORKER_SECONDS + 60)
+                if worker.name not in {w.name for w in SimpleWorker.all(worker.connection)}:  # Redis was emptied
+                    worker.register_death()  # type: ignore[no-untyped-call]
+                    worker.register_birth()  # type: ignore[no-untyped-call]
             except redis.RedisError as e:
                 log.info("the heartbeat was not sent (%s)", type(e).__name__)
 

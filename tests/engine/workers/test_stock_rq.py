@@ -130,5 +130,8 @@ def test_rq_info_shows_queue_worker_and_what_it_is_at(redis_url: str, tmp_path: 
         until(lambda: f" busy {QUEUE}" in info(), seconds=60)
         worker.go("wait-a")
         until(lambda: f" idle {QUEUE}" in info(), seconds=60)
+        redis.Redis.from_url(redis_url).flushdb()
+        assert f" idle {QUEUE}" not in info()
+        until(lambda: f" idle {QUEUE}" in info(), seconds=60)
     finally:
         worker.end()
