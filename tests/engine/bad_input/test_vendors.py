@@ -121,7 +121,7 @@ def test_an_object_that_is_not_shown_any_more_is_unreachable_until_a_person_says
     q.others_go_on(incident, without="statuspage")
     link = q.link(incident, "statuspage")
     assert link["state"] == "unreachable"
-    assert "deleted, moved, or not allowed" in link["reason"]
+    assert "deleted, moved, or not readable" in link["reason"]
     (words,) = said(q, "INC-1 in statuspage")
     assert f"lockstep link unlink {link['id']}" in words
     assert len(logged("the vendor does not show an object", connection="statuspage", link=link["id"])) == 1
@@ -295,7 +295,7 @@ def test_a_title_that_is_too_long_is_refused_by_us_and_cut_for_vendors_who_take_
     link = q.link(incident, "jira")
     assert len(q.jira.sandbox.issues[link["remote_id"]]["summary"]) <= 255
     assert "255" in link["notes"]["title"]
-    assert ["title: shown there" in x.what for x in q.doctor_work() if x.part == "INC-1 in jira"] == [True]
+    assert ["title: cut to 255 characters" in x.what for x in q.doctor_work() if x.part == "INC-1 in jira"] == [True]
     (line,) = logged("the vendor cannot show a field", connection="jira", link=link["id"])
     assert "255" in line
 
