@@ -123,8 +123,8 @@ def settings() -> Settings:
 def asked() -> Iterator[Hub]:
     """The hub, for one command. Errors of the services end the command with their exit code."""
     from hub import logs, services
+    from hub.settings.database import no_file
     from hub.settings.load import SettingsError
-    from hub.store.address import no_file
     from hub.store.faults import COLLIDED, Collision, StoreUnavailable
     from hub.sync.hub import ConnectionLeftOut, NoSuchConnection
     from workers.bootstrap import of_this_process

@@ -62,8 +62,8 @@ def doctor(parts: tuple[str, ...], as_json: bool) -> None:
 def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
     """The result of every check of these parts, in the order in which to repair."""
     from hub import logs
+    from hub.settings.database import no_file
     from hub.settings.load import SettingsError, load
-    from hub.store.address import no_file
     from hub.store.unit import Store
     from workers.bootstrap import build_hub
     from workers.queue import NoWake

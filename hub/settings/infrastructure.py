@@ -75,7 +75,7 @@ def _database(found: _Found, in_file: str, data_dir: Path) -> str:
     given, place = found.either("LOCKSTEP_DATABASE_URL", "database", in_file)
     if not given:
         return f"sqlite:///{data_dir / 'lockstep.db'}"
-    from hub.store.address import database_problem  # imports the drivers
+    from hub.settings.database import database_problem  # imports the drivers
 
     found.wrong(place, database_problem(given))
     return given

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from hub.store.address import no_file
+from hub.settings.database import no_file
 from hub.store.driver_errors import unavailable
 from hub.store.faults import make_room
 from hub.store.unit import Store

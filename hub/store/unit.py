@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import Pool
 
-from hub.store.address import file_of
+from hub.settings.database import file_of
 from hub.store.driver_errors import translated
 from hub.store.engines import BUSY_SECONDS, begin, engines
 from hub.store.faults import Collision as Collision

@@ -75,8 +75,8 @@ def consider(hub: Hub, unmatched_id: str) -> None:
             started = hub.clock.now()
             seen = adapter.observe(unmatched.ref)
     except VendorError as e:
-        breaker.note_failure(hub, unmatched.connection, e)
-        _wait(hub, unmatched, breaker.backoff(hub, unmatched.attempts + 1, e), e.words, count=False)
+        breaker.note_failure(hub.store, hub.clock.now(), unmatched.connection, e)
+        _wait(hub, unmatched, breaker.backoff(hub.ids, unmatched.attempts + 1, e), e.words, count=False)
         return
     with hub.store.unit() as tx:
         fresh = link_rows.get_unmatched(tx, unmatched_id)

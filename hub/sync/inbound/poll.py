@@ -53,8 +53,8 @@ def poll(hub: Hub, name: str) -> None:
                 started = hub.clock.now()
                 changes = adapter.changed_since(cursor)
         except VendorError as e:
-            breaker.note_failure(hub, name, e)
-            _again(hub, name, breaker.backoff(hub, connection.failures + 1, e))
+            breaker.note_failure(hub.store, hub.clock.now(), name, e)
+            _again(hub, name, breaker.backoff(hub.ids, connection.failures + 1, e))
             return
         _take(hub, name, changes, started, first=first)
         cursor, first = changes.cursor, False

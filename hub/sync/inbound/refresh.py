@@ -64,8 +64,8 @@ def look(hub: Hub, link_id: str) -> None:
             seen = adapter.observe(ref) if partial is None else partial.read_fields(ref)
             ended = hub.clock.now()
     except VendorError as e:
-        breaker.note_failure(hub, link.connection, e)
-        _later(hub, link_id, breaker.backoff(hub, connection.failures + 1, e))
+        breaker.note_failure(hub.store, hub.clock.now(), link.connection, e)
+        _later(hub, link_id, breaker.backoff(hub.ids, connection.failures + 1, e))
         return
     if partial is not None and shows_nothing_new(hub, link, seen, connection):
         with hub.store.unit() as tx:

@@ -59,16 +59,16 @@ def subscribe(hub: Hub, name: str) -> None:
     except Refused as e:  # the vendor answered: a refusal does not open the circuit breaker
         log.warning("no webhook subscription", extra={"connection": name, "why": e.words})
         young = connection.activated_at is None or now - connection.activated_at < SETTLING_IN
-        again = now + timedelta(seconds=breaker.backoff(hub, 3 if young else 7, e))
+        again = now + timedelta(seconds=breaker.backoff(hub.ids, 3 if young else 7, e))
         _next(hub, name, connection.subscription, again, f"no webhook subscription: {e.words}")
         return
     except VendorError as e:
-        breaker.note_failure(hub, name, e)
+        breaker.note_failure(hub.store, hub.clock.now(), name, e)
         _next(
             hub,
             name,
             connection.subscription,
-            now + timedelta(seconds=breaker.backoff(hub, connection.failures + 3, e)),
+            now + timedelta(seconds=breaker.backoff(hub.ids, connection.failures + 3, e)),
         )
         return
     ends = made.get("expires_at") if isinstance(made, dict) else None

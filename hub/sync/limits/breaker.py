@@ -10,11 +10,11 @@ import logging
 from datetime import datetime, timedelta
 
 from hub.domain.errors import RetryLater, VendorError
+from hub.ports import Ids
 from hub.store import connections as connection_rows
 from hub.store.cases import LinkRows
 from hub.store.records import Connection, save
-from hub.store.unit import Tx
-from hub.sync.hub import Hub
+from hub.store.unit import Store, Tx
 
 log = logging.getLogger(__name__)
 
@@ -58,21 +58,21 @@ def open_until(connection: Connection | LinkRows, now: datetime) -> datetime | N
     return connection.open_until if connection.open_until is not None and connection.open_until > now else None
 
 
-def note_failure(hub: Hub, name: str, error: VendorError) -> None:
+def note_failure(store: Store, now: datetime, name: str, error: VendorError) -> None:
     """Counts a failed call that has no outbox row, in a transaction of its own."""
     if isinstance(error, RetryLater) and error.throttled:
         return
-    with hub.store.unit() as tx:
+    with store.unit() as tx:
         connection = connection_rows.get(tx, name)
         if connection is not None:
-            failed(connection, error, hub.clock.now())
+            failed(connection, error, now)
             save(tx, connection)
 
 
-def backoff(hub: Hub, attempts: int, error: VendorError | None = None, longest: float = LONGEST) -> float:
+def backoff(ids: Ids, attempts: int, error: VendorError | None = None, longest: float = LONGEST) -> float:
     """Seconds until the next try: what the vendor asked for (at most an hour), else full jitter over a doubling window,
     at least half a second, so that many waiting rows do not try again together."""
     asked = error.delay if isinstance(error, RetryLater) else None
     if asked is not None:
-        return float(min(asked, 3600.0)) + 0.25 * hub.ids.chance()
-    return float(max(0.5, hub.ids.chance() * min(longest, 2.0 ** min(attempts, 12))))
+        return float(min(asked, 3600.0)) + 0.25 * ids.chance()
+    return float(max(0.5, ids.chance() * min(longest, 2.0 ** min(attempts, 12))))

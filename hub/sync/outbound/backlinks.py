@@ -52,8 +52,8 @@ def link_back(hub: Hub, link_id: str) -> None:
         except Refused:
             pass
         except VendorError as e:
-            breaker.note_failure(hub, link.connection, e)
-            again = now + timedelta(seconds=breaker.backoff(hub, 4, e))
+            breaker.note_failure(hub.store, hub.clock.now(), link.connection, e)
+            again = now + timedelta(seconds=breaker.backoff(hub.ids, 4, e))
     with hub.store.unit() as tx:
         if again is not None:
             timers.set_timer(tx, BACKLINK, link_id, again, {})

@@ -43,7 +43,7 @@ def find_duplicates(hub: Hub, link_id: str) -> None:
             found = adapter.find(mark)
     except VendorError as e:
         with hub.store.unit() as tx:
-            timers.set_timer(tx, "duplicates", link_id, now + timedelta(seconds=5 + breaker.backoff(hub, 3, e)), {})
+            timers.set_timer(tx, "duplicates", link_id, now + timedelta(seconds=5 + breaker.backoff(hub.ids, 3, e)), {})
         return
     with open_case(hub, link.incident_id) as case:
         if case is None:

@@ -182,7 +182,7 @@ def settle_read(
             mine.steps = None  # plan a walk again from the object's present status
             if now_link.rev == link.rev and not doubtful:  # nothing changed: do not read again at once
                 mine.attempts += 1
-                mine.due_at = case.now + timedelta(seconds=breaker.backoff(case.hub, mine.attempts))
+                mine.due_at = case.now + timedelta(seconds=breaker.backoff(case.hub.ids, mine.attempts))
                 return False
             return True
         mine.due_at = now_link.refresh_due or case.now + timedelta(seconds=1)
@@ -329,7 +329,7 @@ def _later(case: Case, link: Link, mine: Outbox, error: VendorError) -> bool:
     """Nothing was written: tries again after the delay that the vendor asked for, or after a growing backoff."""
     throttled = isinstance(error, RetryLater) and error.throttled
     mine.attempts -= throttled
-    pause = breaker.backoff(case.hub, mine.attempts, error)
+    pause = breaker.backoff(case.hub.ids, mine.attempts, error)
     mine.state = "unknown" if mine.unknowns and mine.last_sent_at else "due"
     if not mine.unknowns:
         mine.first_sent_at = None  # as if never sent: later changes need approval like any draft
