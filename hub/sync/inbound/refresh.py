@@ -21,7 +21,7 @@ from hub.sync.limits import breaker
 from hub.sync.limits.budget import PARTIAL_READ_SHARE, READ_SHARE
 
 
-def look(hub: Hub, link_id: str) -> None:
+def refresh(hub: Hub, link_id: str) -> None:
     """Reads the link's object and merges it. Does nothing if no refresh is due."""
     now = hub.clock.now()
     with hub.store.reading() as tx:

@@ -102,7 +102,7 @@ OF_PROMISES = (
     ),
     Mutant(
         "whom another has put there is taken for ours, whatever the history tells", "promise 3", OBSERVING,
-        "if name not in told", "if True",
+        "if name not in proven", "if True",
         (),
         test="tests/simulation/test_found_in_doubt.py::test_whom_a_person_assigned_is_not_taken_for_our_own_write_in_doubt_that_never_came",
     ),
