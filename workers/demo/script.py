@@ -42,7 +42,7 @@ class Play:
         self._a_vendor_goes_down()
         self._killed_and_emptied()
         self._end()
-        verdict = check.look(self.hub, self.incident, self.vendors)
+        verdict = check.compare(self.hub, self.incident, self.vendors)
         verdict.problems += check.once(self.vendors) + check.lost(self.hub, self.incident, self.edits)
         verdict.problems += [
             f"act {a['act']!r}: not in step after {PATIENCE:.0f} s" for a in self.acts if not a["in_step"]

@@ -22,7 +22,7 @@ from hub.store.timers import set_timer
 from hub.sync.hub import Hub
 from hub.sync.incident.case import Case
 from hub.sync.incident.commit import open_case
-from hub.sync.incident.observe import UNREACHABLE_AGAIN, bind, duplicate, needs_history, lagged, take
+from hub.sync.incident.observe import UNREACHABLE_AGAIN, bind, duplicate, lagged, needs_history, take
 from hub.sync.incident.plan import end
 from hub.sync.limits import breaker
 from hub.sync.outbound.backlinks import refresh

@@ -17,7 +17,7 @@ from hub.store.links import hint_frozen
 from hub.store.records import Connection, Incident, Link, Outbox, save
 from hub.store.tables import incidents, links, outbox
 from hub.store.unit import Store, Tx
-from tests.engine.patience import somebody_waits, until
+from tests.engine.patience import a_transaction_waits, until
 
 NOW = ManualClock().now()
 LATER = NOW + timedelta(seconds=60)
@@ -100,7 +100,7 @@ def test_who_waits_for_a_row_holds_none_that_comes_after_it(store: Store, change
     with store.unit() as tx:
         _lock(tx, table, "a")
         other = Changing(store, CHANGES[change])
-        until(lambda: somebody_waits(store))
+        until(lambda: a_transaction_waits(store))
         _lock(tx, table, "b")
     other.end()
 
@@ -111,7 +111,7 @@ def test_who_waits_for_an_incident_holds_nothing_that_belongs_to_it(store: Store
     with store.unit() as tx:
         _lock(tx, incidents, "a")
         other = Changing(store, CHANGES[change])
-        until(lambda: somebody_waits(store))
+        until(lambda: a_transaction_waits(store))
         for id in ("a", "b"):
             for table in (links, outbox):
                 _lock(tx, table, id)
@@ -126,7 +126,7 @@ def test_a_case_locks_its_intentions_in_that_order_too(store: Store) -> None:
     with store.unit() as tx:
         _lock(tx, outbox, "a")
         other = Changing(store, lambda other: cases.gather(other, "a"))
-        until(lambda: somebody_waits(store))
+        until(lambda: a_transaction_waits(store))
         _lock(tx, outbox, "b")
     other.end()
 
