@@ -26,7 +26,7 @@ OF_PROMISES = (
     # 1: accepted is kept, and takes effect once
     Mutant(
         "answered before it is kept", "promise 1", INTAKE,
-        "new = _keep(hub, connection, delivery_id, secrets.taken_out(request))", "new = True",
+        "new = _keep(hub, connection, delivery_id, secrets.without_them(request))", "new = True",
         (KEPT,),
     ),
     Mutant(
