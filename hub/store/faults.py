@@ -42,7 +42,8 @@ class File:
         self._opened = self._opened or self._there()
 
     def check(self) -> None:
-        """Raises StoreUnavailable if the file was moved away or replaced: open connections would go on reading the old one."""
+        """Raises StoreUnavailable if the file was moved away or replaced: open connections would go on reading the old
+        one."""
         if self._opened and self._there() != self._opened:
             raise StoreUnavailable(f"{self.path} was moved away or replaced", "put it back, then restart the hub")
 

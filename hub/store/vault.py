@@ -164,6 +164,6 @@ class VaultSecrets:
         self.vault.put(self.connection, name, value)
 
     def refresh(self) -> None:
-        """Drops cached values: called before a signature is judged invalid, because another process may have stored a newer
-        secret."""
+        """Drops cached values: called before a signature is judged invalid, because another process may have stored a
+        newer secret."""
         self.vault.forget(self.connection)
