@@ -47,7 +47,7 @@ def queue_wake(settings: Settings, clock: Clock) -> Wake:
     return Doorbell(where, clock) if where else NoWake()
 
 
-class LateWake:
+class LazyWake:
     """`hub.ports.Wake` of a command: imports the queue's client at the first wake-up, because most commands only read."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -153,7 +153,7 @@ def of_this_process(*, asks: bool = False) -> Hub:
     if pid not in _hubs:
         settings, clock = load(), SystemClock()
         _hubs.clear()
-        _hubs[pid] = build_hub(settings, clock=clock, wake=LateWake(settings, clock) if asks else None)
+        _hubs[pid] = build_hub(settings, clock=clock, wake=LazyWake(settings, clock) if asks else None)
     return _hubs[pid]
 
 

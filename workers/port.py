@@ -16,17 +16,17 @@ PATIENCE = CHECK_SECONDS + GRACE_SECONDS + 1.5
 """Seconds for which the processes of a web that was killed may still hold its port."""
 
 
-class NoPlace(RuntimeError):
+class CannotListen(RuntimeError):
     """The web cannot listen there; the text says why, and what to do."""
 
 
-class Taken(NoPlace):
+class Taken(CannotListen):
     """Another program listens there."""
 
 
 def place(host: str, port: int, *, shared: bool = False, patience: float = PATIENCE) -> str:
     """The IP address of `host`, where `port` is free. shared: other processes of the same hub may listen there already.
-    patience: seconds to wait for processes that may be about to end. Raises NoPlace."""
+    patience: seconds to wait for processes that may be about to end. Raises CannotListen."""
     family, address = _resolved(host, port)
     clock = SystemClock()
     until = clock.monotonic() + patience
@@ -43,13 +43,13 @@ def _resolved(host: str, port: int) -> tuple[int, str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, ValueError):
-        raise NoPlace(f"--host {host}: this name cannot be resolved; give an address of this machine") from None
+        raise CannotListen(f"--host {host}: this name cannot be resolved; give an address of this machine") from None
     family, *_, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     return family, str(address[0])
 
 
 def _free(family: int, address: str, port: int, *, shared: bool) -> bool:
-    """Whether a program that shares the port (or does not) could listen there. Raises NoPlace where none could."""
+    """Whether a program that shares the port (or does not) could listen there. Raises CannotListen where none could."""
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have just ended do not count
         if shared:
@@ -59,11 +59,11 @@ def _free(family: int, address: str, port: int, *, shared: bool) -> bool:
         except OSError as e:
             if e.errno == errno.EADDRINUSE:
                 return False
-            raise NoPlace(_why_not(e, address, port)) from None
+            raise CannotListen(_reason(e, address, port)) from None
     return True
 
 
-def _why_not(error: OSError, address: str, port: int) -> str:
+def _reason(error: OSError, address: str, port: int) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return f"--host {address}: not an address of this machine; use 127.0.0.1 (local access only) or 0.0.0.0 (all interfaces)"
     if error.errno in (errno.EACCES, errno.EPERM):

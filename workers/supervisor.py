@@ -33,7 +33,7 @@ class Binary:
     bundled: bool
 
 
-class NoRoom(RuntimeError):
+class FolderNotOurs(RuntimeError):
     """Another account owns the folder for the socket; the message names it and the remedy."""
 
 
@@ -54,11 +54,13 @@ def binary() -> Binary | None:
 
 
 def _private(folder: Path) -> Path:
-    """Makes the folder if needed, with mode 0700. Raises NoRoom."""
+    """Makes the folder if needed, with mode 0700. Raises FolderNotOurs."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise NoRoom(f"{folder} is not a folder of this account; remove it, or set LOCKSTEP_DATA to a shorter path")
+        raise FolderNotOurs(
+            f"{folder} is not a folder of this account; remove it, or set LOCKSTEP_DATA to a shorter path"
+        )
     if stat.S_IMODE(found.st_mode) & 0o077:
         folder.chmod(0o700)
     return folder

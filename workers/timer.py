@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from hub.store import leases, steps
-from hub.store.due import bring_back
+from hub.store.due import shift_back
 from hub.store.unit import StoreUnavailable, Tx
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 LEASE = "timer"
 LEASE_SECONDS = 5.0
 TICK_SECONDS = 1.0
-STRAGGLERS = 5.0
+LATE_COMMIT_SECONDS = 5.0
 """Seconds after which a transaction that began before the clock stepped back has ended."""
 SWEEP_SECONDS = 0.1
 """Between two sweeps. A write that waits for a vendor's rate limit would lose half a second each time with a sweep a second."""
@@ -51,10 +51,10 @@ class Timer:
                 self._registered = True
             with hub.store.unit() as tx:
                 now = hub.clock.now()
-                stepped = self._mind_the_clock(tx, now)
+                stepped = self._check_clock(tx, now)
                 fence = leases.take(tx, LEASE, hub.owner, now, LEASE_SECONDS)
                 if fence is not None and not stepped:
-                    self._mind_the_stragglers(tx, now)
+                    self._shift_late_commits(tx, now)
             if fence is None:
                 self._log("standing by: another timer sweeps")
                 return None
@@ -67,24 +67,24 @@ class Timer:
             log.exception("the sweep failed; it is repeated in a second")
             return None
 
-    def _mind_the_clock(self, tx: Tx, now: datetime) -> bool:
+    def _check_clock(self, tx: Tx, now: datetime) -> bool:
         """Whether the clock has stepped back. If so, moves what waits for a time before the step back too."""
         back = leases.stepped_back(tx, LEASE, self._hub.owner, now, LEASE_SECONDS)
         if back:
             log.warning("the clock has stepped back by %.0f s; due times are moved back by as much", back)
-            bring_back(tx, now, back)
+            shift_back(tx, now, back)
             steps.note(tx, steps.Step(now, back))
         return bool(back)
 
-    def _mind_the_stragglers(self, tx: Tx, now: datetime) -> None:
-        """Moves back, after a step, the due times that transactions committed which had read the clock before it; whichever timer
-        noticed the step, and at least once after the last of them has committed."""
+    def _shift_late_commits(self, tx: Tx, now: datetime) -> None:
+        """After a step back, also moves the due times committed by transactions that had read the clock before it: at
+        each tick, whichever timer noticed the step, and for the last time after all of them have committed."""
         step = steps.last(tx)
         if step is None:
             return
         if now < step.from_:  # else all of it is due by now
-            bring_back(tx, max(now, step.from_ - timedelta(seconds=2 * STRAGGLERS)), step.seconds)
-        if now - step.at > timedelta(seconds=STRAGGLERS):
+            shift_back(tx, max(now, step.from_ - timedelta(seconds=2 * LATE_COMMIT_SECONDS)), step.seconds)
+        if now - step.at > timedelta(seconds=LATE_COMMIT_SECONDS):
             steps.forget(tx)
 
     def run(self, stop: threading.Event) -> None:

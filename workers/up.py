@@ -209,7 +209,7 @@ def stop_on_signals(stop: threading.Event) -> None:
 
 
 def up(settings: Settings, ids: Ids, *, host: str, port: int, workers: int, ready: Callable[[], None]) -> None:
-    """Runs a whole hub until SIGTERM or SIGINT. Raises AlreadyUp, NoPlace, and what the preparations raise."""
+    """Runs a whole hub until SIGTERM or SIGINT. Raises AlreadyUp, CannotListen, and what the preparations raise."""
     with lock(settings.data_dir):
         place(host, port)
         stop = threading.Event()

@@ -27,7 +27,7 @@ def up(host: str, port: int, workers: int) -> None:
     from hub.settings.load import SettingsError
     from hub.store.migrate import NotMigratable
     from hub.store.unit import StoreUnavailable
-    from workers.port import NoPlace, Taken
+    from workers.port import CannotListen, Taken
     from workers.up import AlreadyUp
     from workers.up import up as run
 
@@ -40,7 +40,7 @@ def up(host: str, port: int, workers: int) -> None:
         run(found, SystemIds(), host=host, port=port, workers=workers, ready=ready)
     except (AlreadyUp, Taken) as e:
         raise Ended(CONFLICT, str(e)) from None
-    except (SettingsError, NoPlace) as e:
+    except (SettingsError, CannotListen) as e:
         raise Ended(MISUSED, str(e)) from None
     except (StoreUnavailable, NotMigratable, RuntimeError) as e:
         raise Ended(FAILED, str(e)) from None
@@ -77,13 +77,13 @@ def web(host: str, port: int, share_port: bool, processes: int, at_once: int | N
     from granian.constants import Interfaces
     from granian.server import Server
 
-    from workers.port import NoPlace, Taken, place
+    from workers.port import CannotListen, Taken, place
     from workers.serving import THREADS, load_web
 
     found = _prepared()
     try:
         address = place(host, port, shared=share_port)
-    except NoPlace as e:
+    except CannotListen as e:
         raise Ended(CONFLICT if isinstance(e, Taken) else MISUSED, str(e)) from None
     # measured: with SQLite, requests worked on at the same time only wait for each other's commits, for up to 400 ms
     at_once = at_once or (1 if found.database_url.startswith("sqlite") else 4)

@@ -90,7 +90,7 @@ def _target(ours: Json, now: Json, relation: Relation, capability: FieldCapabili
     return None
 
 
-def birth(
+def creation(
     fields: Fields, kind: KindCapability, relations: Mapping[str, Relation]
 ) -> tuple[dict[str, Json], dict[str, str]]:
     """(the fields of a new object, in the vendor's words; field → why it cannot be shown)."""

@@ -113,7 +113,7 @@ class Config:
         return self.authority.rank(field_name, vendor), order
 
 
-def grave_enough(severity: Json, at_least: str | None) -> bool:
+def severe_enough(severity: Json, at_least: str | None) -> bool:
     """Whether `severity` is at least as severe as `at_least` (None = always). An unknown severity counts as severe."""
     if at_least is None or severity not in SEVERITIES:
         return True
@@ -127,7 +127,7 @@ def wanted_links(fields: Fields, rules: Sequence[LinkRule]) -> list[LinkRule]:
         return []
     wanted: dict[tuple[str, str], LinkRule] = {}
     for rule in rules:
-        if not grave_enough(fields.get("severity"), rule.severity_at_least):
+        if not severe_enough(fields.get("severity"), rule.severity_at_least):
             continue
         if rule.services is not None and not rule.services & set(fields.get("services") or ()):
             continue

@@ -42,12 +42,12 @@ def text(field: str, value: Json, limit: int, *, empty: bool = False) -> str:
         raise Invalid(field, "contains a character that cannot be stored (NUL, or half of a surrogate pair)")
     if len(value) > limit:
         raise Invalid(field, f"is {len(value)} characters long; the limit is {limit}")
-    if not empty and not _says_something(value):
+    if not empty and not _has_visible_character(value):
         raise Invalid(field, "must not be empty")
     return value
 
 
-def _says_something(words: str) -> bool:
+def _has_visible_character(words: str) -> bool:
     """Whether the text has a visible character: a zero-width space alone is as blank as a space."""
     return any(not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf") for c in words)
 

@@ -18,8 +18,8 @@ from hub.sync.hub import Hub
 from hub.sync.inbound.adopt import BEING_CREATED
 from hub.sync.incident.case import Case
 from hub.sync.incident.commit import open_case
-from hub.sync.incident.plan import draft, let_go_of_create
-from hub.sync.incident.relink import WITH_ITS_INCIDENT, WRITTEN_TO, bring_copies_back, doubt_again, forget
+from hub.sync.incident.plan import draft, withdraw_create
+from hub.sync.incident.relink import WITH_ITS_INCIDENT, WRITTEN_TO, forget, mark_unknown_again, relink_copies
 
 HERE = "hub"
 
@@ -137,14 +137,14 @@ def relink(hub: Hub, ref: str, connection: str, slot: str, remote_id: str, *, ac
             raise Conflict(f"{name} is linked to this incident already, in slot {other.slot!r}")
         if link is None:
             link = case.new_link(connection, INCIDENT, place)
-        if not let_go_of_create(case, link):
+        if not withdraw_create(case, link):
             raise Conflict(BEING_CREATED)
         same = link.remote_id == name
         if not same and not forget(case, link):
             raise Conflict(WRITTEN_TO)
-        bring_copies_back(case, link, same=same)
+        relink_copies(case, link, same=same)
         if same:
-            doubt_again(case, link)
+            mark_unknown_again(case, link)
         link.state, link.reason, link.remote_kind, link.remote_id = "live", None, INCIDENT, name
         link.remote_parent, link.refresh_due, link.refresh_whole, link.rev = "", case.now, True, link.rev + 1
         case.record("relinked", HERE, link=link.id, id=name, actor=actor)

@@ -66,7 +66,7 @@ STORED = (
 which a case locks its rows."""
 
 
-def bring_back(tx: Tx, after: datetime, seconds: float) -> int:
+def shift_back(tx: Tx, after: datetime, seconds: float) -> int:
     """The clock has stepped back by so much: what would wait until it has caught up waits as long as before the step. after:
     only moments later than this. Returns how many were moved. What this makes due too early (it was set after the step) finds
     that out by itself."""

@@ -38,11 +38,12 @@ class File:
         self._opened: tuple[int, int] | None = None
 
     def opened(self, *_: Any) -> None:
-        """A connection has been made."""
+        """Records the file's identity at the first connection."""
         self._opened = self._opened or self._there()
 
-    def look(self) -> None:
-        """Raises StoreUnavailable if another file, or none, is there now: connections go on reading what was moved away."""
+    def check(self) -> None:
+        """Raises StoreUnavailable if the file was moved away or replaced: open connections would go on reading the old
+        one."""
         if self._opened and self._there() != self._opened:
             raise StoreUnavailable(f"{self.path} was moved away or replaced", "put it back, then restart the hub")
 

@@ -63,11 +63,11 @@ _HAS = select(links.c.id).where(
     links.c.connection == bindparam("connection"),
     text("links.kind = 'incident' AND links.slot = 'primary'"),
 )
-OPEN_WITHOUT = select(incidents).where(text("incidents.open"), ~_HAS.exists())
+OPEN_WITHOUT_LINK = select(incidents).where(text("incidents.open"), ~_HAS.exists())
 TURN = select(func.pg_advisory_xact_lock(literal_column(str(0x6E756D626572))))
 """The turn to take a number ("number", in hexadecimal), until the transaction ends."""
 HIGHEST = select(func.coalesce(func.max(incidents.c.number), literal_column("0")))
-HOMES = (
+LINKS_SHOWN = (
     select(links.c.id, links.c.connection, links.c.url, links.c.state, links.c.shadow)
     .where(links.c.incident_id == bindparam("id"), text("links.kind = 'incident'"))
     .order_by(links.c.id)
@@ -107,9 +107,9 @@ def by_dedup_key(tx: Tx, key: str, *, open_only: bool) -> Incident | None:
     return one(tx, Incident, OPEN_BY_KEY if open_only else BY_KEY, key=key)
 
 
-def open_without(tx: Tx, connection: str) -> list[Incident]:
+def open_without_link(tx: Tx, connection: str) -> list[Incident]:
     """The open incidents that have no object of their own there: no link, in whatever state, in the first slot."""
-    return every(tx, Incident, OPEN_WITHOUT, connection=connection)
+    return every(tx, Incident, OPEN_WITHOUT_LINK, connection=connection)
 
 
 def page(tx: Tx, *, open: bool | None, limit: int, before: str | None) -> list[Incident]:
@@ -182,9 +182,9 @@ def provenance_in(document: dict[str, Json]) -> dict[str, Provenance]:
     }
 
 
-def homes_of(tx: Tx, incident_id: str) -> list[dict[str, Any]]:
+def links_shown(tx: Tx, incident_id: str) -> list[dict[str, Any]]:
     """{"id", "connection", "url", "state", "shadow"} of each link that shows the incident."""
-    return rows(tx, HOMES, id=incident_id)
+    return rows(tx, LINKS_SHOWN, id=incident_id)
 
 
 def slots_of(tx: Tx, incident_id: str) -> set[tuple[str, str, str]]:

@@ -21,7 +21,7 @@ BY_REF = select(links).where(*(links.c[name] == bindparam(name) for name in _REM
 CHILDREN_REVS = select(links.c.id, links.c.rev).where(links.c.parent_id == bindparam("id"))
 HINT_FIELDS = update(links).where(links.c.id == bindparam("link")).values(refresh_due=bindparam("at"))
 HINT = HINT_FIELDS.values(refresh_whole=text("true"))
-SEEN_AS_KNOWN = (
+SETTLE_UNCHANGED_REFRESH = (
     update(links)
     .where(
         links.c.id == bindparam("link"),
@@ -91,13 +91,13 @@ def shown_at(tx: Tx, connection: str) -> list[str]:
     return list(tx.scalars(select(links.c.id).where(*shown, links.c.remote_id.is_not(None)).order_by(links.c.id)))
 
 
-def seen_as_known(tx: Tx, link: Link, version: str | None) -> bool:
+def settle_unchanged_refresh(tx: Tx, link: Link, version: str | None) -> bool:
     """Ends the refresh that was due: the fields were read and show nothing new. Returns False and changes nothing if the link has
     changed since it was read, another refresh has become due, or a write to it is open."""
     seen = {
         "link": link.id, "was_rev": link.rev, "was_refresh_due": link.refresh_due, "seen_version": version or link.version,
     }  # fmt: skip
-    return tx.execute(SEEN_AS_KNOWN, seen).rowcount == 1
+    return tx.execute(SETTLE_UNCHANGED_REFRESH, seen).rowcount == 1
 
 
 def hint_all(tx: Tx, dues: Mapping[str, datetime], fields: Collection[str] = ()) -> None:

@@ -116,7 +116,7 @@ def state(store: Store) -> str:
     """HEAD, BEHIND, AHEAD or EMPTY. Raises StoreUnavailable."""
     with store.reading() as tx:
         found = _where(tx)
-    store.file.look()
+    store.file.check()
     return found
 
 

@@ -202,7 +202,7 @@ class Link(Record):
         return self.slot.startswith(("secondary", "duplicate"))
 
     @property
-    def remarks(self) -> dict[str, Json]:
+    def reasons(self) -> dict[str, Json]:
         """field → why it is not shown there as it is; without what `frozen` and `refused` say already."""
         return {n: words for n, words in self.notes.items() if n not in {*self.frozen, *self.refused, "correction"}}
 

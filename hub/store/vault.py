@@ -164,5 +164,6 @@ class VaultSecrets:
         self.vault.put(self.connection, name, value)
 
     def refresh(self) -> None:
-        """Forgets what was read: before a request is called forged, it is worth one more look."""
+        """Drops cached values: called before a signature is judged invalid, because another process may have stored a
+        newer secret."""
         self.vault.forget(self.connection)

@@ -11,7 +11,7 @@ from hub.sync.hub import Hub
 from hub.sync.inbound.adopt import consider
 from hub.sync.inbound.intake import drain
 from hub.sync.inbound.poll import poll
-from hub.sync.inbound.refresh import look
+from hub.sync.inbound.refresh import refresh
 from hub.sync.inbound.subscriptions import subscribe
 from hub.sync.incident.commit import open_case
 from hub.sync.outbound.backlinks import link_back
@@ -33,7 +33,7 @@ def _drain(hub: Hub, connection: str) -> None:
 
 TASKS: Mapping[str, Callable[[Hub, str], None]] = {
     "inbox": _drain,
-    "refresh": look,
+    "refresh": refresh,
     "deliver": deliver,
     "plan": _plan,
     "poll": poll,

@@ -11,7 +11,7 @@ from typing import Any
 
 from hub import services
 from hub.sync import tasks
-from tests.bench.rows import Plan, Row, told
+from tests.bench.rows import Plan, Row, reported
 from tests.bench.writes import begin
 from tests.engine.quartet import Quartet
 
@@ -22,28 +22,28 @@ CLIENT = {"pypd": "pypd", "jira": "jira", "msgraph": "msgraph-sdk", "kiota_abstr
 
 def measure(plan: Plan) -> list[Row]:
     count = plan.of(60, 25, 2)
-    house = Quartet()
-    begin(house)
-    incident = services.list_incidents(house.hub)["items"][0]["id"]
-    links = {k["connection"]: k["id"] for k in services.show_incident(house.hub, incident)["links"]}
+    systems = Quartet()
+    begin(systems)
+    incident = services.list_incidents(systems.hub)["items"][0]["id"]
+    links = {k["connection"]: k["id"] for k in services.show_incident(systems.hub, incident)["links"]}
     spent: dict[str, float] = dict.fromkeys(SYSTEMS, 0.0)
     profiles = {name: cProfile.Profile() for name in SYSTEMS}
     for n in range(2 * count):
         severity = ("SEV1", "SEV3")[n % 2]
-        services.edit_incident(house.hub, incident, {"severity": severity}, actor="cleo")
-        house.wakes.waiting.clear()
-        house.clock.advance(5.0)
+        services.edit_incident(systems.hub, incident, {"severity": severity}, actor="cleo")
+        systems.wakes.waiting.clear()
+        systems.clock.advance(5.0)
         for name in SYSTEMS:
             began = time.perf_counter()
             if n < count:
-                tasks.run(house.hub, "deliver", links[name])
+                tasks.run(systems.hub, "deliver", links[name])
                 spent[name] += time.perf_counter() - began
             else:
-                profiles[name].runcall(tasks.run, house.hub, "deliver", links[name])
+                profiles[name].runcall(tasks.run, systems.hub, "deliver", links[name])
     for name in SYSTEMS:
         plan.notes.append(f"one write through the client of {name}: {_shares(profiles[name])}")
     return [
-        told(f"outbox rows settled through the client of {name}", count / spent[name], "rows/s") for name in SYSTEMS
+        reported(f"outbox rows settled through the client of {name}", count / spent[name], "rows/s") for name in SYSTEMS
     ]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.bench.databases import kinds
 from tests.bench.latency import LAG, change
 from tests.bench.processes import by_part
-from tests.bench.rows import Plan, Row, in_turns, medians, ratio_at_most, told
+from tests.bench.rows import Plan, Row, in_turns, medians, ratio_at_most, reported
 from tests.bench.town import Town
 
 RATE = 100
@@ -26,7 +26,7 @@ def measure(plan: Plan) -> list[Row]:
         results = medians(in_turns(plan.of(3, 1, 1), *(lambda s=side, k=kind: _spent(s, k, plan) for side in sides)))
         name = f"processor time of the hub a change, {RATE} changes/min, {kind}"
         if plan.base is None:
-            rows.append(told(name, results[0], "ms"))
+            rows.append(reported(name, results[0], "ms"))
         else:
             rows.append(ratio_at_most(name, results[0], "ms", results[1], 1.3))
     return rows

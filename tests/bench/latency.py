@@ -18,7 +18,7 @@ from statistics import median
 
 from tests.bench.databases import kinds
 from tests.bench.processes import Meter
-from tests.bench.rows import Plan, Row, at_most, quantile, told
+from tests.bench.rows import Plan, Row, at_most, quantile, reported
 from tests.bench.town import SYSTEMS, NotInTime, Town, until
 
 OTHERS = tuple(name for name in SYSTEMS if name != "jira")
@@ -70,7 +70,7 @@ def measure(plan: Plan) -> list[Row]:
                 plan.notes.append(f"{_name(hard, kind)}: the backlog does not grow; a higher rate was not tried")
         cores = os.cpu_count() or 1
         rows.append(
-            told(
+            reported(
                 f"changes that {cores} cores carry, stand-ins and load included, {kind}", float(carried), "changes/min"
             )
         )
@@ -84,9 +84,9 @@ def _name(rate: int, kind: str) -> str:
 def _rows(rate: int, run: Run, kind: str, required: bool) -> list[Row]:
     name, p50, p99 = _name(rate, kind), median(run.times), quantile(run.times, 0.99)
     return [
-        at_most(f"{name}: p50", p50, "s", 0.3) if required else told(f"{name}: p50", p50, "s"),
-        at_most(f"{name}: p99", p99, "s", 1.0) if required else told(f"{name}: p99", p99, "s"),
-        told(f"{name}: calls a change", sum(run.calls.values()), "calls"),
+        at_most(f"{name}: p50", p50, "s", 0.3) if required else reported(f"{name}: p50", p50, "s"),
+        at_most(f"{name}: p99", p99, "s", 1.0) if required else reported(f"{name}: p99", p99, "s"),
+        reported(f"{name}: calls a change", sum(run.calls.values()), "calls"),
     ]
 
 

@@ -28,7 +28,7 @@ class Row:
         return asdict(self)
 
 
-def told(name: str, value: float, unit: str, floor: float | None = None) -> Row:
+def reported(name: str, value: float, unit: str, floor: float | None = None) -> Row:
     """A figure without a requirement."""
     return Row(name, value, unit, floor, value / floor if floor else None)
 

@@ -22,7 +22,7 @@ from hub.sync.hub import Hub
 from tests.bench.databases import LONG_AGO, fill, fresh, kinds
 from tests.bench.machine import ROOT
 from tests.bench.noop import NAME, noop_hub
-from tests.bench.rows import Plan, Row, at_most, quantile, told
+from tests.bench.rows import Plan, Row, at_most, quantile, reported
 from tests.bench.servers import NotUp, redis_server
 from tests.bench.town import until
 from workers.queue import Doorbell, connect
@@ -50,7 +50,7 @@ def measure(plan: Plan) -> list[Row]:
                 store.close()
             name = f"wake-up through RQ, commit to the task's start, idle hub, {kind}"
             rows.append(at_most(f"{name}: p50", median(taken), "ms", 20.0))
-            rows.append(told(f"{name}: p99", quantile(taken, 0.99), "ms"))
+            rows.append(reported(f"{name}: p99", quantile(taken, 0.99), "ms"))
     return rows
 
 

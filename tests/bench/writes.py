@@ -37,13 +37,13 @@ class Edit:
 
 
 def measure(plan: Plan) -> list[Row]:
-    house = Quartet()
-    rows = [_edit(house, edit, plan) for edit in edits(house, begin(house))]
+    systems = Quartet()
+    rows = [_edit(systems, edit, plan) for edit in edits(systems, begin(systems))]
     return [*rows, *_burst_of_titles(plan), *_burst_of_severities(plan)]
 
 
-def edits(house: Quartet, ref: Mapping[str, str]) -> list[Edit]:
-    pagerduty, jira, teams, page = (w.sandbox for w in house.worlds.values())
+def edits(systems: Quartet, ref: Mapping[str, str]) -> list[Edit]:
+    pagerduty, jira, teams, page = (w.sandbox for w in systems.worlds.values())
     fix, cause = "A fix is in place", "It was the certificate"
     return [
         Edit("Jira: severity", 1, lambda: jira.people_set(ref["jira"], priority="Highest"), {
@@ -68,50 +68,50 @@ def edits(house: Quartet, ref: Mapping[str, str]) -> list[Edit]:
     ]  # fmt: skip
 
 
-def begin(house: Quartet) -> dict[str, str]:
+def begin(systems: Quartet) -> dict[str, str]:
     """Opens an incident and waits until all four show it; returns connection → remote id."""
-    house.pagerduty.sandbox.people_create("Checkout is broken", priority="P2")
-    house.settle(60)
-    incident = services.list_incidents(house.hub)["items"][0]["id"]
-    for link in services.show_incident(house.hub, incident)["links"]:
+    systems.pagerduty.sandbox.people_create("Checkout is broken", priority="P2")
+    systems.settle(60)
+    incident = services.list_incidents(systems.hub)["items"][0]["id"]
+    for link in services.show_incident(systems.hub, incident)["links"]:
         if link["state"] == "held":
-            draft = services.show_link(house.hub, link["id"])
-            services.approve_link(house.hub, link["id"], draft["content_hash"], actor="cleo")
-    house.settle(60)
-    return _refs(house)
+            draft = services.show_link(systems.hub, link["id"])
+            services.approve_link(systems.hub, link["id"], draft["content_hash"], actor="cleo")
+    systems.settle(60)
+    return _refs(systems)
 
 
-def _refs(house: Quartet) -> dict[str, str]:
-    incident = services.list_incidents(house.hub)["items"][0]["id"]
-    return {k["connection"]: k["remote_id"] for k in services.show_incident(house.hub, incident)["links"]}
+def _refs(systems: Quartet) -> dict[str, str]:
+    incident = services.list_incidents(systems.hub)["items"][0]["id"]
+    return {k["connection"]: k["remote_id"] for k in services.show_incident(systems.hub, incident)["links"]}
 
 
-def _writes(house: Quartet, act: Callable[[], object], seconds: float = 90) -> Counter[str]:
+def _writes(systems: Quartet, act: Callable[[], object], seconds: float = 90) -> Counter[str]:
     """Connection → number of writes that `act` caused. Each step through a workflow counts."""
-    for world in house.worlds.values():
+    for world in systems.worlds.values():
         world.sandbox.calls.clear()
     act()
-    house.settle(seconds)
+    systems.settle(seconds)
     return Counter(
         name
-        for name, world in house.worlds.items()
+        for name, world in systems.worlds.items()
         for method, path in world.sandbox.calls
         if method in WRITING and not any(part in path.lower() for part in NO_WRITES)
     )
 
 
-def _edit(house: Quartet, edit: Edit, plan: Plan) -> Row:
-    name, seen = f"writes per edit and system, {edit.name}", _writes(house, edit.act)
-    wrong = _wrong(house, seen, edit.due)
+def _edit(systems: Quartet, edit: Edit, plan: Plan) -> Row:
+    name, seen = f"writes per edit and system, {edit.name}", _writes(systems, edit.act)
+    wrong = _wrong(systems, seen, edit.due)
     plan.notes.extend(f"{name}: {words}" for words in wrong.values())
     most = float(max(seen.values(), default=0))
     return at_most(name, most, "writes", float(edit.steps), "shown where due", not wrong)
 
 
-def _wrong(house: Quartet, seen: Mapping[str, int], due: Due) -> dict[str, str]:
+def _wrong(systems: Quartet, seen: Mapping[str, int], due: Due) -> dict[str, str]:
     """Connection → the problem: not written although a change is due, written although none is, or not shown."""
-    wrong, refs = {}, _refs(house)
-    for name, world in house.worlds.items():
+    wrong, refs = {}, _refs(systems)
+    for name, world in systems.worlds.items():
         shown = world.sandbox.snapshot(refs[name])
         missing = {k: shown[k] for k, wanted in due.get(name, {}).items() if not _shows(shown[k], wanted)}
         if missing:
@@ -131,29 +131,29 @@ def _shows(shown: Any, wanted: Any) -> bool:
 
 def _burst_of_titles(plan: Plan) -> list[Row]:
     """Edits in Jira; the page has a title of its own."""
-    house = Quartet()
-    ref = begin(house)
+    systems = Quartet()
+    ref = begin(systems)
     titles = [f"Checkout is broken, {n + 1}" for n in range(BURST)]
     return _burst(
-        house, "Jira: title", titles, lambda title: house.jira.sandbox.people_set(ref["jira"], summary=title),
+        systems, "Jira: title", titles, lambda title: systems.jira.sandbox.people_set(ref["jira"], summary=title),
         {"pagerduty": {"title": titles[-1]}, "teams": {"title": titles[-1]}}, plan,
     )  # fmt: skip
 
 
 def _burst_of_severities(plan: Plan) -> list[Row]:
     """Edits in PagerDuty; all others show the severity, the page in its components. The last value is none of the earlier ones."""
-    house = Quartet()
-    ref = begin(house)
+    systems = Quartet()
+    ref = begin(systems)
     words = [*("P2" if n % 2 else "P1" for n in range(BURST - 1)), "P3"]
     return _burst(
-        house, "PagerDuty: severity", words,
-        lambda word: house.pagerduty.sandbox.people_set_severity(ref["pagerduty"], word, "high"),
+        systems, "PagerDuty: severity", words,
+        lambda word: systems.pagerduty.sandbox.people_set_severity(ref["pagerduty"], word, "high"),
         {"jira": {"priority": "Medium"}, "teams": {"severity": "SEV3"}, "statuspage": {"impacts": "degraded_performance"}}, plan,
     )  # fmt: skip
 
 
 def _burst(
-    house: Quartet, name: str, values: Sequence[str], edit: Callable[[str], object], due: Due, plan: Plan
+    systems: Quartet, name: str, values: Sequence[str], edit: Callable[[str], object], due: Due, plan: Plan
 ) -> list[Row]:
     """Fifty edits of one field within a second, each with its own webhook. Returns a row for each system that must end with the
     last value."""
@@ -161,15 +161,15 @@ def _burst(
     def act() -> None:
         for value in values:
             edit(value)
-            for connection, world in house.worlds.items():
+            for connection, world in systems.worlds.items():
                 for request in world.webhooks():
-                    house.send(connection, request)
-            house.work()
-            house.clock.advance(1.0 / len(values))
+                    systems.send(connection, request)
+            systems.work()
+            systems.clock.advance(1.0 / len(values))
 
     name = f"writes for {len(values)} edits within a second, {name}"
-    seen = _writes(house, act)
-    wrong = _wrong(house, seen, due)
+    seen = _writes(systems, act)
+    wrong = _wrong(systems, seen, due)
     plan.notes.extend(f"{name}: {words}" for words in wrong.values())
     unasked = bool(wrong.keys() - due.keys())
     return [

@@ -16,7 +16,7 @@ from hub.domain.values import INCIDENT, Ref, Update
 from hub.ports import Historian, LinksBack, PartialReads, Probes, Subscribes, Walks
 from tests.contract.cases import DECLARED, WORLDS, findable, speaks
 from tests.contract.line import Exchange, Line
-from tests.contract.steps import fresh_mark, look, make, poll, wait
+from tests.contract.steps import fresh_mark, make, observe, poll, wait
 from tests.contract.world import World
 
 Call = Callable[[], Any]
@@ -134,7 +134,7 @@ def _create(kind: str) -> Prepare:
 def _observe(kind: str) -> Prepare:
     def prepare(world: World) -> Call:
         ref, _, _ = make(world, kind)
-        look(world, ref)
+        observe(world, ref)
         return lambda: world.adapter.observe(ref)
 
     return prepare
@@ -151,7 +151,7 @@ def _find(kind: str) -> Prepare:
 def _update(kind: str, field: str) -> Prepare:
     def prepare(world: World) -> Call:
         ref, _, _ = make(world, kind)
-        shown = look(world, ref)
+        shown = observe(world, ref)
         value = world.another(kind, field, shown.fields[field])
         changes = plan.request({field: value}, shown.fields, world.adapter.capabilities.kinds[kind])
         update = Update(changes, {**shown.fields, field: value}, shown.version)
@@ -163,7 +163,7 @@ def _update(kind: str, field: str) -> Prepare:
 def _delete(kind: str) -> Prepare:
     def prepare(world: World) -> Call:
         ref, _, _ = make(world, kind)
-        shown = look(world, ref)
+        shown = observe(world, ref)
         update = Update({"deleted": True}, {**shown.fields, "deleted": True}, shown.version)
         return lambda: world.adapter.update(ref, update)
 
@@ -173,7 +173,7 @@ def _delete(kind: str) -> Prepare:
 def _walk(kind: str, field: str) -> Prepare:
     def prepare(world: World) -> Call:
         ref, _, _ = make(world, kind)
-        now = look(world, ref).fields[field]
+        now = observe(world, ref).fields[field]
         target = world.another(kind, field, now)
         assert isinstance(world.adapter, Walks)
         adapter: Walks = world.adapter
@@ -188,7 +188,7 @@ def _poll(*, first: bool) -> Prepare:
         person: Ref = world.person_makes(INCIDENT)
         wait(world)
         _, cursor = poll(world, None)
-        look(world, person)
+        observe(world, person)
         return lambda: world.adapter.changed_since(None if first else cursor)
 
     return prepare
@@ -206,7 +206,7 @@ def _history(world: World) -> Call:
     assert isinstance(world.adapter, Historian)
     adapter: Historian = world.adapter
     _, position = adapter.history(ref, None)
-    world.person_edits(ref, "status", world.another(INCIDENT, "status", look(world, ref).fields["status"]))
+    world.person_edits(ref, "status", world.another(INCIDENT, "status", observe(world, ref).fields["status"]))
     return lambda: adapter.history(ref, position)
 
 

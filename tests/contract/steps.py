@@ -43,7 +43,7 @@ def make(world: World, kind: str, **fields: Json) -> tuple[Ref, Desired, Mark]:
     return written.ref, desired, mark
 
 
-def look(world: World, ref: Ref) -> Observation:
+def observe(world: World, ref: Ref) -> Observation:
     """What a read shows after the vendor's read lag."""
     world.sandbox.settle()
     world.clock.advance(world.adapter.capabilities.read_lag)

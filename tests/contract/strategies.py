@@ -15,7 +15,7 @@ Values = st.SearchStrategy[Json]
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.sampled_from(
     ["", " ", "a  b", "line\nline", "…", "\u2028x", "x" * 300, "(no title)", "lockstep-abcdef"]
 )
-ids = st.sampled_from(["ada", "ben", "checkout", "search", "stranger-1", "stranger-2"])
+ids = st.sampled_from(["ada", "ben", "checkout", "search", "unmapped-1", "unmapped-2"])
 
 
 def our_words(relation: Relation) -> Values:
@@ -33,7 +33,7 @@ def their_words(relation: Relation) -> Values:
 
 def _unknowns(relation: Relation) -> Values:
     """Words that are in no table: left alone in a set or map. A relation that knows all words has none."""
-    return st.sampled_from(["stranger-1", "stranger-2"]) if isinstance(relation, Table) else st.nothing()
+    return st.sampled_from(["unmapped-1", "unmapped-2"]) if isinstance(relation, Table) else st.nothing()
 
 
 def _set_of(words: Values) -> Values:

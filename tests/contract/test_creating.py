@@ -12,7 +12,7 @@ from hub.domain.values import INCIDENT, Desired, Mark, Observation, Written
 from hub.ports import KnowsIds
 from tests.contract.cases import WORLDS, each_kind, each_world, findable
 from tests.contract.line import Line, late, later, lost
-from tests.contract.steps import differing, fresh_mark, look, make, post, wait, words
+from tests.contract.steps import differing, fresh_mark, make, observe, post, wait, words
 from tests.contract.world import World
 
 
@@ -66,7 +66,7 @@ def test_find_shows_exactly_what_was_created_with_the_mark(world: World, kind: s
 def test_find_shows_what_a_read_shows(world: World, kind: str) -> None:
     ref, _, mark = make(world, kind)
     (found,) = _found(world, mark)
-    seen = look(world, ref)
+    seen = observe(world, ref)
     assert not differing(world, kind, found.fields, seen.fields)
     assert found.created_at == seen.created_at
 
@@ -76,7 +76,7 @@ def test_the_answer_to_a_create_is_what_a_read_shows(world: World, kind: str) ->
     written, _, mark = post(world, kind)
     assert not written.existed
     assert written.ref is not None
-    seen = look(world, written.ref)
+    seen = observe(world, written.ref)
     assert seen.mark == mark.key
     assert written.url is None or written.url == seen.url
     if written.observation:
@@ -157,10 +157,10 @@ def test_our_mark_never_shows_in_a_field(world: World, kind: str) -> None:
     """Neither in a read, nor among its siblings, nor in a list, nor in the vendor's answers to our writes."""
     written, _, mark = post(world, kind)
     assert written.ref is not None
-    seen = look(world, written.ref)
+    seen = observe(world, written.ref)
     shown = [seen, *_found(world, mark), *([written.observation] if written.observation else [])]
     if seen.ref.parent:
-        shown.append(look(world, type(seen.ref)("incident", seen.ref.parent)))
+        shown.append(observe(world, type(seen.ref)("incident", seen.ref.parent)))
     shown += [c.observation for c in world.adapter.changed_since(None).items if c.observation]
     for one in shown:
         for part in (one, *one.children):

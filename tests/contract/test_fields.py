@@ -12,7 +12,7 @@ from hub.domain.vocabulary import UnknownWord
 from hub.ports import Walks
 from tests.contract.cases import NOBODY, each_field, each_kind, each_world, findable, speaks
 from tests.contract.line import Line
-from tests.contract.steps import capability, differing, look, make, post, same, wait, write
+from tests.contract.steps import capability, differing, make, observe, post, same, wait, write
 from tests.contract.world import World
 
 OWN = "deleted"
@@ -35,7 +35,7 @@ def _born(kind: str, field: str, capability: FieldCapability) -> bool:
 def test_an_observation_has_a_value_for_each_readable_field_and_for_no_other(world: World, kind: str) -> None:
     declared = world.adapter.capabilities.kinds[kind].fields
     ref, _, mark = make(world, kind)
-    seen = look(world, ref)
+    seen = observe(world, ref)
     assert set(seen.fields) == {name for name, c in declared.items() if c.read}
     assert (seen.state, seen.ref, seen.mark) == ("present", ref, mark.key)
 
@@ -54,16 +54,16 @@ def test_every_field_that_the_engine_may_write_has_a_relation_of_its_own(world: 
 def test_what_a_create_writes_is_shown_by_a_read(world: World, kind: str, field: str) -> None:
     ref, desired, _ = make(world, kind)
     assert field in desired.fields, "the world's sample leaves out a field that a create can write"
-    assert same(look(world, ref).fields[field], desired.fields[field], capability(world, kind, field).many)
+    assert same(observe(world, ref).fields[field], desired.fields[field], capability(world, kind, field).many)
 
 
 @each_field(_changeable)
 def test_an_update_changes_its_field_and_nothing_else(world: World, kind: str, field: str) -> None:
     ref, _, mark = make(world, kind)
-    before = look(world, ref)
+    before = observe(world, ref)
     value = world.another(kind, field, before.fields[field])
     written = write(world, ref, before, **{field: value})
-    after = look(world, ref)
+    after = observe(world, ref)
     assert same(after.fields[field], value, capability(world, kind, field).many)
     declared = world.adapter.capabilities.kinds[kind].fields
     by_itself = {name for name, c in declared.items() if c.consequence}
@@ -80,10 +80,10 @@ def test_an_update_changes_its_field_and_nothing_else(world: World, kind: str, f
 @each_field(_shown, by_people=True)
 def test_a_persons_edit_is_seen(world: World, kind: str, field: str) -> None:
     ref, _, _ = make(world, kind)
-    before = look(world, ref)
+    before = observe(world, ref)
     value = world.another(kind, field, before.fields[field])
     world.person_edits(ref, field, value)
-    after = look(world, ref)
+    after = observe(world, ref)
     assert same(after.fields[field], value, capability(world, kind, field).many)
     if kind == INCIDENT:
         assert after.mark == before.mark, "an edit by a person leaves our mark where it is"
@@ -93,12 +93,12 @@ def test_a_persons_edit_is_seen(world: World, kind: str, field: str) -> None:
 @pytest.mark.parametrize(("world", "kind"), list(NOBODY), indirect=["world"])
 def test_what_nobody_else_can_edit_is_so_indeed(world: World, kind: str) -> None:
     ref, _, _ = make(world, kind)
-    before = look(world, ref)
+    before = observe(world, ref)
     for field, declared in world.adapter.capabilities.kinds[kind].fields.items():
         if declared.write != "never" and field != OWN:
             with pytest.raises(NotImplementedError):
                 world.person_edits(ref, field, world.another(kind, field, before.fields[field]))
-    assert not differing(world, kind, before.fields, look(world, ref).fields)
+    assert not differing(world, kind, before.fields, observe(world, ref).fields)
 
 
 @each_field(lambda kind, field, c: c.write != "never" and c.max_length is not None)
@@ -113,12 +113,12 @@ def test_the_declared_length_is_taken_and_kept_whole(world: World, kind: str, fi
         post(world, kind, **{field: text})
         return
     ref, _, _ = make(world, kind, **{field: text})
-    shown = look(world, ref)
+    shown = observe(world, ref)
     assert shown.fields[field] == text
     if capability(world, kind, field).write == "always":
         other = "?" + text[1:]
         write(world, ref, shown, **{field: other})
-        assert look(world, ref).fields[field] == other
+        assert observe(world, ref).fields[field] == other
 
 
 # ---------------------------------------------------------------- a status that has legal moves
@@ -130,12 +130,12 @@ def test_every_declared_move_works(world: World, kind: str, field: str) -> None:
     assert moves
     for before, after in sorted(moves):
         ref, _, _ = make(world, kind)
-        for step in _way(moves, look(world, ref).fields[field], before):
-            write(world, ref, look(world, ref), **{field: step})
-        shown = look(world, ref)
+        for step in _way(moves, observe(world, ref).fields[field], before):
+            write(world, ref, observe(world, ref), **{field: step})
+        shown = observe(world, ref)
         assert shown.fields[field] == before
         write(world, ref, shown, **{field: after})
-        assert look(world, ref).fields[field] == after, f"{before} → {after}"
+        assert observe(world, ref).fields[field] == after, f"{before} → {after}"
 
 
 def _way(moves: frozenset[tuple[str, str]], now: str, target: str) -> list[str]:
@@ -181,7 +181,7 @@ def test_a_walk_leads_to_its_end_by_steps_that_each_work(world: World, kind: str
     relation, lengths = world.adapter.relations[kind][field], set()
     for ours in STATUSES:
         ref, _, _ = make(world, kind)
-        shown = look(world, ref)
+        shown = observe(world, ref)
         try:
             target = relation.forward(ours, shown.fields[field])
         except UnknownWord:
@@ -195,8 +195,8 @@ def test_a_walk_leads_to_its_end_by_steps_that_each_work(world: World, kind: str
         assert steps, f"no way from {shown.fields[field]!r} to {target!r}"
         assert steps[-1] == target
         for step in steps:
-            write(world, ref, look(world, ref), **{field: step})
-            assert look(world, ref).fields[field] == step
+            write(world, ref, observe(world, ref), **{field: step})
+            assert observe(world, ref).fields[field] == step
         lengths.add(len(steps))
     assert max(lengths) > 1
 
@@ -204,9 +204,9 @@ def test_a_walk_leads_to_its_end_by_steps_that_each_work(world: World, kind: str
 @each_field(lambda kind, field, c: c.walks)
 def test_a_create_leaves_a_walking_field_where_the_workflow_begins(world: World, kind: str, field: str) -> None:
     born, _, _ = make(world, kind)
-    first = look(world, born).fields[field]
+    first = observe(world, born).fields[field]
     ref, _, _ = make(world, kind, **{field: world.another(kind, field, first)})
-    assert look(world, ref).fields[field] == first
+    assert observe(world, ref).fields[field] == first
 
 
 @each_world(lambda c: True)
@@ -221,7 +221,7 @@ def test_an_object_that_a_person_made_is_read_as_theirs(world: World, kind: str)
     parent = None if kind == INCIDENT else world.person_makes(INCIDENT)
     ref: Ref = world.person_makes(kind, parent)
     wait(world)
-    seen = look(world, ref)
+    seen = observe(world, ref)
     assert (seen.state, seen.ref, seen.mark) == ("present", ref, None)
     readable = {name for name, c in world.adapter.capabilities.kinds[kind].fields.items() if c.read}
     assert set(seen.fields) <= readable
@@ -231,9 +231,9 @@ def test_an_object_that_a_person_made_is_read_as_theirs(world: World, kind: str)
 @each_field(lambda kind, field, c: kind != INCIDENT and _shown(kind, field, c))
 def test_a_persons_edit_of_what_a_person_wrote_is_seen(world: World, kind: str, field: str) -> None:
     ref = world.person_makes(kind, world.person_makes(INCIDENT))
-    before = look(world, ref)
+    before = observe(world, ref)
     value = world.another(kind, field, before.fields[field])
     world.person_edits(ref, field, value)
-    after = look(world, ref)
+    after = observe(world, ref)
     assert same(after.fields[field], value, capability(world, kind, field).many)
     assert after.version is None or after.version != before.version

@@ -11,7 +11,7 @@ from hub.domain.errors import Refused
 from hub.domain.values import Json, Ref
 from hub.ports import Historian
 from tests.contract.cases import each_field, each_world, speaks
-from tests.contract.steps import capability, look, make, same, wait, write
+from tests.contract.steps import capability, make, observe, same, wait, write
 from tests.contract.world import World
 
 
@@ -23,7 +23,7 @@ def _guarded(kind: str, field: str, capability: FieldCapability) -> bool:
 def test_an_edit_in_the_gap_is_told_or_our_write_is_refused(world: World, kind: str, field: str) -> None:
     declared = capability(world, kind, field)
     ref, _, _ = make(world, kind)
-    before = look(world, ref)
+    before = observe(world, ref)
     assert declared.gap is Gap.CONDITIONAL or isinstance(world.adapter, Historian)
     position = _position(world, ref) if declared.gap is Gap.HISTORY else None
     theirs = world.another(kind, field, before.fields[field])
@@ -33,7 +33,7 @@ def test_an_edit_in_the_gap_is_told_or_our_write_is_refused(world: World, kind: 
         with pytest.raises(Refused) as refused:
             write(world, ref, before, **{field: ours})
         assert refused.value.field == "version"
-        assert same(look(world, ref).fields[field], theirs, declared.many)
+        assert same(observe(world, ref).fields[field], theirs, declared.many)
         return
     write(world, ref, before, **{field: ours})
     wait(world)
@@ -42,7 +42,7 @@ def test_an_edit_in_the_gap_is_told_or_our_write_is_refused(world: World, kind: 
     steps = [c for c in told if c.field == field]
     assert same(steps[0].before, before.fields[field], declared.many), "what it was when we read"
     assert same(steps[0].after, theirs, declared.many), "what the person made of it"
-    assert same(steps[-1].after, look(world, ref).fields[field], declared.many), "what it is now"
+    assert same(steps[-1].after, observe(world, ref).fields[field], declared.many), "what it is now"
     assert len({c.id for c in told}) == len(told), "each entry has an id of its own"
     assert world.adapter.history(ref, json.loads(json.dumps(after)))[0] == type(told)(), "each entry is told once"
 

@@ -6,7 +6,7 @@ from hub.domain.capability import FieldCapability
 from hub.domain.values import INCIDENT, Changed, Json, Ref
 from hub.domain.vocabulary import UnknownWord
 from tests.contract.cases import each_field, each_kind, each_world
-from tests.contract.steps import capability, differing, look, make, named, poll, same, wait, words
+from tests.contract.steps import capability, differing, make, named, observe, poll, same, wait, words
 from tests.contract.world import World
 
 POLLS = 3
@@ -70,10 +70,10 @@ def _by_people(kind: str, field: str, capability: FieldCapability) -> bool:
 @each_field(_by_people, by_people=True)
 def test_the_poll_finds_a_persons_edit(world: World, kind: str, field: str) -> None:
     ref, _, _ = make(world, kind)
-    before = look(world, ref)
+    before = observe(world, ref)
     cursor = _settled(world)
     world.person_edits(ref, field, world.another(kind, field, before.fields[field]))
-    after = look(world, ref)
+    after = observe(world, ref)
     for _ in range(POLLS):
         world.clock.advance(world.adapter.capabilities.poll[0])
         wait(world)
@@ -94,14 +94,14 @@ def test_the_poll_finds_what_left_the_list_of_open_ones(world: World, kind: str,
     cursor = _settled(world)
     relation = world.adapter.relations[kind]["status"]
     for _ in range(12):
-        now = look(world, ref).fields["status"]
+        now = observe(world, ref).fields["status"]
         try:
             if relation.fits("resolved", now):
                 break
         except UnknownWord:
             pass
         world.person_edits(ref, "status", world.another(kind, "status", now))
-    assert relation.fits("resolved", look(world, ref).fields["status"])
+    assert relation.fits("resolved", observe(world, ref).fields["status"])
     found = _found(world, cursor, ref)
     assert found
     assert found.observation is None or relation.fits("resolved", found.observation.fields["status"])
@@ -136,7 +136,7 @@ def _watched(world: World, kind: str | None = None) -> tuple[Ref, dict[Ref, Json
     if kind:
         world.person_makes(kind, parent)
     cursor = _settled(world)
-    seen = look(world, parent)
+    seen = observe(world, parent)
     known = {part.ref: dict(part.fields) for part in (seen, *seen.children)}
     return parent, known, cursor
 
@@ -146,7 +146,7 @@ def test_an_unchanged_world_asks_for_no_read(world: World) -> None:
     """When everything is known, a poll returns nothing, or the known state."""
     refs = [make(world, kind)[0] for kind, c in world.adapter.capabilities.kinds.items() if c.reads and c.create]
     for ref in refs:
-        look(world, ref)
+        observe(world, ref)
     cursor = _settled(world)
     for _ in range(3):
         items, cursor = poll(world, cursor)

@@ -12,7 +12,7 @@ from hub.domain.errors import InvalidSignature
 from hub.domain.values import INCIDENT, Hint, Ref, Request
 from hub.ports import Adapter
 from tests.contract.cases import NOBODY, WORLDS, each_field, each_kind, each_world, fields
-from tests.contract.steps import look, make, wait
+from tests.contract.steps import make, observe, wait
 from tests.contract.world import MemorySecrets, World
 
 
@@ -32,7 +32,7 @@ def _life(world: World) -> None:
             world.person_makes(kind, ref)
     declared = world.adapter.capabilities.kinds[INCIDENT]
     if declared.reads and (world.name, INCIDENT) not in NOBODY:
-        seen = look(world, ref)
+        seen = observe(world, ref)
         for field, capability in declared.fields.items():
             if capability.read and field in seen.fields and capability.write != "never":
                 world.person_edits(ref, field, world.another(INCIDENT, field, seen.fields[field]))
@@ -177,7 +177,7 @@ def test_a_webhook_of_a_new_object_names_it(world: World, kind: str) -> None:
 def test_a_webhook_of_a_persons_edit_names_the_object(world: World, kind: str, field: str) -> None:
     """A vendor may have no event for it: then polling finds it. An event that it sends names the object, or is ignored with a reason."""
     ref, _, _ = make(world, kind)
-    value = world.another(kind, field, look(world, ref).fields[field])
+    value = world.another(kind, field, observe(world, ref).fields[field])
     hints = _webhooks(world, lambda: world.person_edits(ref, field, value))
     for hint in hints:
         assert hint.event

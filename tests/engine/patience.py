@@ -20,7 +20,7 @@ def until(true: Callable[[], object], seconds: float = 15.0) -> None:
     raise AssertionError(f"it did not happen within {seconds:g} s")
 
 
-def somebody_waits(store: Store) -> bool:
+def a_transaction_waits(store: Store) -> bool:
     """Whether a transaction in this PostgreSQL database waits for another one's lock."""
     ours = "FROM pg_stat_activity WHERE datname = current_database()"
     with store.reader.connect() as tx:  # outside the caller's transaction

@@ -185,7 +185,7 @@ def test_a_slot_that_shows_an_object_takes_no_other() -> None:
     assert play.link("jira")["remote_id"] != ticket.ref.id
 
 
-def test_a_ticket_tied_to_where_another_was_let_go_of_is_told_what_was_said() -> None:
+def test_a_relinked_ticket_gets_the_incidents_comments() -> None:
     """A ticket is unlinked and a person links another one, an unmatched object made by hand: earlier comments are copied to it too."""
     play = begun("tied to what was let go of")
     play.ask(lambda hub: services.add_comment(hub, "1", "said before", actor="ada"))
@@ -302,7 +302,7 @@ def test_a_card_changed_and_changed_back_before_we_ever_read_it_shows_nothing() 
     assert play.thing("chat", 2).fields["status"] == "monitoring"
 
 
-def test_what_was_said_under_a_card_before_it_was_found_is_heard() -> None:
+def test_comments_made_before_a_card_was_found_are_merged() -> None:
     """A card is posted without an answer and a person replies; no webhook arrives. A poll lists the card, which is linked by its
     mark: its replies are read too."""
     play = begun("said before it was found")
@@ -320,7 +320,7 @@ def test_what_was_said_under_a_card_before_it_was_found_is_heard() -> None:
     play.end()
 
 
-def test_what_was_said_is_heard_although_a_refresh_at_the_fields_alone_was_to_come_when_a_poll_told_of_it() -> None:
+def test_a_comment_found_by_a_poll_is_read_although_a_fields_only_refresh_was_due() -> None:
     """PagerDuty throttles us, so a refresh of an incident's fields waits; a note is added in between and its webhook is lost.
     Only a poll lists the incident: the waiting refresh then reads the notes too."""
     play = begun("said while a look was to come")

@@ -88,7 +88,7 @@ def test_a_comment_whose_deletion_nobody_said_is_gone_although_a_write_to_it_is_
     assert not [c for s in ("pd", "chat") for c in play.server(s).of_kind(COMMENT) if not c.fields["deleted"]]
 
 
-def test_who_was_assigned_by_a_write_in_doubt_is_no_news_although_somebody_else_was_assigned_too() -> None:
+def test_who_was_assigned_by_a_write_in_doubt_is_no_edit_although_another_person_was_assigned_too() -> None:
     """We assign Ada in PagerDuty, a person assigns Bob there, and Ada is unassigned in the hub before the outcome is known: she
     stays unassigned."""
     play = begun("assigned in doubt")
@@ -183,7 +183,7 @@ def test_what_came_before_a_step_of_ours_is_found_although_a_refresh_in_a_pause_
     assert [line["values"] for line in play.journal("gap")] == [{"status": "Blocked"}]
 
 
-def test_a_comment_that_is_not_shown_by_its_id_is_looked_for_where_it_was_said() -> None:
+def test_a_comment_not_shown_by_id_is_searched_in_its_parent() -> None:
     """A comment with our edit in doubt is deleted in Jira during a pause, and the webhook is lost: a read by id that finds nothing
     makes the hub read the ticket again."""
     play = begun("not shown by its id")

@@ -73,7 +73,7 @@ def test_trap_03_a_create_of_unknown_outcome_is_looked_for_before_it_is_done_aga
     assert len(play.objects(connection)) == 1
 
 
-def test_trap_03_where_nobody_can_look_doubles_never_exceed_the_unknown_outcomes() -> None:
+def test_trap_03_without_find_duplicates_never_exceed_the_unknown_outcomes() -> None:
     """A route that only posts: one time-out, at most two posts, and a line in the journal."""
     play = Play("trap 3, posts only", styles={"chat": posts_only(teams())})
     play.fate("chat create incident", "lost_after")
@@ -280,9 +280,9 @@ def test_trap_15_a_draft_that_the_end_has_overtaken_is_withdrawn_and_an_approval
     assert play.link("page")["state"] == "unlinked"
 
 
-def test_a_dead_vendor_delays_no_other() -> None:
+def test_an_unavailable_vendor_delays_no_other() -> None:
     """One vendor accepts calls and never answers: the others still show a change within ten seconds."""
-    play = begun("a dead vendor")
+    play = begun("an unavailable vendor")
     world = play.world
     world.dead, world.faults = {"page"}, replace(world.faults, hangs=True)
     for number in range(6):

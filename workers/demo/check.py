@@ -46,7 +46,7 @@ class Verdict:
     problems: list[str] = field(default_factory=list)
 
 
-def look(hub: Hub, incident_id: str, vendors: Vendors) -> Verdict:
+def compare(hub: Hub, incident_id: str, vendors: Vendors) -> Verdict:
     """Compares the four with the hub, and counts what exists."""
     verdict = Verdict()
     shown = services.show_incident(hub, incident_id)

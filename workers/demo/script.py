@@ -42,7 +42,7 @@ class Play:
         self._a_vendor_goes_down()
         self._killed_and_emptied()
         self._end()
-        verdict = check.look(self.hub, self.incident, self.vendors)
+        verdict = check.compare(self.hub, self.incident, self.vendors)
         verdict.problems += check.once(self.vendors) + check.lost(self.hub, self.incident, self.edits)
         verdict.problems += [
             f"act {a['act']!r}: not in step after {PATIENCE:.0f} s" for a in self.acts if not a["in_step"]
@@ -109,7 +109,7 @@ class Play:
 
     def _bad_network(self) -> None:
         v, post = self.vendors, self.postman
-        self.say("5  Webhooks are lost, doubled and late")
+        self.say("5  Webhooks are lost, duplicated and late")
         post.lose, post.double, post.delay = 2, 3, 1.0
         v.jira.people_comment(self.jira, "Rollback done")
         v.teams.people_reply(self.card, "Graphs look good")
@@ -118,7 +118,7 @@ class Play:
             ("text", "Rollback done"), ("text", "Graphs look good"), ("status", "monitoring"),
             ("text", "The rollback is done; we are watching."),
         )  # fmt: skip
-        self._settled("the polling net found what the webhooks did not tell")
+        self._settled("polling found the changes whose webhooks were lost")
         post.lose = post.double = 0
         post.delay = 0.0
 

@@ -80,12 +80,12 @@ def add(app: Flask, state: State) -> None:
         return {"startAt": start, "maxResults": size, "total": len(found), "comments": page}
 
     @route("issue/<id>/comment", "POST")
-    def say(version: int, id: str) -> Any:
+    def add_comment(version: int, id: str) -> Any:
         issue, body = state.issue(id), read_body()
         stored = Input(state, version).stored(body.get("body"), "comment")
         if stored in (None, "") or not state.text(stored):
             raise Refusal(400, comment="Comment body can not be empty!")
-        made = state.say(issue, stored, me, body.get("visibility"), _properties(body))
+        made = state.add_comment(issue, stored, me, body.get("visibility"), _properties(body))
         return comment_bean(state, made, version, request.args.get("expand", "")), 201
 
     @route("issue/<id>/comment/<number>", "GET")

@@ -84,7 +84,7 @@ class JiraSandbox(State, Sandbox):
 
     def people_comment(self, id: str, text: str, by: str = "ada", role: str | None = None) -> str:
         visibility = {"type": "role", "value": role} if role else None
-        return str(self.say(self.issues[id], self.rich(text), self.account(by), visibility)["id"])
+        return str(self.add_comment(self.issues[id], self.rich(text), self.account(by), visibility)["id"])
 
     def people_edit_comment(self, id: str, comment: str, text: str, by: str = "ada") -> None:
         issue = self.issues[id]

@@ -193,7 +193,7 @@ class State:
         }
         self.issues[id] = issue
         self.touch(issue)
-        self._tell(Event("jira:issue_created", issue, by, "issue_created"))
+        self._emit(Event("jira:issue_created", issue, by, "issue_created"))
         return issue
 
     def change(
@@ -210,7 +210,7 @@ class State:
         history = {"id": self.next_id(), "author": by, "created": self.now(), "items": items}
         issue["histories"].append(history)
         self.touch(issue)
-        self._tell(Event("jira:issue_updated", issue, by, kind, history=history, flow=flow))
+        self._emit(Event("jira:issue_updated", issue, by, kind, history=history, flow=flow))
 
     def _items(self, name: str, old: Any, new: Any) -> list[dict[str, Any]]:
         def item(field: str, *values: str | None) -> dict[str, Any]:
@@ -247,7 +247,9 @@ class State:
         after = resolution if id in ASKS_RESOLUTION else None
         self.change(issue, {"status": chosen[2], "resolution": after}, by, kind="issue_generic")
 
-    def say(self, issue: Issue, stored: Any, by: str, visibility: Any = None, properties: Any = None) -> dict[str, Any]:
+    def add_comment(
+        self, issue: Issue, stored: Any, by: str, visibility: Any = None, properties: Any = None
+    ) -> dict[str, Any]:
         now, id = self.now(), self.next_id()
         comment = {
             "id": id,
@@ -262,24 +264,24 @@ class State:
         }
         issue["comments"][id] = comment
         self.touch(issue)
-        self._tell(Event("comment_created", issue, by, comment=comment))
+        self._emit(Event("comment_created", issue, by, comment=comment))
         return comment
 
     def edit_comment(self, issue: Issue, comment: dict[str, Any], stored: Any, by: str) -> None:
         later = max(self.now(), comment["updated"] + timedelta(milliseconds=1))
         comment.update(body=stored, editor=by, updated=later)
         self.touch(issue)
-        self._tell(Event("comment_updated", issue, by, comment=comment))
+        self._emit(Event("comment_updated", issue, by, comment=comment))
 
     def drop_comment(self, issue: Issue, comment: dict[str, Any], by: str) -> None:
         del issue["comments"][comment["id"]]
         self.touch(issue)
-        self._tell(Event("comment_deleted", issue, by, comment=comment))
+        self._emit(Event("comment_deleted", issue, by, comment=comment))
 
     def drop(self, issue: Issue, by: str) -> None:
         del self.issues[issue["id"]]
         self.index.setdefault(issue["id"], []).append((self.clock.now() + timedelta(seconds=self.search_lag), None))
-        self._tell(Event("jira:issue_deleted", issue, by, "issue_deleted"))
+        self._emit(Event("jira:issue_deleted", issue, by, "issue_deleted"))
 
     def touch(self, issue: Issue) -> None:
         """Records that the issue has changed: the search index shows it after `search_lag`."""
@@ -291,6 +293,6 @@ class State:
         visible = [e for e in entries if e[0] <= self.clock.now()]
         self.index[issue["id"]] = visible[-1:] + [e for e in entries if e[0] > self.clock.now()]
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         for listener in self.listeners:
             listener(event)

@@ -121,7 +121,7 @@ class State:
         }  # fmt: skip
         incident["incident_updates"].insert(0, update)
         if deliver:
-            self._tell(Event(incident=incident))
+            self._emit(Event(incident=incident))
 
     def _move_components(self, incident: dict[str, Any], wanted: dict[str, Any]) -> list[dict[str, Any]]:
         statuses: dict[str, str] = wanted.get("components") or {}
@@ -137,7 +137,7 @@ class State:
             if status != old:
                 component.update(status=status, updated_at=self.now())
                 if wanted.get("deliver_notifications", True):
-                    self._tell(Event(component=component, old=old))
+                    self._emit(Event(component=component, old=old))
         return moved
 
     def impact(self, incident: dict[str, Any]) -> str:
@@ -155,8 +155,8 @@ class State:
         old = component["status"]
         component.update(status=status, updated_at=self.now())
         if old != status:
-            self._tell(Event(component=component, old=old))
+            self._emit(Event(component=component, old=old))
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         for listener in self.listeners:
             listener(event)

@@ -24,11 +24,11 @@ class Webhooks:
     def publish(self, event: Event) -> None:
         """Queues the notifications that Statuspage sends for a change."""
         if event.incident is not None:
-            self._tell({"incident": webhook_incident(self.state, event.incident)}, event.incident["id"])
+            self._emit({"incident": webhook_incident(self.state, event.incident)}, event.incident["id"])
         if event.component is not None:
-            self._tell_component(event.component, event.old)
+            self._emit_component(event.component, event.old)
 
-    def _tell(self, about: dict[str, Any], id: str) -> None:
+    def _emit(self, about: dict[str, Any], id: str) -> None:
         worst = max(
             (IMPACT_OF.get(c["status"], "none") for c in self.state.components.values()),
             key=GRAVITY.index,
@@ -49,12 +49,12 @@ class Webhooks:
             headers = {"Content-Type": "application/json", "User-Agent": "StatuspageIo Webhook/1.0"}
             self.emit(subscriber["endpoint"], json.dumps(payload).encode(), headers, id)
 
-    def _tell_component(self, component: dict[str, Any], old: str) -> None:
+    def _emit_component(self, component: dict[str, Any], old: str) -> None:
         change = {
             "id": self.state.key(), "component_id": component["id"], "old_status": old, "new_status": component["status"],
             "component_type": "Component", "created_at": self.state.now(),
         }  # fmt: skip
-        self._tell({"component_update": change, "component": dict(component)}, component["id"])
+        self._emit({"component_update": change, "component": dict(component)}, component["id"])
 
     def delivery_failed(self, url: str) -> None:
         """Records that a notification to `url` was given up; an endpoint that fails often is quarantined."""

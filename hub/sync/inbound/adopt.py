@@ -27,8 +27,8 @@ from hub.sync.inbound.unmatched import PERHAPS_OURS
 from hub.sync.incident.case import Case, case_in, new_case
 from hub.sync.incident.commit import announce, finish
 from hub.sync.incident.observe import bind, duplicate, merge_adopted
-from hub.sync.incident.plan import let_go_of_create
-from hub.sync.incident.relink import WRITTEN_TO, bring_copies_back, forget
+from hub.sync.incident.plan import withdraw_create
+from hub.sync.incident.relink import WRITTEN_TO, forget, relink_copies
 from hub.sync.limits import breaker
 
 BEING_CREATED = "the hub is creating an object for this incident there; check that object in a minute, then try again"
@@ -222,7 +222,7 @@ def _candidates(hub: Hub, tx: Tx, connection: str, seen: Observation) -> list[In
     if not services:
         return []
     return [
-        incident for incident in incident_rows.open_without(tx, connection)
+        incident for incident in incident_rows.open_without_link(tx, connection)
         if services & set(incident.fields.get("services") or ())
     ]  # fmt: skip
 
@@ -244,14 +244,14 @@ def link_to(hub: Hub, tx: Tx, unmatched: Unmatched, incident_id: str, seen: Obse
     if link is not None and link.remote_id is not None and link.state not in TOMBSTONES:
         unmatched.reason = f"{case.incident.name} is linked to {link.remote_id} there already; unlink that first"
         return None
-    if link is not None and not let_go_of_create(case, link):
+    if link is not None and not withdraw_create(case, link):
         unmatched.reason = BEING_CREATED
         return None
     if link is not None and link.state in TOMBSTONES:  # a person links another object instead
         if not forget(case, link):
             unmatched.reason = WRITTEN_TO
             return None
-        bring_copies_back(case, link, same=False)
+        relink_copies(case, link, same=False)
     link = _new_link(case, unmatched, seen)
     case.record("adopted", unmatched.connection, link=link.id, id=unmatched.remote_id)
     merge_adopted(case, link, seen)

@@ -52,7 +52,7 @@ def accept(hub: Hub, connection: str, request: Request) -> Reply:
         shake = adapter.handshake(request)
         if shake is not None:
             return shake
-    secrets = Asked(hub.secrets(connection))
+    secrets = RecordedSecrets(hub.secrets(connection))
     try:
         delivery_id = adapter.authenticate(request, secrets)
     except InvalidSignature:
@@ -62,7 +62,7 @@ def accept(hub: Hub, connection: str, request: Request) -> Reply:
         except InvalidSignature as e:
             _count_invalid_signature(hub, connection, str(e))
             raise
-    new = _keep(hub, connection, delivery_id, secrets.taken_out(request))
+    new = _keep(hub, connection, delivery_id, secrets.without_them(request))
     if new:
         hub.wake.wake("inbox", connection)
     if replies(adapter):
@@ -84,7 +84,7 @@ def _keep(hub: Hub, connection: str, delivery_id: str, request: Request) -> bool
         return inbox_rows.keep(hub.store, hub.ids.new(), connection, delivery_id, request)
 
 
-class Asked:
+class RecordedSecrets:
     """`Secrets` that record which values an adapter read to authenticate the sender. Where the proof is the secret
     itself (a client state, a path), the request contains it, and it must not be stored with the request."""
 
@@ -108,7 +108,7 @@ class Asked:
     def refresh(self) -> None:
         self._secrets.refresh()
 
-    def taken_out(self, request: Request) -> Request:
+    def without_them(self, request: Request) -> Request:
         """The request with each of those values replaced in body and query."""
         body, query = request.body, request.query
         for value in self._given:
@@ -188,10 +188,10 @@ def drain(hub: Hub, connection: str) -> int:
                 "an authentic webhook could not be read; see `lockstep inbox list --state failed`",
                 extra={"connection": connection, "inbox": row.id, "words": str(e)},
             )
-            _set_aside(hub, row, "failed", str(e))
+            _close(hub, row, "failed", str(e))
         except Exception as e:  # a defect in the hub: the row must neither be lost nor block the others
             log.exception("webhook could not be read", extra={"connection": connection, "inbox": row.id})
-            _stumble(hub, row, e)
+            _retry_later(hub, row, e)
         else:
             if any(h.command or h.deleted for h in hints):
                 _apply(hub, row, hints)
@@ -329,7 +329,7 @@ def _first_time(tx: Tx, row: Inbox, position: int, hub: Hub) -> bool:
     return applied.first_time(tx, row.connection, f"inbox:{row.id}:{position}", hub.clock.now())
 
 
-def _set_aside(hub: Hub, row: Inbox, state: str, reason: str) -> None:
+def _close(hub: Hub, row: Inbox, state: str, reason: str) -> None:
     with hub.store.unit() as tx:
         row.state, row.reason, row.due_at, row.done_at = state, reason.replace("\x00", "")[:2000], None, hub.clock.now()
         save(tx, row)
@@ -343,7 +343,7 @@ def _postpone(hub: Hub, rows: Sequence[Inbox]) -> None:
             save(tx, row)
 
 
-def _stumble(hub: Hub, row: Inbox, error: Exception) -> None:
+def _retry_later(hub: Hub, row: Inbox, error: Exception) -> None:
     with hub.store.unit() as tx:
         row.attempts += 1
         row.reason = f"error in the hub, see its log: {type(error).__name__}"

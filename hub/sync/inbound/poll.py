@@ -38,7 +38,7 @@ def poll(hub: Hub, name: str) -> None:
         _again(hub, name, LEFT_OUT_AGAIN)
         return
     if connection is None or name not in hub.adapters or connection.state == "disabled":
-        _rest(hub, name)
+        _stop_polling(hub, name)
         return
     until = breaker.open_until(connection, now)
     if until is not None:
@@ -62,7 +62,7 @@ def poll(hub: Hub, name: str) -> None:
             return
 
 
-def _rest(hub: Hub, name: str) -> None:
+def _stop_polling(hub: Hub, name: str) -> None:
     """Stops polling until the connection is enabled, or configured again."""
     with hub.store.unit() as tx:
         state = connection_rows.cursor(tx, name) or {"cursor": None, "polled_at": None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.domain.plan import birth
+from hub.domain.plan import creation
 from hub.domain.values import Fields, Json
 from hub.store import incidents as incident_rows
 from hub.store.cases import LinkRows
@@ -15,11 +15,11 @@ def context_of(hub: Hub, tx: Tx, found: LinkRows, row: Outbox | None) -> tuple[d
     """(facts for texts and cards, the whole desired object in the vendor's vocabulary). Also sets `row.actor`: the
     person for whom the change is made."""
     link = found.link
-    homes = incident_rows.homes_of(tx, link.incident_id)
+    homes = incident_rows.links_shown(tx, link.incident_id)
     item = incident_rows.item(tx, link.item_id) if link.item_id else None
     fields = item.fields if item else found.fields
     capabilities = hub.capabilities(link.connection)
-    desired, _ = birth(fields, capabilities.kinds[link.kind], hub.relations(link.connection, link.kind))
+    desired, _ = creation(fields, capabilities.kinds[link.kind], hub.relations(link.connection, link.kind))
     base, connections = hub.config.base_url.rstrip("/"), hub.config.connections
     context: dict[str, Json] = {
         "number": found.name,

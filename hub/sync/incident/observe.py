@@ -50,7 +50,7 @@ def lagged(case: Case, link: Link) -> datetime:
 
 def take(
     case: Case, link: Link, seen: Observation, revs: Mapping[str, int], started: datetime, ended: datetime, *,
-    whole: bool = True, settles: bool = True, told: Collection[str] = (),
+    whole: bool = True, settles: bool = True, proven: Collection[str] = (),
 ) -> bool:  # fmt: skip
     """Merges one observation of an object into the case. False if it was discarded by `fresh`; a new refresh is then
     due.
@@ -58,7 +58,7 @@ def take(
     revs: link id → revision before the read, for the link and its children. started, ended: of the read, hub time.
     whole: the read included the comments, where they can be read. Otherwise a refresh that is due for them stays due.
     settles: whether the observation settles a write of unknown outcome; False where the object's history must be read.
-    told: fields of such a write whose history showed what the hub wrote: everything else in them is other people's.
+    proven: fields of such a write whose history showed what the hub wrote: everything else in them is other people's.
     """
     if link.state in TOMBSTONES:
         link.refresh_due = None
@@ -76,7 +76,7 @@ def take(
         shown_again(case, link)
     link.url, link.version = seen.url or link.url, seen.version or link.version
     link.terminal = seen.terminal
-    _merge(case, link, seen, started, ended, told)
+    _merge(case, link, seen, started, ended, proven)
     if link.kind == INCIDENT:  # also of a merged incident: people still comment there
         take_children(case, link, seen, revs, started, ended)
         _reactions(case, link, seen)
@@ -159,7 +159,7 @@ def _seen(
     )  # fmt: skip
 
 
-def history_tells(case: Case, link: Link, names: Collection[str]) -> frozenset[str]:
+def needs_history(case: Case, link: Link, names: Collection[str]) -> frozenset[str]:
     """Which of these fields are sets with a history. After a write of unknown outcome, only the history can distinguish
     the elements that we added from the same elements added by another person."""
     fields = case.hub.capabilities(link.connection).kinds[link.kind].fields
@@ -189,7 +189,7 @@ def _born(kind: str, name: str, theirs: Json, relations: Mapping[str, Relation])
 
 
 def _merge(
-    case: Case, link: Link, seen: Observation, started: datetime, ended: datetime, told: Collection[str] = ()
+    case: Case, link: Link, seen: Observation, started: datetime, ended: datetime, proven: Collection[str] = ()
 ) -> None:
     """Merges the fields of one object into the incident, or into the comment or update that the object shows."""
     item = case.items.get(str(link.item_id)) if link.item_id else None
@@ -198,7 +198,7 @@ def _merge(
         _shadow_only(case, link, seen)
         return
     given = _seen(case, link, seen.fields, seen.consequences, started, ended, seen.actor)
-    given = replace(given, own={name: values for name, values in given.own.items() if name not in told})
+    given = replace(given, own={name: values for name, values in given.own.items() if name not in proven})
     if item is None and not link.shadow and link.written_at is None:
         given = replace(given, shadow={})  # a person linked an existing object: as in an adoption
     else:

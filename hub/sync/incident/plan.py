@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from hub.domain.capability import Capabilities
 from hub.domain.incident import CLOSED, PUBLIC, Provenance
-from hub.domain.plan import Planned, Shown, birth, plan
+from hub.domain.plan import Planned, Shown, creation, plan
 from hub.domain.policy import POLICY, content_hash, wanted_links
 from hub.domain.values import COMMENT, INCIDENT, Fields, Json
 from hub.store import incidents as incident_rows
@@ -165,7 +165,7 @@ def _plan_link(case: Case, link: Link) -> None:
         return
     born = link.state == "live" or (link.state == "frozen" and link.remote_id is not None)
     if not born:
-        _plan_birth(case, link, observe_only=state == "observe")
+        _plan_create(case, link, observe_only=state == "observe")
         return
     if link.remote_id is None:
         _plan_repost(case, link, observe_only=state == "observe")
@@ -173,7 +173,7 @@ def _plan_link(case: Case, link: Link) -> None:
     if link.terminal:
         _withdraw(case, link)
         return
-    _lift_holds(case, link)
+    _release_holds(case, link)
     planned = _planned(case, link)
     changes = planned.changes
     link.notes = dict(planned.notes)
@@ -187,7 +187,7 @@ def _plan_link(case: Case, link: Link) -> None:
     _intend(case, link, "update", changes)
 
 
-def _lift_holds(case: Case, link: Link) -> None:
+def _release_holds(case: Case, link: Link) -> None:
     """Ends the hold of each field whose value at the vendor now agrees with ours: nothing is left to decide."""
     if link.held:
         relations, (_, fields) = case.hub.relations(link.connection, link.kind), case.fields_of(link)
@@ -262,11 +262,11 @@ def draft(case: Case, link: Link) -> tuple[dict[str, Json], str, dict[str, str]]
     hub = case.hub
     kind = hub.capabilities(link.connection).kinds[link.kind]
     _, fields = case.fields_of(link)
-    content, notes = birth(fields, kind, hub.relations(link.connection, link.kind))
+    content, notes = creation(fields, kind, hub.relations(link.connection, link.kind))
     return content, content_hash({k: v for k, v in content.items() if k != "status"}), notes
 
 
-def _plan_birth(case: Case, link: Link, *, observe_only: bool) -> None:
+def _plan_create(case: Case, link: Link, *, observe_only: bool) -> None:
     """A link without an object yet: pending, or held until it is approved."""
     if case.incident.merged_into is not None and link.kind == INCIDENT:
         _withdraw(case, link)
@@ -337,7 +337,7 @@ def _plan_repost(case: Case, link: Link, *, observe_only: bool) -> None:
 # --- intentions -----------------------------------------------------------------------------------------------------
 
 
-def let_go_of_create(case: Case, link: Link) -> bool:
+def withdraw_create(case: Case, link: Link) -> bool:
     """Withdraws the open create of a link to which a person links an existing object. False if a worker has claimed the
     create. (If a create of unknown outcome took effect, its object carries the link's mark, and is closed as a
     duplicate.)"""

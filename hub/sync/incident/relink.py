@@ -28,7 +28,7 @@ def forget(case: Case, link: Link) -> bool:
     return True
 
 
-def bring_copies_back(case: Case, link: Link, *, same: bool) -> None:
+def relink_copies(case: Case, link: Link, *, same: bool) -> None:
     """Links the comments and updates that were unlinked together with their incident: to their old copies in the same
     object, as new copies in another one."""
     for child in case.children(link):
@@ -38,15 +38,15 @@ def bring_copies_back(case: Case, link: Link, *, same: bool) -> None:
         posted = child.remote_id is not None or child.written_at is not None  # some vendors give no id
         if same and posted:
             child.state = "live"
-            doubt_again(case, child)
+            mark_unknown_again(case, child)
             continue
         child.state, child.remote_kind, child.remote_id = "pending", None, None
         child.shadow, child.rev = {}, child.rev + 1
         if same:
-            doubt_again(case, child)
+            mark_unknown_again(case, child)
 
 
-def doubt_again(case: Case, link: Link) -> None:
+def mark_unknown_again(case: Case, link: Link) -> None:
     """Makes a write unknown again whose outcome was unknown when its link was unlinked: it may have taken effect. Then
     a create is looked for by its mark before it is sent again, and after an update the object and its history are read,
     so that our own write is not taken for an edit."""

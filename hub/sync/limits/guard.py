@@ -46,7 +46,7 @@ class Guard:
 
     def __init__(self, connection: str, adapter: Adapter) -> None:
         self._connection, self._adapter = connection, adapter
-        self._told: set[tuple[object, ...]] = set()
+        self._logged: set[tuple[object, ...]] = set()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -59,15 +59,15 @@ class Guard:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._adapter, name)
 
-    def tell(self, call: str, error: Exception) -> str:
+    def log_once(self, call: str, error: Exception) -> str:
         """Logs an adapter's own failure, once for each place in the code. Returns text for people, without the
         exception's message, which may contain a secret."""
         last = error.__traceback__
         while last is not None and last.tb_next is not None:
             last = last.tb_next
         place = (call, type(error), last and last.tb_frame.f_code.co_filename, last and last.tb_lineno)
-        if place not in self._told:
-            self._told.add(place)
+        if place not in self._logged:
+            self._logged.add(place)
             log.error("an adapter failed", extra={"connection": self._connection, "call": call}, exc_info=error)
         return f"its adapter failed with {type(error).__name__}; see the log"
 
@@ -95,7 +95,7 @@ def _caught(name: str, meaning: type[VendorError]) -> Callable[..., Any]:
         except KNOWN:
             raise
         except Exception as e:
-            raise meaning(self.tell(name, e)) from None
+            raise meaning(self.log_once(name, e)) from None
 
     return call
 

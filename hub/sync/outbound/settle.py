@@ -22,7 +22,7 @@ from hub.store.timers import set_timer
 from hub.sync.hub import Hub
 from hub.sync.incident.case import Case
 from hub.sync.incident.commit import open_case
-from hub.sync.incident.observe import UNREACHABLE_AGAIN, bind, duplicate, history_tells, lagged, take
+from hub.sync.incident.observe import UNREACHABLE_AGAIN, bind, duplicate, lagged, needs_history, take
 from hub.sync.incident.plan import end
 from hub.sync.limits import breaker
 from hub.sync.outbound.backlinks import refresh
@@ -50,7 +50,7 @@ def _done(case: Case, mine: Outbox) -> None:
     case.outbox.pop(mine.link_id, None)
 
 
-def _well(case: Case, link: Link) -> None:
+def _vendor_answered(case: Case, link: Link) -> None:
     breaker.succeeded(case.tx, case.connections[link.connection], case.now)
 
 
@@ -63,7 +63,7 @@ def settle_created(hub: Hub, row: Outbox, written: Written, ended: datetime) -> 
         if owned is None:
             return False
         case, link, mine = owned
-        _well(case, link)
+        _vendor_answered(case, link)
         link.url = written.url or link.url
         if link.state not in TOMBSTONES:  # one that ended since stays ended; the object's id is kept all the same
             link.state, link.reason = "live", None
@@ -107,7 +107,7 @@ def settle_found(hub: Hub, row: Outbox, found: Sequence[Observation], started: d
         if owned is None:
             return False
         case, link, _ = owned
-        _well(case, link)
+        _vendor_answered(case, link)
         bind(case, link, found[0], started, looked_for=True)
         if link.kind == INCIDENT:
             refresh(case)
@@ -155,7 +155,7 @@ def settle_read(
         if owned is None:
             return False
         case, now_link, mine = owned
-        _well(case, now_link)
+        _vendor_answered(case, now_link)
         doubtful = mine.last_sent_at is not None and mine.unknowns > 0
         mine.state, mine.due_at, mine.owner = ("unknown" if doubtful else "due"), case.now, None
         mine.attempts -= 1
@@ -169,8 +169,8 @@ def settle_read(
         if landed and now_link.rev == link.rev:  # the earlier write took effect: compare what is shown with it
             now_link.shadow, now_link.rev = {**now_link.shadow, **landed}, now_link.rev + 1
             revs[link.id] = now_link.rev
-        by_history = history_tells(case, link, mine.changes) if position is not None else frozenset()
-        if take(case, now_link, seen, revs, started, ended, whole=seen.children_complete, told=by_history):
+        by_history = needs_history(case, link, mine.changes) if position is not None else frozenset()
+        if take(case, now_link, seen, revs, started, ended, whole=seen.children_complete, proven=by_history):
             if landed:
                 _gap(case, now_link, was, landed, trail, since, ended)
             if trail:  # not read twice: the next write of unknown outcome cannot be among these entries
@@ -218,7 +218,7 @@ def settle_written(
         if owned is None:
             return False
         case, link, mine = owned
-        _well(case, link)
+        _vendor_answered(case, link)
         was = dict(link.shadow)
         link.shadow = {**link.shadow, **sent}
         link.rev, link.written_at, link.seen_at, link.reason = link.rev + 1, case.now, started, None
@@ -317,7 +317,7 @@ def settle_error(hub: Hub, row: Outbox, error: VendorError) -> bool:
         if not isinstance(error, Refused):
             breaker.failed(case.connections[link.connection], error, case.now)
         else:
-            _well(case, link)
+            _vendor_answered(case, link)
         mine.error, mine.error_class, mine.owner = error.words, type(error).__name__, None
         for cls, handle in ERRORS.items():
             if isinstance(error, cls):

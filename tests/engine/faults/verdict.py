@@ -21,7 +21,7 @@ def problems(storm: Storm, accepted: Sequence[tuple[Outgoing, datetime]]) -> lis
     """The broken promises as text; empty if all hold."""
     hub, found = storm.hub, _webhooks(storm.hub, accepted) + _set_aside(storm.hub) + _counts(storm)
     for t in storm.told:
-        shown = check.look(hub, t.incident, storm.vendors).problems + check.lost(hub, t.incident, t.edits)
+        shown = check.compare(hub, t.incident, storm.vendors).problems + check.lost(hub, t.incident, t.edits)
         if not t.public:
             shown = [p for p in shown if not p.startswith("statuspage: no object there (link missing)")]
         found += [f"incident {t.number}: {p}" for p in shown if not _allowed(hub, t.incident, p)]

@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, text
 from hub.clock import ManualClock
 from hub.store import claims, figures, timers
 from hub.store.claims import AGAIN, LONGEST_PAUSE, SECONDS
-from hub.store.due import bring_back
+from hub.store.due import shift_back
 from hub.store.tables import claims as table
 from hub.store.tables import connections, cursors, inbox, incidents
 from hub.store.unit import Store
@@ -219,7 +219,7 @@ def test_a_clock_that_steps_back_takes_the_claims_along(store: Store) -> None:
     take(store, "one")
     back = NOW - timedelta(seconds=300)
     with store.unit() as tx:
-        bring_back(tx, back, 300)
+        shift_back(tx, back, 300)
     assert take_over(store, "two", back + timedelta(seconds=SECONDS - 1)) == []
     assert take_over(store, "two", back + timedelta(seconds=SECONDS)) == ["a"]
 

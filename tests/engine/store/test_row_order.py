@@ -12,12 +12,12 @@ from sqlalchemy import Table, select
 from hub.clock import ManualClock
 from hub.store import cases
 from hub.store.connections import deliver_now, plan_again
-from hub.store.due import SOURCES, STORED, bring_back
+from hub.store.due import SOURCES, STORED, shift_back
 from hub.store.links import hint_frozen
 from hub.store.records import Connection, Incident, Link, Outbox, save
 from hub.store.tables import incidents, links, outbox
 from hub.store.unit import Store, Tx
-from tests.engine.patience import somebody_waits, until
+from tests.engine.patience import a_transaction_waits, until
 
 NOW = ManualClock().now()
 LATER = NOW + timedelta(seconds=60)
@@ -26,7 +26,7 @@ CHANGES: dict[str, Callable[[Tx], object]] = {
     "hint_frozen": lambda tx: hint_frozen(tx, NOW),
     "plan_again": lambda tx: plan_again(tx, "jira", NOW),
     "deliver_now": lambda tx: deliver_now(tx, NOW),
-    "bring_back": lambda tx: bring_back(tx, NOW, 300),
+    "shift_back": lambda tx: shift_back(tx, NOW, 300),
 }
 
 
@@ -91,27 +91,27 @@ def _lock(tx: Tx, table: Table, id: str) -> None:
         ("plan_again", incidents),
         ("plan_again", outbox),
         ("deliver_now", outbox),
-        ("bring_back", incidents),
-        ("bring_back", links),
-        ("bring_back", outbox),
+        ("shift_back", incidents),
+        ("shift_back", links),
+        ("shift_back", outbox),
     ],
 )
 def test_who_waits_for_a_row_holds_none_that_comes_after_it(store: Store, change: str, table: Table) -> None:
     with store.unit() as tx:
         _lock(tx, table, "a")
         other = Changing(store, CHANGES[change])
-        until(lambda: somebody_waits(store))
+        until(lambda: a_transaction_waits(store))
         _lock(tx, table, "b")
     other.end()
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("change", ["plan_again", "bring_back"])
+@pytest.mark.parametrize("change", ["plan_again", "shift_back"])
 def test_who_waits_for_an_incident_holds_nothing_that_belongs_to_it(store: Store, change: str) -> None:
     with store.unit() as tx:
         _lock(tx, incidents, "a")
         other = Changing(store, CHANGES[change])
-        until(lambda: somebody_waits(store))
+        until(lambda: a_transaction_waits(store))
         for id in ("a", "b"):
             for table in (links, outbox):
                 _lock(tx, table, id)
@@ -126,7 +126,7 @@ def test_a_case_locks_its_intentions_in_that_order_too(store: Store) -> None:
     with store.unit() as tx:
         _lock(tx, outbox, "a")
         other = Changing(store, lambda other: cases.gather(other, "a"))
-        until(lambda: somebody_waits(store))
+        until(lambda: a_transaction_waits(store))
         _lock(tx, outbox, "b")
     other.end()
 

@@ -19,7 +19,7 @@ from hub.store.tables import cursors, timers
 from hub.store.unit import Store
 from hub.sync.incident.commit import open_case
 from tests.unit.web.hub import make_hub
-from workers.timer import LEASE, LEASE_SECONDS, STRAGGLERS, Timer
+from workers.timer import LATE_COMMIT_SECONDS, LEASE, LEASE_SECONDS, Timer
 
 BACK = -300.0
 
@@ -119,7 +119,7 @@ def test_a_step_is_forgotten_when_nobody_can_have_looked_at_the_clock_before_it(
     one, _, clock = timer("one")
     one.tick()
     clock.advance(BACK)
-    for _ in range(int(STRAGGLERS) + 2):
+    for _ in range(int(LATE_COMMIT_SECONDS) + 2):
         one.tick()
         clock.advance(1)
     with store.reading() as tx:

@@ -13,7 +13,7 @@ from hub.sync.hub import Hub
 from hub.sync.inbound.adopt import consider
 from hub.sync.incident.case import new_case
 from hub.sync.incident.commit import finish, open_case
-from tests.engine.patience import somebody_waits, until
+from tests.engine.patience import a_transaction_waits, until
 from tests.engine.quartet import Quartet
 
 
@@ -81,7 +81,7 @@ def test_who_opens_an_incident_while_another_is_being_opened_waits_for_its_numbe
             mine = new_case(hub, tx, {"title": "Mine"}, dedup_key=None, source="lockstep", actor="ada")
             finish(mine)
             theirs = other.submit(consider, hub, unmatched.id)
-            until(lambda: somebody_waits(hub.store))
+            until(lambda: a_transaction_waits(hub.store))
         theirs.result(30)
     assert sorted(i["number"] for i in services.list_incidents(hub)["items"]) == ["INC-1", "INC-2"]
     assert [path.split("?")[0] for _, path in four.pagerduty.sandbox.calls[asked:]].count(

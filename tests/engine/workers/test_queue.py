@@ -141,7 +141,7 @@ def test_after_a_failure_redis_is_left_alone_for_a_moment_then_used_again(
     assert (ring.lost, rq_queue(redis_url).count) == (2, 1)
 
 
-def test_a_bell_that_was_told_of_a_redis_that_refuses_leaves_it_alone(redis_url: str) -> None:
+def test_the_doorbell_does_not_call_a_redis_that_refuses_writes(redis_url: str) -> None:
     ring = bell(redis_url)
     ring.deaf = True
     ring.ring()
@@ -180,7 +180,7 @@ class Trap:
         return os.mkdir, (str(self.folder),)
 
 
-def test_a_job_that_somebody_else_made_runs_nothing_of_theirs(redis_url: str, tmp_path: Path) -> None:
+def test_a_crafted_job_runs_no_other_function(redis_url: str, tmp_path: Path) -> None:
     named = str(tmp_path / "named")
     rq_queue(redis_url, DefaultSerializer).enqueue_call("operator.neg", args=(Trap(tmp_path / "loaded"),))
     theirs = rq_queue(redis_url)

@@ -151,7 +151,7 @@ def test_when_it_is_killed_nothing_is_left_running(hub: Hub) -> None:
     until(lambda: not [pid for pid in everything if running(pid)], 45)
 
 
-def test_whoever_sends_half_a_request_and_then_nothing_keeps_nobody_else_waiting(hub: Hub) -> None:
+def test_a_half_sent_request_delays_no_other(hub: Hub) -> None:
     until(hub.ready, 60)
     address = ("127.0.0.1", hub.port)
     heads = (b"Content-Length: 500\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")

@@ -26,7 +26,7 @@ OF_PROMISES = (
     # 1: accepted is kept, and takes effect once
     Mutant(
         "answered before it is kept", "promise 1", INTAKE,
-        "new = _keep(hub, connection, delivery_id, secrets.taken_out(request))", "new = True",
+        "new = _keep(hub, connection, delivery_id, secrets.without_them(request))", "new = True",
         (KEPT,),
     ),
     Mutant(
@@ -60,7 +60,7 @@ OF_PROMISES = (
     Mutant(
         "a refresh that is to come stays at the fields alone, whatever a poll tells", "promise 2", "hub/sync/inbound/poll.py",
         "elif not link.refresh_whole:", "elif False:",
-        (), test="tests/simulation/test_found.py::test_what_was_said_is_heard_although_a_refresh_at_the_fields_alone_was_to_come_when_a_poll_told_of_it",
+        (), test="tests/simulation/test_found.py::test_a_comment_found_by_a_poll_is_read_although_a_fields_only_refresh_was_due",
     ),
     Mutant(
         "a refused field holds up the others", "promise 2", SETTLE,
@@ -92,7 +92,7 @@ OF_PROMISES = (
         "an object that turns out to be ours is not read", "promise 3", OBSERVING,
         "    if link.kind == INCIDENT and case.hub.capabilities(link.connection).kinds[INCIDENT].reads:\n        link.refresh_due",
         "    if False:\n        link.refresh_due",
-        (), test="tests/simulation/test_found.py::test_what_was_said_under_a_card_before_it_was_found_is_heard",
+        (), test="tests/simulation/test_found.py::test_comments_made_before_a_card_was_found_are_merged",
     ),
     Mutant(
         "a refresh during a pause settles a write in doubt", "promise 3", "hub/sync/inbound/refresh.py",
@@ -102,7 +102,7 @@ OF_PROMISES = (
     ),
     Mutant(
         "whom another has put there is taken for ours, whatever the history tells", "promise 3", OBSERVING,
-        "if name not in told", "if True",
+        "if name not in proven", "if True",
         (),
         test="tests/simulation/test_found_in_doubt.py::test_whom_a_person_assigned_is_not_taken_for_our_own_write_in_doubt_that_never_came",
     ),
@@ -110,7 +110,7 @@ OF_PROMISES = (
         "our own part of a set is not known among others'", "promise 4", SETTLE,
         'return set(entry.after) == (set(entry.before or ()) | set(asked["add"])) - set(asked["remove"])', "return False",
         (),
-        test="tests/simulation/test_found_in_doubt.py::test_who_was_assigned_by_a_write_in_doubt_is_no_news_although_somebody_else_was_assigned_too",
+        test="tests/simulation/test_found_in_doubt.py::test_who_was_assigned_by_a_write_in_doubt_is_no_edit_although_another_person_was_assigned_too",
     ),
     Mutant(
         "what we hold ourselves never changes", "promise 3", MERGE,

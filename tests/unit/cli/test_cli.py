@@ -68,7 +68,7 @@ def run(here: Path) -> Any:
     return run
 
 
-def told(result: Result) -> Any:
+def parsed(result: Result) -> Any:
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
@@ -123,27 +123,27 @@ def test_help_loads_nothing_that_takes_time() -> None:
 
 
 def test_an_incident_is_opened_shown_changed_and_commented(run: Any) -> None:
-    made = told(run("incident open --severity SEV2 --as ada --json --title", "Checkout is slow"))
+    made = parsed(run("incident open --severity SEV2 --as ada --json --title", "Checkout is slow"))
     assert (made["number"], made["fields"]["severity"]) == ("INC-1", "SEV2")
-    told(run("incident set INC-1 status=monitoring tags=db,eu --json"))
-    told(run("incident comment INC-1 --json", "Rolled back"))
-    shown = told(run("incident show 1 --json"))
+    parsed(run("incident set INC-1 status=monitoring tags=db,eu --json"))
+    parsed(run("incident comment INC-1 --json", "Rolled back"))
+    shown = parsed(run("incident show 1 --json"))
     assert shown["fields"]["status"] == "monitoring"
     assert sorted(shown["fields"]["tags"]) == ["db", "eu"]
     assert [c["text"] for c in shown["comments"]] == ["Rolled back"]
-    journal = told(run("incident journal INC-1 --json"))
+    journal = parsed(run("incident journal INC-1 --json"))
     assert journal["verified"] is True
 
 
 def test_lists_are_tables_for_people_and_json_for_programs(run: Any) -> None:
-    told(run("incident open --json --title", "Checkout is slow"))
+    parsed(run("incident open --json --title", "Checkout is slow"))
     people = run("incident list --open")
     assert "Checkout is slow" in people.stdout
     assert people.stdout.splitlines()[0].split()[0] == "incident"
     for line in ("incident list", "link list", "inbox list", "failed-writes list", "unmatched list"):
-        assert "items" in told(run(f"{line} --json"))
+        assert "items" in parsed(run(f"{line} --json"))
         assert run(line).exit_code == 0
-    assert told(run("connections list --json"))[0]["name"] == "jira-payments"
+    assert parsed(run("connections list --json"))[0]["name"] == "jira-payments"
     assert "observe" in run("connections list").stdout
 
 
@@ -152,32 +152,32 @@ HOSTILE = "x\x1b[31m\x07\x9b\u202eevil\u200b \u6f22\u5b57"
 
 def test_what_a_terminal_would_obey_is_shown_to_people_and_exact_for_programs(run: Any) -> None:
     """No title from outside rings the bell, moves the cursor or reverses the text around it; JSON has every character."""
-    told(run("incident open --json --as ada --title", HOSTILE))
-    told(run("incident set INC-1 --json", f"roles={HOSTILE}:{HOSTILE}"))
-    told(run("incident comment INC-1 --json", HOSTILE))
+    parsed(run("incident open --json --as ada --title", HOSTILE))
+    parsed(run("incident set INC-1 --json", f"roles={HOSTILE}:{HOSTILE}"))
+    parsed(run("incident comment INC-1 --json", HOSTILE))
     for line in ("incident list", "incident show 1", "incident journal 1"):
         shown = run(line).stdout
         assert r"x\x1b[31m\x07\x9b\u202eevil\u200b" in shown
         assert "\u6f22\u5b57" in shown
         assert not set("\x1b\x07\x9b\u202e\u200b") & set(shown), line
-    assert told(run("incident show 1 --json"))["fields"]["title"] == HOSTILE
+    assert parsed(run("incident show 1 --json"))["fields"]["title"] == HOSTILE
 
 
 def test_a_connection_is_switched(run: Any) -> None:
     for word, state in (("enable", "enabled"), ("disable", "disabled"), ("observe", "observe")):
-        assert told(run(f"connections {word} jira-payments --json"))["state"] == state
+        assert parsed(run(f"connections {word} jira-payments --json"))["state"] == state
 
 
 def test_the_hub_is_paused_and_goes_on(run: Any) -> None:
-    assert told(run("pause --json")) == {"paused": True}
-    assert told(run("resume --json")) == {"paused": False}
+    assert parsed(run("pause --json")) == {"paused": True}
+    assert parsed(run("resume --json")) == {"paused": False}
 
 
 def test_a_token_is_shown_once_and_revoked(run: Any) -> None:
-    made = told(run("token create dashboard --scope write --json"))
+    made = parsed(run("token create dashboard --scope write --json"))
     assert made["token"].startswith("ls_")
     assert made["token"] not in run("token list").stdout
-    assert told(run("token revoke dashboard --json")) == {"revoked": 1}
+    assert parsed(run("token revoke dashboard --json")) == {"revoked": 1}
     assert run("token revoke dashboard").exit_code == 3
 
 
@@ -221,7 +221,7 @@ ENDS = {
 
 @pytest.mark.parametrize(("line", "code"), ENDS.items(), ids=map(ascii, ENDS))
 def test_the_exit_code_says_how_it_ended_and_stderr_says_why(run: Any, line: str, code: int) -> None:
-    told(run("incident open --json --title", "x"))
+    parsed(run("incident open --json --title", "x"))
     result = run(line)
     assert result.exit_code == code, result.output
     assert result.stderr
@@ -244,8 +244,8 @@ def test_an_answer_that_cannot_be_written_is_a_failure_in_one_sentence(line: str
 
 
 def test_an_approval_of_other_content_is_a_conflict(run: Any) -> None:
-    told(run("incident open --json --title", "x"))
-    (link,) = told(run("link list --json"))["items"]
+    parsed(run("incident open --json --title", "x"))
+    (link,) = parsed(run("link list --json"))["items"]
     assert run(f"link approve {link['id']} --hash 0").exit_code == 4
 
 
@@ -262,7 +262,7 @@ def test_a_change_that_lost_to_another_at_the_same_moment_is_a_conflict(
 
 
 def test_a_text_that_a_person_decides_by_is_shown_whole(run: Any) -> None:
-    told(run("incident open --json --title x --description", "word " * 50 + "end"))
+    parsed(run("incident open --json --title x --description", "word " * 50 + "end"))
     assert "word end" in run("incident show 1").output
 
 
@@ -299,10 +299,10 @@ def test_the_example_passes_its_own_check(here: Path) -> None:
 
 def test_the_web_logs_at_the_level_that_is_asked_for(here: Path) -> None:
     line = "import logging, wsgi; print(logging.getLogger().level == logging.ERROR)"
-    told = subprocess.run(
+    ran = subprocess.run(
         [sys.executable, "-c", line], env={**os.environ, "LOCKSTEP_LOG_LEVEL": "ERROR"}, capture_output=True, text=True
     )
-    assert told.stdout == "True\n", told.stderr
+    assert ran.stdout == "True\n", ran.stderr
 
 
 def test_migrate_says_whether_there_is_something_to_do(here: Path) -> None:
@@ -370,7 +370,7 @@ def test_doctor_asks_no_vendor_when_asked_for_another_part(run: Any) -> None:
 
 def test_doctor_says_that_nothing_waits_only_when_nobody_has_to_decide(run: Any) -> None:
     assert "nothing waits for a person" in run("doctor --part work").stdout
-    told(run("incident open --json --title", "x"))
+    parsed(run("incident open --json --title", "x"))
     hub = bootstrap.of_this_process()
     with hub.store.unit() as tx:
         tx.execute(update(links).values(state="held"))

@@ -61,7 +61,7 @@ def fields() -> st.SearchStrategy[dict[str, Json]]:
             "title": st.sampled_from(TITLES),
             "tags": _some(TAGS),
             "services": _some(SERVICES),
-            "assignees": _some([*PEOPLE, "stranger"]),
+            "assignees": _some([*PEOPLE, "unmapped"]),
             "impacts": st.dictionaries(
                 st.sampled_from(SERVICES), st.sampled_from(["operational", "degraded", "major_outage"])
             ),

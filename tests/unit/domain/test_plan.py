@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hub.domain.capability import FieldCapability, KindCapability
 from hub.domain.merge import MISSING
-from hub.domain.plan import Planned, Shown, birth, plan, request
+from hub.domain.plan import Planned, Shown, creation, plan, request
 from hub.domain.values import Json
 from hub.domain.vocabulary import ManyRelation, Same, Table, UnknownWord
 from tests.unit.domain import pictures
@@ -122,7 +122,7 @@ def _fits(vendor: str, name: str, ours: Json, theirs: Json) -> bool:
 @given(pictures.fields(), cases)
 def test_a_new_object_is_born_as_what_we_hold(fields: dict[str, Json], case: tuple[str, KindCapability, Shown]) -> None:
     vendor, kind, _ = case
-    made, notes = birth(fields, kind, RELATIONS[vendor])
+    made, notes = creation(fields, kind, RELATIONS[vendor])
     assert made.keys() | notes.keys() == {n for n, c in kind.fields.items() if c.write != "never"}
     for name, theirs in made.items():
         assert RELATIONS[vendor][name].fits(fields[name], theirs)

@@ -76,9 +76,9 @@ def test_what_runs_with_limits_on_has_a_row_for_each_database(
 
 def test_a_row_of_writes_does_not_hold_if_comments_are_never_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "_may_be_copied", lambda item: False)
-    house, plan = Quartet(), Plan("mini")
-    (edit,) = (e for e in writes.edits(house, writes.begin(house)) if e.name == "Jira: a comment")
-    row = writes._edit(house, edit, plan)
+    systems, plan = Quartet(), Plan("mini")
+    (edit,) = (e for e in writes.edits(systems, writes.begin(systems)) if e.name == "Jira: a comment")
+    row = writes._edit(systems, edit, plan)
     assert (row.value, row.holds) == (0.0, False)
     assert [note.rpartition(": a comment: ")[2].split()[0] for note in plan.notes] == ["pagerduty", "teams"]
 
@@ -98,16 +98,16 @@ SEV1 = {"pagerduty": {"severity": ["P1", "high"]}, "teams": {"severity": "SEV1"}
 def test_a_row_of_writes_holds_only_if_exactly_those_due_were_written_and_show_it(
     priority: str, due: writes.Due, holds: bool
 ) -> None:
-    house, plan = Quartet(), Plan("mini")
-    ref = writes.begin(house)
+    systems, plan = Quartet(), Plan("mini")
+    ref = writes.begin(systems)
 
     def edit(word: str) -> None:
-        house.jira.sandbox.people_set(ref["jira"], priority=word)
+        systems.jira.sandbox.people_set(ref["jira"], priority=word)
 
-    assert writes._edit(house, writes.Edit("x", 1, lambda: edit(priority), due), plan).holds is holds
+    assert writes._edit(systems, writes.Edit("x", 1, lambda: edit(priority), due), plan).holds is holds
     edit("High")
-    house.settle(90)
-    assert all(row.holds for row in writes._burst(house, "x", ["Low", priority], edit, due, plan)) is holds
+    systems.settle(90)
+    assert all(row.holds for row in writes._burst(systems, "x", ["Low", priority], edit, due, plan)) is holds
 
 
 def test_every_system_is_written_in_a_burst_that_counts() -> None:

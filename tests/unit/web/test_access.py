@@ -21,9 +21,9 @@ def asking(header: str | None, address: str = "198.51.100.7") -> Request:
         return context.request
 
 
-def refused(desk: Access, request: Request, scope: str = "read") -> Problem:
+def refused(access: Access, request: Request, scope: str = "read") -> Problem:
     with pytest.raises(Problem) as e:
-        desk.require(request, scope)
+        access.require(request, scope)
     return e.value
 
 

@@ -32,12 +32,12 @@ def listener(*, shares: bool) -> Iterator[tuple[int, socket.socket]]:
 
 
 @pytest.mark.parametrize("shares", [False, True], ids=["an ordinary server", "another hub"])
-def test_a_port_with_somebody_at_it_is_taken(shares: bool) -> None:
+def test_a_port_in_use_is_taken(shares: bool) -> None:
     with listener(shares=shares) as (port, _), pytest.raises(Taken, match=f"port {port} is taken .* --port"):
         place("127.0.0.1", port, patience=0.2)
 
 
-def test_a_web_may_share_the_port_with_another_of_its_hub_but_not_with_a_stranger() -> None:
+def test_a_web_may_share_the_port_with_another_of_its_hub_but_not_with_another_program() -> None:
     with listener(shares=True) as (port, _):
         assert place("localhost", port, shared=True) == "127.0.0.1"
     with listener(shares=False) as (port, _), pytest.raises(Taken):
