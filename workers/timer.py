@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from hub.store import leases, steps
-from hub.store.due import bring_back
+from hub.store.due import shift_back
 from hub.store.unit import StoreUnavailable, Tx
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Timer:
         back = leases.stepped_back(tx, LEASE, self._hub.owner, now, LEASE_SECONDS)
         if back:
             log.warning("the clock has stepped back by %.0f s; due times are moved back by as much", back)
-            bring_back(tx, now, back)
+            shift_back(tx, now, back)
             steps.note(tx, steps.Step(now, back))
         return bool(back)
 
@@ -83,7 +83,7 @@ class Timer:
         if step is None:
             return
         if now < step.from_:  # else all of it is due by now
-            bring_back(tx, max(now, step.from_ - timedelta(seconds=2 * STRAGGLERS)), step.seconds)
+            shift_back(tx, max(now, step.from_ - timedelta(seconds=2 * STRAGGLERS)), step.seconds)
         if now - step.at > timedelta(seconds=STRAGGLERS):
             steps.forget(tx)
 

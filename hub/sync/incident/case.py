@@ -218,13 +218,13 @@ def case_in(hub: Hub, tx: Tx, incident_id: str) -> Case | None:
     if rows is None:
         return None
     if rows.incident.updated_at > now:
-        _bring_back(now, rows.incident, *rows.items.values())
+        _shift_back(now, rows.incident, *rows.items.values())
     return Case(
         hub, tx, rows.incident, rows.items, rows.links, rows.outbox, rows.connections, rows.paused, now
     )  # fmt: skip
 
 
-def _bring_back(now: datetime, *changed: Incident | Item) -> None:
+def _shift_back(now: datetime, *changed: Incident | Item) -> None:
     """After the clock was set back: changes the times of earlier changes that now lie in the future to now. Otherwise
     edits from now on would count as older than those."""
     for one in changed:

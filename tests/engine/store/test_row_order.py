@@ -12,7 +12,7 @@ from sqlalchemy import Table, select
 from hub.clock import ManualClock
 from hub.store import cases
 from hub.store.connections import deliver_now, plan_again
-from hub.store.due import SOURCES, STORED, bring_back
+from hub.store.due import SOURCES, STORED, shift_back
 from hub.store.links import hint_frozen
 from hub.store.records import Connection, Incident, Link, Outbox, save
 from hub.store.tables import incidents, links, outbox
@@ -26,7 +26,7 @@ CHANGES: dict[str, Callable[[Tx], object]] = {
     "hint_frozen": lambda tx: hint_frozen(tx, NOW),
     "plan_again": lambda tx: plan_again(tx, "jira", NOW),
     "deliver_now": lambda tx: deliver_now(tx, NOW),
-    "bring_back": lambda tx: bring_back(tx, NOW, 300),
+    "shift_back": lambda tx: shift_back(tx, NOW, 300),
 }
 
 
@@ -91,9 +91,9 @@ def _lock(tx: Tx, table: Table, id: str) -> None:
         ("plan_again", incidents),
         ("plan_again", outbox),
         ("deliver_now", outbox),
-        ("bring_back", incidents),
-        ("bring_back", links),
-        ("bring_back", outbox),
+        ("shift_back", incidents),
+        ("shift_back", links),
+        ("shift_back", outbox),
     ],
 )
 def test_who_waits_for_a_row_holds_none_that_comes_after_it(store: Store, change: str, table: Table) -> None:
@@ -106,7 +106,7 @@ def test_who_waits_for_a_row_holds_none_that_comes_after_it(store: Store, change
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("change", ["plan_again", "bring_back"])
+@pytest.mark.parametrize("change", ["plan_again", "shift_back"])
 def test_who_waits_for_an_incident_holds_nothing_that_belongs_to_it(store: Store, change: str) -> None:
     with store.unit() as tx:
         _lock(tx, incidents, "a")
