@@ -129,5 +129,5 @@ def _noted(part: str, link: Link) -> Iterator[Attention]:
         words = f"the object was {link.reason or 'deleted'}; the hub writes nothing there; `lockstep link relink` links another object"
         yield Attention(part, "ok", words)
         return
-    for name, words in sorted(link.remarks.items()):
+    for name, words in sorted(link.reasons.items()):
         yield Attention(part, "ok", f"{name}: {words}")

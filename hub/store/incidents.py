@@ -63,11 +63,11 @@ _HAS = select(links.c.id).where(
     links.c.connection == bindparam("connection"),
     text("links.kind = 'incident' AND links.slot = 'primary'"),
 )
-OPEN_WITHOUT = select(incidents).where(text("incidents.open"), ~_HAS.exists())
+OPEN_WITHOUT_LINK = select(incidents).where(text("incidents.open"), ~_HAS.exists())
 TURN = select(func.pg_advisory_xact_lock(literal_column(str(0x6E756D626572))))
 """The turn to take a number ("number", in hexadecimal), until the transaction ends."""
 HIGHEST = select(func.coalesce(func.max(incidents.c.number), literal_column("0")))
-HOMES = (
+LINKS_SHOWN = (
     select(links.c.id, links.c.connection, links.c.url, links.c.state, links.c.shadow)
     .where(links.c.incident_id == bindparam("id"), text("links.kind = 'incident'"))
     .order_by(links.c.id)
@@ -76,7 +76,8 @@ SLOTS = select(links.c.connection, links.c.kind, links.c.slot).where(links.c.inc
 
 
 def lock(tx: Tx, incident_id: str) -> Incident | None:
-    """The incident, its row locked until the transaction ends (SQLite: the whole database already is)."""
+    """The incident, its row locked until the transaction ends (on SQLite the transaction already excludes other
+    writers)."""
     return one(tx, Incident, LOCK, id=incident_id)
 
 
@@ -95,8 +96,8 @@ def by_number(tx: Tx, number: int) -> Incident | None:
 
 
 def next_number(tx: Tx) -> int:
-    """The next free number. Two transactions at once: the second waits until the first has ended. Were it refused then, it would
-    have asked the vendor in vain, and in a storm most would be."""
+    """The next free number. A second transaction waits for the first to end, because a refusal would waste the vendor
+    calls already made for it."""
     if tx.dialect.name == "postgresql":  # SQLite has one writer at a time
         tx.execute(TURN)
     return int(tx.scalar(HIGHEST) or 0) + 1
@@ -107,9 +108,9 @@ def by_dedup_key(tx: Tx, key: str, *, open_only: bool) -> Incident | None:
     return one(tx, Incident, OPEN_BY_KEY if open_only else BY_KEY, key=key)
 
 
-def open_without(tx: Tx, connection: str) -> list[Incident]:
-    """The open incidents that have no object of their own there: no link, in whatever state, in the first slot."""
-    return every(tx, Incident, OPEN_WITHOUT, connection=connection)
+def open_without_link(tx: Tx, connection: str) -> list[Incident]:
+    """Open incidents without a link in this connection's primary slot, whatever its state."""
+    return every(tx, Incident, OPEN_WITHOUT_LINK, connection=connection)
 
 
 def page(tx: Tx, *, open: bool | None, limit: int, before: str | None) -> list[Incident]:
@@ -182,9 +183,9 @@ def provenance_in(document: dict[str, Json]) -> dict[str, Provenance]:
     }
 
 
-def homes_of(tx: Tx, incident_id: str) -> list[dict[str, Any]]:
+def links_shown(tx: Tx, incident_id: str) -> list[dict[str, Any]]:
     """{"id", "connection", "url", "state", "shadow"} of each link that shows the incident."""
-    return rows(tx, HOMES, id=incident_id)
+    return rows(tx, LINKS_SHOWN, id=incident_id)
 
 
 def slots_of(tx: Tx, incident_id: str) -> set[tuple[str, str, str]]:
@@ -193,7 +194,7 @@ def slots_of(tx: Tx, incident_id: str) -> set[tuple[str, str, str]]:
 
 
 def move_link(tx: Tx, link: Link, row: Outbox | None, winner_id: str) -> None:
-    """A link, with its open intention, goes over to another incident."""
+    """Moves a link and its open intention to another incident."""
     link.incident_id = winner_id
     save(tx, link)
     if row is not None:
@@ -202,7 +203,7 @@ def move_link(tx: Tx, link: Link, row: Outbox | None, winner_id: str) -> None:
 
 
 def move_items(tx: Tx, loser_id: str, winner_id: str) -> None:
-    """Comments and updates go over to another incident."""
+    """Moves comments and updates to another incident."""
     for table in (comments, updates):
         tx.execute(update(table).where(table.c.incident_id == loser_id).values(incident_id=winner_id))
 

@@ -14,14 +14,16 @@ from hub.store.unit import Tx
 # literally as in the partial index that answers it
 _OPEN = text("outbox.state IN ('due', 'claimed', 'unknown')")
 OPEN_FOR = select(outbox).where(outbox.c.link_id == bindparam("id"), _OPEN).with_for_update(key_share=True)
-# locked: who decides what to do with an intention must know whether a worker has just claimed it. After the incident.
+# locked, because a worker may be claiming it; after the incident's lock
 OPEN_OF_INCIDENT = (
     select(outbox)
     .where(outbox.c.link_id.in_(select(links.c.id).where(links.c.incident_id == bindparam("id"))), _OPEN)
     .order_by(outbox.c.id)
     .with_for_update(key_share=True)
 )
-FLYING = select(outbox.c.lease_until).where(outbox.c.link_id == bindparam("id"), text("outbox.state = 'claimed'"))
+WRITE_LEASE_END = select(outbox.c.lease_until).where(
+    outbox.c.link_id == bindparam("id"), text("outbox.state = 'claimed'")
+)
 CREATES_SINCE = select(func.count()).where(text("outbox.op = 'create'"), outbox.c.first_sent_at > bindparam("since"))
 
 
@@ -35,9 +37,9 @@ def open_of_incident(tx: Tx, incident_id: str) -> dict[str, Outbox]:
     return {row.link_id: row for row in every(tx, Outbox, OPEN_OF_INCIDENT, id=incident_id)}
 
 
-def flying_until(tx: Tx, link_id: str) -> datetime | None:
-    """When the lease ends under which somebody writes to the link's object right now; None if nobody does."""
-    return tx.scalar(FLYING, {"id": link_id})
+def write_lease_end(tx: Tx, link_id: str) -> datetime | None:
+    """End of the lease of the write in flight to the link's object; None if there is none."""
+    return tx.scalar(WRITE_LEASE_END, {"id": link_id})
 
 
 def get(tx: Tx, outbox_id: str) -> Outbox | None:

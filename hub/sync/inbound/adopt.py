@@ -222,7 +222,7 @@ def _candidates(hub: Hub, tx: Tx, connection: str, seen: Observation) -> list[In
     if not services:
         return []
     return [
-        incident for incident in incident_rows.open_without(tx, connection)
+        incident for incident in incident_rows.open_without_link(tx, connection)
         if services & set(incident.fields.get("services") or ())
     ]  # fmt: skip
 

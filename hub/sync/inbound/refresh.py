@@ -30,7 +30,7 @@ def look(hub: Hub, link_id: str) -> None:
             return
         connection = connection_rows.get(tx, link.connection)
         revs = {link.id: link.rev, **link_rows.children_revs(tx, link.id)}
-        flying = outbox_rows.flying_until(tx, link.id)
+        lease_end = outbox_rows.write_lease_end(tx, link.id)
     if link.connection in hub.left_out:
         _later(hub, link_id, LEFT_OUT_AGAIN)
         return
@@ -44,7 +44,7 @@ def look(hub: Hub, link_id: str) -> None:
         _later(hub, link_id, None)
         return
     # `observe.fresh` would discard a read that began before `early`. The end of the write makes the refresh due sooner.
-    early = max(flying or now, earliest(hub, link, now))
+    early = max(lease_end or now, earliest(hub, link, now))
     if early > now:
         _later(hub, link_id, (early - now).total_seconds())
         return
@@ -69,7 +69,7 @@ def look(hub: Hub, link_id: str) -> None:
         return
     if partial is not None and shows_nothing_new(hub, link, seen, connection):
         with hub.store.unit() as tx:
-            if link_rows.seen_as_known(tx, link, seen.version):
+            if link_rows.settle_unchanged_refresh(tx, link, seen.version):
                 return
     with open_case(hub, link.incident_id) as case:
         if case is None or link_id not in case.links:

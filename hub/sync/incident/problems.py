@@ -39,7 +39,7 @@ def problems(case: Case) -> Iterator[Problem]:
             yield WORDS[line.kind], {**_place(case, link), **about}
     for link in case.links.values():
         before = (link._was or {}).get("notes") or {}
-        for name, words in link.remarks.items():
+        for name, words in link.reasons.items():
             if before.get(name) != words:
                 yield NOTED, {**_place(case, link), "field": name, "words": words}
 

@@ -135,7 +135,7 @@ OF_TRAPS = (
         "a read within the vendor's lag is believed", "trap 5", OBSERVING,
         "if link.written_at is not None and started < link.written_at + lag:", "if False:",
         (ECHO, SOURCE, LOST, APART), needs=("stale_reads",),
-        also=(Edit("hub/sync/inbound/refresh.py", "early = max(flying or now, earliest(hub, link, now))", "early = flying or now"),),
+        also=(Edit("hub/sync/inbound/refresh.py", "early = max(lease_end or now, earliest(hub, link, now))", "early = lease_end or now"),),
     ),
     Mutant(
         "merged while a write is in flight", "trap 5", OBSERVING,
