@@ -122,7 +122,9 @@ class Network:
                 return intake.accept(hub, flight.connection, request)
             except InvalidSignature:
                 if flight.genuine:
-                    world.violated("accepted is kept", f"a genuine webhook was called forged: {said}")
+                    world.violated(
+                        "accepted is kept", f"a genuine webhook was refused for an invalid signature: {said}"
+                    )
                 return Reply(status=401)
             except StoreUnavailable:
                 return Reply(status=503)
