@@ -218,12 +218,12 @@ class _Run:
         try:
             with hub.store.unit() as tx:
                 claims.turn(tx)
-                self._give_back(tx, now)
+                self._release(tx, now)
                 taken = claims.take_over(tx, hub.owner, now, free) if overdue else []
                 if len(taken) < free:
                     taken += claims.take(tx, hub.owner, now, free - len(taken))
                 stuck = {c.item for c in taken if self._last.get(c.item) == c.due_at}
-                claims.hold(tx, hub.owner, now, stuck)
+                claims.defer(tx, hub.owner, now, stuck)
         except StoreUnavailable as e:
             if not self._running:
                 raise
@@ -240,9 +240,9 @@ class _Run:
             self._want = True
             self._pass_on()
 
-    def _give_back(self, tx: Tx, now: datetime) -> None:
+    def _release(self, tx: Tx, now: datetime) -> None:
         claims.failed(tx, self.hub.owner, now, [item for item, failed in self._back.items() if failed])
-        claims.give_back(tx, self.hub.owner, [item for item, failed in self._back.items() if not failed])
+        claims.release(tx, self.hub.owner, [item for item, failed in self._back.items() if not failed])
 
     def _renew(self) -> None:
         with self.hub.store.unit() as tx:
@@ -291,7 +291,7 @@ class _Run:
     def _return_all(self) -> None:
         with self.hub.store.unit() as tx:
             claims.turn(tx)
-            self._give_back(tx, self.hub.clock.now())
+            self._release(tx, self.hub.clock.now())
 
     def _give_up_on(self, act: Callable[[], None]) -> None:
         try:

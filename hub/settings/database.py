@@ -1,4 +1,4 @@
-"""The database's address: what is wrong with it, said without repeating it, for a password stands in it. Talks to nobody."""
+"""Checks a database address without connecting. No message repeats the address, because it may contain a password."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEADER = b"SQLite format 3\x00"
 
 
 def database_problem(text: str) -> str | None:
-    """What is wrong with the address of a database; None = nothing. The drivers read it here as they will when they call."""
+    """The problem with a database address; None = none. Parsed by the drivers, as when they connect."""
     if not re.match(KINDS, text):
         return "it must begin with sqlite:/// or postgresql://"
     if "\x00" in text:
@@ -38,7 +38,7 @@ def file_of(url: str) -> str | None:
 
 
 def no_file(url: str) -> str | None:
-    """The path at which a SQLite database should be and nothing is."""
+    """The path of a SQLite database that does not exist; None if it exists."""
     path = file_of(url)
     return path if path is not None and not Path(path).exists() else None
 
@@ -48,7 +48,7 @@ def _server_problem(url: URL) -> str | None:
     from psycopg.conninfo import make_conninfo
 
     if re.search(r"[@\s\[\]]", url.host or "") or "@" in (url.database or ""):
-        return unreadable("its password cannot be told from its host")
+        return unreadable("where its password ends is unclear")
     if url.port is not None and not 0 < url.port < 65536:
         return "its port is not a number from 1 to 65535"
     try:

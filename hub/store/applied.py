@@ -1,4 +1,4 @@
-"""What came as content of an object and must take effect once (a reaction that means a command)."""
+"""Commands given in an object's content (a reaction), so that each takes effect once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that one decision needs to know."""
+"""Loads what a case or a delivery needs, in few statements."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class CaseRows:
 
 
 def gather(tx: Tx, incident_id: str) -> CaseRows | None:
-    """The incident, its row locked, then its links and open intentions, theirs too (SQLite: the whole database already is);
-    None if there is no such incident."""
+    """Locks the incident's row, then those of its links and open intentions (on SQLite the transaction already excludes
+    other writers). None if there is no such incident."""
     incident = incidents.lock(tx, incident_id)
     if incident is None:
         return None

@@ -1,11 +1,11 @@
-"""Claims: which worker is at which due row, so that no two workers do the same task in vain.
+"""Claims: which worker holds which due row, so that no row is worked twice at once.
 
-A claim is a row of its own, (task, key), beside the `due_at` columns: taking one waits for no incident's row lock and rewrites
-no wide row. Many are taken, given back and renewed in one transaction. A claim ends when it is given back, or at `claimed_until`:
-a worker renews what it is still at, so a dead worker's claims come back within `SECONDS`.
+A claim is a row of its own (task, key), so that claiming neither waits for an incident's lock nor rewrites a wide row.
+It ends when it is released, or at `claimed_until`; a worker renews its claims, so those of a dead worker expire within
+`SECONDS`.
 
-On PostgreSQL a transaction that takes claims or gives them back begins with `turn`: one claimer inserts what another is about to
-delete, and the other way round, so without it they deadlock now and then.
+On PostgreSQL a transaction that takes or releases claims begins with `turn`; without it, concurrent inserts and deletes
+deadlock.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ SECONDS = 15.0
 """How long a claim lasts that is not renewed. Above a vendor call's time-outs, and far above the pause between two renewals."""
 
 AGAIN = 1.0
-"""Seconds until a task is done again that left its row exactly as due as it was."""
+"""Seconds until a task that left its row due at the same time runs again."""
 
 LONGEST_PAUSE = 60.0
-"""Seconds until a task is done again that has raised for the sixth time or more."""
+"""Seconds until a task that has raised for the seventh time or more runs again."""
 
 BEHIND: Mapping[str, float] = {
     "inbox": 0,
@@ -61,8 +61,8 @@ BEHIND: Mapping[str, float] = {
     "poll": 5,
     "subscribe": 5,
 }
-"""task → seconds that a row of it stands behind one of our own rows that fell due at the same moment: our own rows first, then
-writes and reads at vendors, then polls. Whatever has waited longer than that comes first, so nothing starves."""
+"""task → seconds added to a row's due time when rows are ordered: the hub's own rows first, then reads and writes at
+vendors, then polls. A row that has waited longer than that comes first, so none starves."""
 BEHIND_TIMERS = 2.0
 
 Item = tuple[str, str]
@@ -149,7 +149,7 @@ _TAKE_OVER = (
 )
 _TURN = select(func.pg_advisory_xact_lock(literal_column(str(0x636C61696D73))))
 """The key is "claims", in hexadecimal."""
-_GIVE_BACK = delete(claims).where(_ITEMS, _MINE)
+_RELEASE = delete(claims).where(_ITEMS, _MINE)
 _RENEW = update(claims).where(_ITEMS, _MINE).values(claimed_until=_UNTIL)
 _FAILED = update(claims).where(_ITEMS, _MINE).values(failures=claims.c.failures + 1).returning(claims.c.failures)
 _ALL = {name: _all(name) for name in _TAKE}
@@ -159,7 +159,7 @@ _HAS_EXPIRED = select(claims.c.task, claims.c.key).where(claims.c.claimed_until 
 
 
 def turn(tx: Tx) -> None:
-    """Waits until no other transaction takes or gives back claims. To be called first in its transaction."""
+    """Waits until no other transaction takes or releases claims. To be called first in its transaction."""
     if tx.dialect.name == "postgresql":  # SQLite has one writer at a time
         tx.execute(_TURN)
 
@@ -171,47 +171,47 @@ def take(tx: Tx, owner: str, now: datetime, most: int) -> list[Claim]:
 
 
 def take_over(tx: Tx, owner: str, now: datetime, most: int) -> list[Claim]:
-    """Claims up to `most` rows whose claim has run out: its worker died, or the task is to be tried again now."""
+    """Claims up to `most` rows whose claim has expired: its worker died, or the task is to be tried again now."""
     values = {"owner": owner, "now": now, "until": _until(now), "most": most}
     return [Claim(*row) for row in tx.execute(_TAKE_OVER, values)]
 
 
-def give_back(tx: Tx, owner: str, items: Collection[Item]) -> None:
-    """These tasks have ended. What is due of them, or falls due again, may be claimed by anybody."""
+def release(tx: Tx, owner: str, items: Collection[Item]) -> None:
+    """Releases the claims of ended tasks."""
     if items:
-        tx.execute(_GIVE_BACK, {"owner": owner, "items": list(items)})
+        tx.execute(_RELEASE, {"owner": owner, "items": list(items)})
 
 
 def renew(tx: Tx, owner: str, now: datetime, items: Collection[Item]) -> None:
-    """The worker is still at these."""
+    """Extends these claims."""
     if items:
         tx.execute(_RENEW, {"owner": owner, "until": _until(now), "items": list(items)})
 
 
-def hold(tx: Tx, owner: str, now: datetime, items: Collection[Item], seconds: float = AGAIN) -> None:
-    """Nobody is to be at these for so many seconds; then whoever comes by takes them over."""
+def defer(tx: Tx, owner: str, now: datetime, items: Collection[Item], seconds: float = AGAIN) -> None:
+    """Keeps these claims for `seconds`; then any worker may take them over."""
     if items:
         until = now + timedelta(seconds=seconds)
         tx.execute(_RENEW, {"owner": owner, "until": until, "items": list(items)})
 
 
 def failed(tx: Tx, owner: str, now: datetime, items: Iterable[Item]) -> None:
-    """These tasks have raised: each is done again after a pause that doubles with each failure."""
+    """These tasks have raised: each runs again after a pause that doubles with each failure."""
     for item in items:
         count = tx.execute(_FAILED, {"owner": owner, "items": [item]}).scalar()
         if count is not None:
-            hold(tx, owner, now, [item], min(LONGEST_PAUSE, 2.0 ** min(count - 1, 10)))
+            defer(tx, owner, now, [item], min(LONGEST_PAUSE, 2.0 ** min(count - 1, 10)))
 
 
 def next_waiting(tx: Tx, now: datetime) -> Item | None:
-    """The most urgent due row that no worker is at, or a task whose claim has run out; None if there is neither."""
+    """The most urgent due row that is not claimed, or a task whose claim has expired; None if there is neither."""
     found = tx.execute(_NEXT[tx.dialect.name], {"now": now, "most": 1}).first()
     found = found or tx.execute(_HAS_EXPIRED, {"now": now}).first()
     return (found.task, found.key) if found is not None else None
 
 
 def oldest(tx: Tx, now: datetime) -> dict[str, datetime]:
-    """task → since when its longest overdue row is due, of those that no worker is at."""
+    """task → since when its longest overdue row is due, of those that are not claimed."""
     return {row.task: row[1] for row in tx.execute(_OLDEST[tx.dialect.name], {"now": now, "most": 1})}
 
 

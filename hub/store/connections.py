@@ -72,7 +72,7 @@ def move_cursor(tx: Tx, name: str, value: Json, polled_at: datetime | None, due_
 
 
 def poll_at(tx: Tx, name: str, due_at: datetime) -> None:
-    """The next poll at this time at the latest."""
+    """Makes the next poll due at `due_at`, if it was due later or never."""
     tx.execute(POLL_AT, {"name": name, "at": due_at})
 
 
@@ -108,26 +108,27 @@ def link_counts(tx: Tx, name: str) -> list[tuple[str, int]]:
 
 
 def plan_again(tx: Tx, name: str, now: datetime) -> None:
-    """Every open incident is planned anew (a connection was enabled)."""
+    """After a connection was enabled: makes a plan due for every open incident, and the connection's waiting writes
+    due."""
     lock(tx, incidents, incidents.c.open)
     tx.execute(update(incidents).where(incidents.c.open).values(plan_due=now))
     _due(tx, now, outbox.c.connection == name)
 
 
 def deliver_now(tx: Tx, now: datetime) -> None:
-    """What waited for the end of a pause is due."""
+    """Makes every waiting write due, at the end of a pause."""
     _due(tx, now)
 
 
 def _due(tx: Tx, now: datetime, *which: ColumnElement[bool]) -> None:
-    """What waits to be delivered need wait no longer. which: of that."""
+    """Makes waiting writes due now. which: further conditions."""
     waiting = (outbox.c.state == "due", outbox.c.due_at > now, *which)
     lock(tx, outbox, *waiting)
     tx.execute(update(outbox).where(*waiting).values(due_at=now))
 
 
 def note_switch(tx: Tx, name: str, state: str, actor: str, now: datetime) -> None:
-    """Who switched what, and when: the last hundred, for people."""
+    """Records who changed a connection's state, the pause or an unmatched object; the last 100 entries are kept."""
     history = list(switch(tx, "history") or [])
     entry = {"connection": name, "state": state, "actor": actor, "at": now.isoformat()}
     set_switch(tx, "history", [*history, entry][-100:])

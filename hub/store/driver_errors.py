@@ -1,4 +1,4 @@
-"""What the errors of SQLAlchemy and its drivers mean to a caller of the store."""
+"""Maps errors of SQLAlchemy and its drivers to the store's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 
 
 def unavailable(error: DBAPIError, file: str | None) -> StoreUnavailable | None:
-    """What an error means, if it is the database that is at fault; None if it is the statement. file: of a SQLite database."""
+    """The StoreUnavailable for an error of the database; None for an error of the statement. file: of a SQLite
+    database."""
     # SQLite says only with the base class that a file is damaged, or no database at all
     if not (error.connection_invalidated or type(error) in (OperationalError, DatabaseError)):
         return None
@@ -27,7 +28,7 @@ def unavailable(error: DBAPIError, file: str | None) -> StoreUnavailable | None:
 
 @contextmanager
 def translated(file: str | None) -> Iterator[None]:
-    """Raises what the errors of the database mean to a caller; any other error goes on its way."""
+    """Raises the store's error for a database error; passes others on."""
     try:
         yield
     except PoolTimeout as e:

@@ -62,14 +62,13 @@ STORED = (
     (cursors, ("due_at",)),
     (claims, ("claimed_until",)),
 )
-"""Every stored moment that decides when something happens, or is compared with the time of a read. Tables in the order in
-which a case locks its rows."""
+"""Columns with times that are compared with now or with the time of a read, in lock order."""
 
 
 def shift_back(tx: Tx, after: datetime, seconds: float) -> int:
-    """The clock has stepped back by so much: what would wait until it has caught up waits as long as before the step. after:
-    only moments later than this. Returns how many were moved. What this makes due too early (it was set after the step) finds
-    that out by itself."""
+    """After the clock stepped back by `seconds`: moves the times of `STORED` that are later than `after` back by as
+    much, so that nothing waits longer than before. Returns how many. A row made due too early this way is checked again
+    when worked."""
     moved = 0
     for table, names in STORED:
         columns = [table.c[name] for name in names]

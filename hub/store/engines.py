@@ -18,7 +18,7 @@ from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from hub.clock import nap
-from hub.store.faults import File, make_room
+from hub.store.faults import File, make_folder
 
 BUSY_SECONDS = 4
 """How long a transaction waits for a connection, or for other writers. A webhook's sender waits 5 s."""
@@ -28,8 +28,8 @@ PAUSE, LONGEST_PAUSE = 0.0001, 0.0005
 own `busy_timeout` grow to 100 ms."""
 
 MOST = 5
-"""Connections that a process holds at once. A PostgreSQL as it is delivered has 100 for everybody; a transaction takes a few
-milliseconds, so that the threads of a process, though they are more, hardly ever wait for one."""
+"""Connections that a process holds at once. PostgreSQL allows 100 by default, for all clients; a transaction takes a
+few milliseconds, so that the threads of a process, though they are more, hardly ever wait for one."""
 
 POOL: dict[str, Any] = {
     "poolclass": QueuePool, "pool_size": MOST, "max_overflow": 0, "pool_timeout": BUSY_SECONDS,
@@ -37,19 +37,20 @@ POOL: dict[str, Any] = {
 }  # fmt: skip
 
 COMMON: dict[str, Any] = {
-    "hide_parameters": True,  # an error's words go to the log, what stands in a row does not
+    "hide_parameters": True,  # row contents must not reach the log
     "query_cache_size": 1500,  # an update names only the columns that changed: some hundreds of statements
 }
 
 ALIVE = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 3}
-"""Seconds, seconds, times: so that nothing on the way forgets an idle connection, and one that was cut is known to be."""
+"""TCP keepalive: 60 s idle, every 10 s, 3 times. Keeps idle connections open in firewalls and detects cut ones."""
 
 PLAIN = {"check_same_thread": False, "cached_statements": 1024}
-"""Of the driver `sqlite3`: the pool hands connections to threads in turn, and every statement stays prepared."""
+"""Options of `sqlite3`: connections are used by several threads in turn, and statements stay prepared."""
 
 
 def engines(url: str, file: File) -> tuple[Engine, Engine]:
-    """(for writers, for readers). url: an SQLAlchemy URL. Raises StoreUnavailable when a SQLite file's folder cannot be made."""
+    """(for writers, for readers). url: an SQLAlchemy URL. Raises StoreUnavailable when a SQLite file's folder cannot be
+    created."""
     if not url.startswith("sqlite"):
         server = create_engine(url, connect_args=ALIVE, **POOL, **COMMON)
         event.listen(server, "connect", _plan_once)
@@ -59,7 +60,7 @@ def engines(url: str, file: File) -> tuple[Engine, Engine]:
         memory = create_engine("sqlite://", poolclass=StaticPool, connect_args=PLAIN, **COMMON)
         event.listen(memory, "connect", _pragmas("foreign_keys=ON"))
         return memory, memory
-    make_room(url.removeprefix("sqlite:///"))
+    make_folder(url.removeprefix("sqlite:///"))
     writer, reader = (create_engine(url, connect_args=PLAIN, **POOL, **COMMON) for _ in range(2))
     # FULL: a webhook that was accepted survives a power cut
     common = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
@@ -105,15 +106,14 @@ def _begin_to_write(connection: Connection) -> None:
 
 
 def _plan_once(dbapi: Any, record: Any) -> None:
-    """The engine's statements are always the same ones, each with an index of its own: planning them anew for each value
-    costs more than they do."""
+    """Plans each statement once: planning costs more than running them."""
     dbapi.execute("SET plan_cache_mode = force_generic_plan")
     dbapi.commit()
 
 
 def _not_cut(dbapi: Any, record: Any, proxy: Any) -> None:
-    """An idle connection to a server has nothing to say: one that has, was ended by it. The pool then makes a new one. This
-    costs no exchange, as a ping before every transaction would."""
+    """Discards a connection that the server closed: an idle one has no data to read, unless the server ended it. Saves
+    the round trip of `pool_pre_ping`."""
     watch = select.poll()
     if not dbapi.closed:
         watch.register(dbapi.fileno(), select.POLLIN)

@@ -1,5 +1,4 @@
-"""What a database may answer instead of doing what it was asked, as the rest of the hub hears of it. Imports no database library:
-commands that need none import this."""
+"""The store's errors. Imports no database library, because commands that need none import this."""
 
 from __future__ import annotations
 
@@ -19,15 +18,15 @@ class StoreUnavailable(Exception):
 
 
 class Collision(Exception):
-    """Another transaction took, at the same moment, what must be unique; nothing was changed; do it again."""
+    """Another transaction inserted the same unique key; nothing was changed; repeat."""
 
 
-COLLIDED = "another request changed the same thing at the same moment, and nothing was changed by this one; read it again, then repeat"
-"""A Collision, in words for whoever asked for the change."""
+COLLIDED = "another request changed this object at the same moment; nothing was changed. Read it again, then repeat"
+"""The message of a Collision for the user."""
 
 
 class TransactionOpen(RuntimeError):
-    """A transaction was to be begun inside another one of the same thread: a mistake in the hub's own code."""
+    """A transaction was begun inside another one of the same thread: a defect in the hub."""
 
 
 class File:
@@ -57,8 +56,8 @@ class File:
         return found.st_dev, found.st_ino
 
 
-def make_room(path: str) -> None:
-    """Makes the folder of a SQLite file, which nobody else may enter. Raises StoreUnavailable."""
+def make_folder(path: str) -> None:
+    """Creates the folder of a SQLite file with mode 0700. Raises StoreUnavailable."""
     folder = Path(path).parent
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

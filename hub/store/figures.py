@@ -1,7 +1,6 @@
-"""The figures that operators watch, counted from the rows at the moment of asking.
+"""Figures for operators, counted from the rows at each call.
 
-Each condition is written as in the partial index that answers it (`tables.py`), literally: a bound value would make SQLite
-read the whole table. So it costs no more with a hundred thousand quiet incidents than with none.
+Conditions are literal SQL, as in the partial indexes (`tables.py`): with a bound value SQLite would scan the table.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def oldest_due(store: Store, now: datetime) -> float:
 
 
 def undecided(tx: Tx) -> tuple[int, int]:
-    """(drafts, unmatched objects) that wait for a person. Reads more than the figures do: for who asks now and then."""
+    """(drafts, proposed unmatched objects) that wait for a person. Slower than `read`; for `doctor`."""
     drafts = select(func.count()).select_from(links).where(links.c.state == "held")
     proposed = select(func.count()).select_from(unmatched_objects).where(unmatched_objects.c.state == "proposed")
     return tx.scalar(drafts) or 0, tx.scalar(proposed) or 0

@@ -1,4 +1,4 @@
-"""What arrived and was authentic, kept raw. One committed row is all that happens before a webhook is answered."""
+"""Authentic webhooks, stored unparsed. One committed row is all that happens before the answer."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NEEDED = (
     "x-webhook-id",
     "x-webhook-subscription",
 )
-"""Headers worth keeping. Signatures and credentials are not among them; of `authorization` the scheme is kept, which tells
-two kinds of senders apart."""
+"""Headers that are stored. No signature or credential; of `authorization` only the scheme, which distinguishes two
+kinds of senders."""
 
 
 _REPEATED = ["connection", "delivery_id"]
@@ -60,13 +60,13 @@ def keep(store: Store, id: str, connection: str, delivery_id: str, request: Requ
 
 
 def _bounded(delivery_id: str) -> str:
-    """Whole if it fits the column, else a hash: two long ids that begin alike are still two."""
+    """The id, or its hash if it is longer than the column."""
     clean = delivery_id.replace("\x00", "")
     return clean if len(clean) <= 200 else hashlib.sha256(clean.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _path(request: Request) -> str:
-    """The path without what follows the connection's name: it may be a secret."""
+    """The path without the part after the connection's name, which may be a secret."""
     return "/".join(request.path.replace("\x00", "").split("/")[:3])
 
 

@@ -76,7 +76,8 @@ SLOTS = select(links.c.connection, links.c.kind, links.c.slot).where(links.c.inc
 
 
 def lock(tx: Tx, incident_id: str) -> Incident | None:
-    """The incident, its row locked until the transaction ends (SQLite: the whole database already is)."""
+    """The incident, its row locked until the transaction ends (on SQLite the transaction already excludes other
+    writers)."""
     return one(tx, Incident, LOCK, id=incident_id)
 
 
@@ -95,8 +96,8 @@ def by_number(tx: Tx, number: int) -> Incident | None:
 
 
 def next_number(tx: Tx) -> int:
-    """The next free number. Two transactions at once: the second waits until the first has ended. Were it refused then, it would
-    have asked the vendor in vain, and in a storm most would be."""
+    """The next free number. A second transaction waits for the first to end, because a refusal would waste the vendor
+    calls already made for it."""
     if tx.dialect.name == "postgresql":  # SQLite has one writer at a time
         tx.execute(TURN)
     return int(tx.scalar(HIGHEST) or 0) + 1
@@ -108,7 +109,7 @@ def by_dedup_key(tx: Tx, key: str, *, open_only: bool) -> Incident | None:
 
 
 def open_without_link(tx: Tx, connection: str) -> list[Incident]:
-    """The open incidents that have no object of their own there: no link, in whatever state, in the first slot."""
+    """Open incidents without a link in this connection's primary slot, whatever its state."""
     return every(tx, Incident, OPEN_WITHOUT_LINK, connection=connection)
 
 
@@ -193,7 +194,7 @@ def slots_of(tx: Tx, incident_id: str) -> set[tuple[str, str, str]]:
 
 
 def move_link(tx: Tx, link: Link, row: Outbox | None, winner_id: str) -> None:
-    """A link, with its open intention, goes over to another incident."""
+    """Moves a link and its open intention to another incident."""
     link.incident_id = winner_id
     save(tx, link)
     if row is not None:
@@ -202,7 +203,7 @@ def move_link(tx: Tx, link: Link, row: Outbox | None, winner_id: str) -> None:
 
 
 def move_items(tx: Tx, loser_id: str, winner_id: str) -> None:
-    """Comments and updates go over to another incident."""
+    """Moves comments and updates to another incident."""
     for table in (comments, updates):
         tx.execute(update(table).where(table.c.incident_id == loser_id).values(incident_id=winner_id))
 

@@ -1,7 +1,7 @@
 """The journal: append-only, one hash chain for each incident.
 
-An entry's content is committed to by a salted hash, and the chain runs over the commitments: what a person may later have
-the right to be forgotten can be erased (`erase`), and the chain still verifies.
+An entry's content is committed to by a salted hash, and the chain runs over the commitments, so content that must be
+deleted (a data-protection request) can be erased (`erase`) and the chain still verifies.
 
     commitment = SHA-256(salt ‖ canonical JSON of the content)
     hash       = SHA-256(previous hash ‖ seq ‖ time ‖ kind ‖ source ‖ commitment)
@@ -126,12 +126,14 @@ def verify(tx: Tx, incident_id: str) -> str | None:
     head = tx.execute(HEAD, {"id": incident_id}).first()
     if head != (seq, previous):
         short = head is not None and head[0] > seq
-        return "lines are missing at its end" if short else "its end is not the one that the incident knows"
+        return (
+            "lines are missing at its end" if short else "its last hash differs from the one stored with the incident"
+        )
     return None
 
 
 def _kept(line: dict[str, Any]) -> bool:
-    """Whether a line's content is what was committed to. One that was erased has none: with words in it, they are not ours."""
+    """Whether a line's content matches its commitment. An erased line has none; content found there was added later."""
     if line["salt"] is None:
         return line["data"] is None
     return _commitment(line["salt"], line["data"]) == line["commitment"]

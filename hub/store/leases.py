@@ -1,7 +1,6 @@
-"""Leases: at most one process at a time does a thing that only one should (the timer's sweep).
+"""A lease lets one process at a time do a job (the timer's sweep).
 
-A lease is a row with an end. Whoever finds it ended takes it, with a fence one higher, so that a holder who slept through
-its end can be told from the present one.
+Taking an expired lease increments its fence, so a holder that overran is recognised.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ SKEW = 30.0
 much, was taken before the clock stepped back."""
 
 TURN = 2.0
-"""Seconds. The owner's own lease cannot begin later than now, but for what its clock is adjusted by."""
+"""Seconds. Tolerance for adjustments of the owner's own clock."""
 
 
 def stepped_back(tx: Tx, name: str, owner: str, now: datetime, seconds: float) -> float:
     """By how many seconds the clock has stepped back since the lease was last taken or renewed; 0.0 if it has not. Such a
-    lease is ended: nobody can tell how long it was to last. Ask before `take`."""
+    lease counts as expired, because its remaining time is unknown. Call before `take`."""
     row = tx.execute(select(leases.c.owner, leases.c.until).where(leases.c.name == name)).first()
     if row is None:
         return 0.0

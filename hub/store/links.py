@@ -103,8 +103,7 @@ def settle_unchanged_refresh(tx: Tx, link: Link, version: str | None) -> bool:
 def hint_all(tx: Tx, dues: Mapping[str, datetime], fields: Collection[str] = ()) -> None:
     """Makes a refresh of each of these links due at its time; of those in `fields`, of the fields alone.
 
-    All are locked first, in the order in which cases lock theirs, and touched once: two who lock the same rows in different
-    orders wait for each other, and who touches a row twice waits for what the row refers to."""
+    All rows are locked first, in the order that cases use, and updated once: any other order can deadlock."""
     if len(dues) > 1:
         lock(tx, links, links.c.id.in_(sorted(dues)))
     for link_id in sorted(dues):
@@ -139,12 +138,12 @@ def get_unmatched(tx: Tx, unmatched_id: str) -> Unmatched | None:
 
 
 def lock_unmatched(tx: Tx, unmatched_id: str) -> None:
-    """Until the end of the transaction nobody else decides about it. After the lock of an incident, if there is one."""
+    """Locks the row until the transaction ends. After the incident's lock, if there is one."""
     lock(tx, unmatched_objects, unmatched_objects.c.id == unmatched_id)
 
 
 def unmatched_linked(tx: Tx, known: Unmatched) -> None:
-    """It belongs to a link by now. Changes nothing if something was heard of it since it was read."""
+    """Marks the unmatched object as linked, unless a newer hint came after it was read."""
     same = (
         unmatched_objects.c.id == known.id,
         unmatched_objects.c.state == "waiting",
@@ -176,7 +175,7 @@ def page(tx: Tx, incident_id: str | None, state: str | None, limit: int, before:
 
 def with_problems(tx: Tx, since: datetime, limit: int) -> list[tuple[int, Link]]:
     """(number of the incident, link) where a link of an incident that is open, or was changed after `since`, waits for
-    somebody; newest first."""
+    a person; newest first."""
     some = [cast(column, Text) != "{}" for column in (links.c.frozen, links.c.held, links.c.refused)]
     waits = or_(*some, links.c.state.in_(("frozen", "unreachable"))) & links.c.state.not_in(("gone", "unlinked"))
     return _of_recent(tx, since, limit, waits)
@@ -200,7 +199,7 @@ def _of_recent(tx: Tx, since: datetime, limit: int, which: ColumnElement[bool]) 
 
 
 def left_behind(tx: Tx, known: Collection[str]) -> dict[str, int]:
-    """Connection → how many objects of open incidents it shows, of those that are not known (any more)."""
+    """Connection that is no longer configured → number of its objects of open incidents."""
     query = (
         select(links.c.connection, func.count())
         .join(incidents, incidents.c.id == links.c.incident_id)

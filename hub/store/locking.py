@@ -15,7 +15,8 @@ from hub.store.unit import Tx
 
 
 def lock(tx: Tx, table: Table, *where: Any) -> None:
-    """Locks these rows in the order of their key (SQLite: the whole database already is). To be done before they are changed."""
+    """Locks these rows in the order of their key (on SQLite the transaction already excludes other writers). Call
+    before they are changed."""
     if tx.dialect.name == "postgresql":
         key = table.primary_key.columns
         # key_share: who only refers to a row need not wait for it

@@ -25,7 +25,7 @@ from sqlalchemy.pool import NullPool
 
 from hub.settings.database import no_file
 from hub.store.driver_errors import unavailable
-from hub.store.faults import make_room
+from hub.store.faults import make_folder
 from hub.store.unit import Store
 
 FOLDER = Path(__file__).parent / "migrations"
@@ -33,7 +33,7 @@ FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 0x6C6F636B73746570  # "lockstep": the advisory lock of every upgrade of this hub
 
 HEAD, BEHIND, AHEAD, EMPTY = "head", "behind", "ahead", "empty"
-"""Where a database stands: as expected; older; newer than this version knows (a rolling restart); without tables of ours."""
+"""State of the tables: as expected, older, newer than this version (a rolling restart), or none."""
 
 
 class NotMigratable(Exception):
@@ -51,7 +51,7 @@ def _engine(url: str) -> Engine:
     engine = create_engine(url.replace("postgres://", "postgresql://", 1), poolclass=NullPool)
     if engine.dialect.name == "sqlite":
         if engine.url.database:
-            make_room(engine.url.database)
+            make_folder(engine.url.database)
 
         @event.listens_for(engine, "connect")
         def settings(dbapi: Any, record: Any) -> None:
@@ -68,7 +68,7 @@ def _engine(url: str) -> Engine:
 
 @contextmanager
 def _alone(url: str) -> Iterator[Connection]:
-    """A transaction that no other upgrade runs beside."""
+    """A transaction that excludes other upgrades."""
     engine = _engine(url)
     try:
         with engine.begin() as connection:
@@ -78,7 +78,7 @@ def _alone(url: str) -> Iterator[Connection]:
             if engine.dialect.name == "sqlite":
                 broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
                 if broken:
-                    raise NotMigratable(f"after the upgrade a row of {broken[0]!r} would belong to nothing; undone")
+                    raise NotMigratable(f"a row of {broken[0]!r} would refer to a missing row; nothing was changed")
     except DBAPIError as e:
         meant = unavailable(e, engine.url.database)
         if meant is None:

@@ -14,7 +14,7 @@ from hub.store.unit import Tx
 # literally as in the partial index that answers it
 _OPEN = text("outbox.state IN ('due', 'claimed', 'unknown')")
 OPEN_FOR = select(outbox).where(outbox.c.link_id == bindparam("id"), _OPEN).with_for_update(key_share=True)
-# locked: who decides what to do with an intention must know whether a worker has just claimed it. After the incident.
+# locked, because a worker may be claiming it; after the incident's lock
 OPEN_OF_INCIDENT = (
     select(outbox)
     .where(outbox.c.link_id.in_(select(links.c.id).where(links.c.incident_id == bindparam("id"))), _OPEN)
@@ -38,7 +38,7 @@ def open_of_incident(tx: Tx, incident_id: str) -> dict[str, Outbox]:
 
 
 def write_lease_end(tx: Tx, link_id: str) -> datetime | None:
-    """When the lease ends under which somebody writes to the link's object right now; None if nobody does."""
+    """End of the lease of the write in flight to the link's object; None if there is none."""
     return tx.scalar(WRITE_LEASE_END, {"id": link_id})
 
 

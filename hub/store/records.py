@@ -120,7 +120,7 @@ class Incident(Record):
 
 @dataclass
 class Item(Record):
-    """A comment or an update: `kind` tells which."""
+    """A comment or an update; `kind`: which of the two."""
 
     id: str
     incident_id: str
@@ -203,12 +203,12 @@ class Link(Record):
 
     @property
     def reasons(self) -> dict[str, Json]:
-        """field → why it is not shown there as it is; without what `frozen` and `refused` say already."""
+        """field → why it is not shown there as it is; not those in `frozen` or `refused`."""
         return {n: words for n, words in self.notes.items() if n not in {*self.frozen, *self.refused, "correction"}}
 
     @property
     def duplicate(self) -> bool:
-        """A second object with our mark, which should not be there: it is closed, whatever becomes of the incident."""
+        """A second object with our mark, created by a repeated create; it is closed whatever the incident's state."""
         return self.slot.startswith("duplicate")
 
 

@@ -1,6 +1,5 @@
-"""The clock's last step back. It is kept in SQL as long as a transaction may be under way that had looked at the clock before
-it: so the timer that noticed it may die, and the next one knows.
-"""
+"""The clock's last step back, kept in SQL while a transaction may run that read the clock before it, so that any timer
+can finish the correction."""
 
 from __future__ import annotations
 

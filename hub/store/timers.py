@@ -1,4 +1,4 @@
-"""Timers: something of this name is to happen at that time. A row until it has happened."""
+"""Timers: a task that is due at a time; the row is deleted when it is done."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def clear(tx: Tx, kind: str, key: str) -> None:
 
 
 def done(tx: Tx, kind: str, key: str, began: datetime) -> None:
-    """What was due when the task began is done. A timer that was set meanwhile stays."""
+    """Deletes the timer, unless it was set again, for a time after `began`."""
     tx.execute(CLEAR_DUE, {"kind": kind, "key": key, "now": began})
 
 

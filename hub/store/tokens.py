@@ -17,7 +17,7 @@ from hub.store.tables import tokens
 from hub.store.unit import Store
 
 PREFIX = "ls_"
-"""So that a token is known as one wherever it leaks."""
+"""Prefix by which secret scanners recognise a token."""
 
 SCOPES = ("read", "write", "admin")
 """Each includes those before it: to read; to work on incidents; to publish, to retry, to change how the hub runs."""
@@ -25,7 +25,7 @@ SCOPES = ("read", "write", "admin")
 LIFETIME = timedelta(days=90)
 
 LONGEST_DAYS = 36_500
-"""What should live longer than that lives for ever (`lifetime=None`)."""
+"""Longest lifetime in days; for longer use `lifetime=None`, which never expires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ def create(
     scopes: Iterable[str] = ("read",),
     lifetime: timedelta | None = LIFETIME,
 ) -> tuple[str, str]:
-    """(id, the token: nobody can show it again). lifetime None: until it is revoked. Raises ValueError, StoreUnavailable."""
+    """(id, the token: it cannot be shown again). lifetime None: until it is revoked. Raises ValueError,
+    StoreUnavailable."""
     wanted = sorted(set(scopes), key=lambda s: SCOPES.index(s) if s in SCOPES else -1)
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:

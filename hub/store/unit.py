@@ -1,7 +1,9 @@
-"""The one transaction boundary. Every commit of the hub happens at the end of a `Store.unit()`; no vendor is ever called
-inside one, and none is opened inside another. PostgreSQL: row locks where an incident is changed (`incidents.lock`).
+"""The one transaction boundary. A commit happens at the end of a `Store.unit()`, or with the single statement of
+`Store.at_once()`. No vendor is called inside a transaction, and none is opened inside another. On PostgreSQL an
+incident's row is locked where it is changed (`incidents.lock`).
 
-`Store.watch` is told "commit" before and "committed" after each commit: the crash points of the simulation.
+`Store.watch` is called with "commit" before and "committed" after each commit of a unit: the crash points of the
+simulation.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ Tx = Connection
 """A transaction in progress, as the modules of this package take it: SQLAlchemy's connection, its transaction begun."""
 
 _INHERITED: list[Pool] = []
-"""The parent process's connections: kept here so that nothing closes them."""
+"""Pools of the parent process: referenced here, so that no connection of theirs is closed in the child."""
 
 
 class Store:
@@ -64,8 +66,8 @@ class Store:
             with self.writer.begin() as tx:
                 begin(tx, to_write=True)
                 yield tx
-                self._tell("commit")
-            self._tell("committed")
+                self._notify("commit")
+            self._notify("committed")
 
     @contextmanager
     def reading(self) -> Iterator[Tx]:
@@ -75,7 +77,8 @@ class Store:
             yield tx
 
     def at_once(self) -> AbstractContextManager[Tx]:
-        """For one change alone. A server commits it with the statement, which spares two exchanges. Raises as `unit` does."""
+        """For a single statement. On a server it runs in autocommit mode, which saves two round trips. Raises as `unit`
+        does."""
         return self.unit() if self.is_sqlite else self.reading()
 
     def create_all(self) -> None:
@@ -87,23 +90,25 @@ class Store:
         self.writer.dispose()
         self.reader.dispose()
 
-    def _tell(self, moment: str) -> None:
+    def _notify(self, moment: str) -> None:
         if self.watch:
             self.watch(moment)
 
     @contextmanager
     def _alone(self, engine: Engine) -> Iterator[None]:
-        """Around every transaction: the only one of its thread, in its turn, its errors said in the hub's words.
+        """Wraps every transaction: refuses a nested one, queues writers of this process (SQLite allows one), translates
+        errors.
 
-        SQLite lets one writer in at a time, and those that wait try again after a pause: the threads of a process queue for
-        their turn instead. (In memory there is one connection, for readers too.)"""
+        (In memory there is one connection, so readers queue too.)"""
         if os.getpid() != self._pid:
             self._forked()
         if self.in_transaction:
-            raise TransactionOpen("this thread has a transaction open already; end it before another one is begun")
+            raise TransactionOpen("this thread already has an open transaction; end it first (a defect in the hub)")
         turn = self._turn if engine is self.writer and self.is_sqlite else None
         if turn is not None and not turn.acquire(timeout=BUSY_SECONDS):
-            raise StoreUnavailable("the threads of this process wait too long for each other's commits")
+            raise StoreUnavailable(
+                f"no turn to write within {BUSY_SECONDS} s: other threads of this process are writing"
+            )
         self._thread.open = True
         try:
             with translated(self.file.path):

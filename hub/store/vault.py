@@ -32,7 +32,7 @@ FRESH = 2.0
 
 
 class VaultLocked(Unauthorised):
-    """The vault cannot be opened: no key, not a key, or a key that does not fit. To an adapter it is a missing credential."""
+    """The vault cannot be read: no key, an invalid key, or the wrong key. Adapters see a missing credential."""
 
 
 def _fernet(key: str | bytes) -> MultiFernet | None:
@@ -97,7 +97,7 @@ class Vault:
         return values
 
     def forget(self, connection: str) -> None:
-        """What was read before is read again: a secret may have just arrived through another process."""
+        """Drops cached values, because another process may have stored a newer secret."""
         with self._lock:
             for key in [key for key in self._seen if key[0] == connection]:
                 del self._seen[key]
@@ -138,7 +138,9 @@ class Vault:
 
     def _open(self) -> MultiFernet:
         if self._fernet is None:
-            raise VaultLocked(f"a secret must be kept, and {VARIABLE} is not set; {_HOW}")
+            raise VaultLocked(
+                f"{VARIABLE} is not set: secrets that arrive at run time can be neither stored nor read; {_HOW}"
+            )
         return self._fernet
 
 

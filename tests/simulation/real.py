@@ -90,9 +90,8 @@ class Post:
             try:
                 return intake.accept(hub, name, request)
             except InvalidSignature as e:
-                self.world.violated(
-                    "accepted is kept", f"a genuine webhook of {name} was refused for an invalid signature: {e}"
-                )
+                words = f"a genuine webhook of {name} was refused for an invalid signature: {e}"
+                self.world.violated("accepted is kept", words)
                 raise
 
         if self.world.run(web, "intake", take) is None:

@@ -1,6 +1,6 @@
 <%!
     def plain(steps):
-        """Without what says nothing: Alembic's own remarks, and defaults."""
+        """Leaves out Alembic's own comments and default arguments."""
         for default in (", schema=None", ", nullable=True", ", unique=False"):
             steps = steps.replace(default, "")
         return "\n".join(line for line in steps.splitlines() if "# ###" not in line).strip() or "pass"

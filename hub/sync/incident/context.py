@@ -15,7 +15,7 @@ def context_of(hub: Hub, tx: Tx, found: LinkRows, row: Outbox | None) -> tuple[d
     """(facts for texts and cards, the whole desired object in the vendor's vocabulary). Also sets `row.actor`: the
     person for whom the change is made."""
     link = found.link
-    homes = incident_rows.links_shown(tx, link.incident_id)
+    shown = incident_rows.links_shown(tx, link.incident_id)
     item = incident_rows.item(tx, link.item_id) if link.item_id else None
     fields = item.fields if item else found.fields
     capabilities = hub.capabilities(link.connection)
@@ -26,11 +26,11 @@ def context_of(hub: Hub, tx: Tx, found: LinkRows, row: Outbox | None) -> tuple[d
         "url": f"{base}/incidents/{found.name}" if base else "",
         "links": [
             {"title": k["connection"], "url": k["url"], "system": connections[k["connection"]].vendor}
-            for k in homes
+            for k in shown
             if k["url"] and k["id"] != link.id and k["state"] in ("live", "frozen") and k["connection"] in connections
         ],
         "author": item.author if item else None,
-        "status": next((k["shadow"].get("status") for k in homes if k["id"] == link.parent_id), None),
+        "status": next((k["shadow"].get("status") for k in shown if k["id"] == link.parent_id), None),
     }
     if item is not None and item.kind != link.kind:
         context["author"] = f"{item.author or item.origin} (published update)"

@@ -62,10 +62,10 @@ def test_a_row_is_claimed_by_one_worker_until_it_is_given_back(store: Store) -> 
     assert len(left) == 1
     assert take(store, "three") == []
     with store.unit() as tx:
-        claims.give_back(tx, "one", items(*left))
-    assert take(store, "three") == [], "only its owner gives a claim back"
+        claims.release(tx, "one", items(*left))
+    assert take(store, "three") == [], "only its owner releases a claim"
     with store.unit() as tx:
-        claims.give_back(tx, "two", items(*left))
+        claims.release(tx, "two", items(*left))
     assert take(store, "three") == left
 
 
@@ -94,7 +94,7 @@ def test_many_who_claim_at_the_same_moment_share_the_rows(store: Store) -> None:
     assert sorted(taken) == keys
 
 
-def test_who_gives_back_while_others_claim_waits_for_nobody(store: Store) -> None:
+def test_claimers_and_releasers_never_deadlock(store: Store) -> None:
     """Workers that locked claims in different orders would deadlock."""
     keys = [f"k{n:02}" for n in range(12)]
     due_timers(store, *keys)
@@ -106,10 +106,10 @@ def test_who_gives_back_while_others_claim_waits_for_nobody(store: Store) -> Non
             for _ in range(100):
                 with store.unit() as tx:
                     claims.turn(tx)
-                    claims.give_back(tx, owner, items(*mine))
+                    claims.release(tx, owner, items(*mine))
                     mine = [c.key for c in claims.take_over(tx, owner, NOW, 6)]
                     mine += [c.key for c in claims.take(tx, owner, NOW, 6)]
-                    claims.hold(tx, owner, NOW, items(*mine[:2]), -1)  # expired at once: others take them over
+                    claims.defer(tx, owner, NOW, items(*mine[:2]), -1)  # expired at once: others take them over
         except BaseException as e:
             faults.append(e)
 
@@ -130,7 +130,7 @@ def test_a_dead_workers_claim_runs_out_and_a_living_ones_is_renewed(store: Store
     assert take_over(store, "two", almost) == []
     assert take_over(store, "two", later) == ["failed"]
     with store.unit() as tx:
-        claims.give_back(tx, "one", items("failed"))
+        claims.release(tx, "one", items("failed"))
     assert take_over(store, "three", later) == []
     assert take(store, "three", now=later) == [], "it is the second worker's now"
 
@@ -224,11 +224,11 @@ def test_a_clock_that_steps_back_takes_the_claims_along(store: Store) -> None:
     assert take_over(store, "two", back + timedelta(seconds=SECONDS)) == ["a"]
 
 
-def test_what_is_held_is_nobodys_for_a_moment(store: Store) -> None:
+def test_a_deferred_row_is_not_claimed_until_its_pause_ends(store: Store) -> None:
     due_timers(store, "a")
     take(store, "one")
     with store.unit() as tx:
-        claims.hold(tx, "one", NOW, items("a"))
+        claims.defer(tx, "one", NOW, items("a"))
     assert take_over(store, "two", NOW + timedelta(seconds=AGAIN - 0.1)) == []
     assert take_over(store, "two", NOW + timedelta(seconds=AGAIN)) == ["a"]
 

@@ -41,7 +41,7 @@ def test_a_transaction_within_a_transaction_of_the_same_thread_is_refused(store:
     """It would wait for its own connection, or see another state than the outer one; the outer one is not affected."""
     with getattr(store, outer)() as tx:
         with (
-            pytest.raises(TransactionOpen, match="this thread has a transaction open already"),
+            pytest.raises(TransactionOpen, match="this thread already has an open transaction"),
             getattr(store, inner)(),
         ):
             pass

@@ -88,7 +88,7 @@ CHANGES: dict[str, tuple[Callable[[Tx, str], None], str]] = {
     "a content and its commitment": (lambda tx, id: rewrite(tx, id, 2, hash=False), FOLLOWS.format(2)),
     "a content, its commitment and its hash": (lambda tx, id: rewrite(tx, id, 2, hash=True), FOLLOWS.format(3)),
     "the same of the last line": (
-        lambda tx, id: rewrite(tx, id, 4, hash=True), "its end is not the one that the incident knows"),
+        lambda tx, id: rewrite(tx, id, 4, hash=True), "its last hash differs from the one stored with the incident"),
     "when": (lambda tx, id: put(tx, id, 2, at=row(tx, id, 2)["at"] - timedelta(hours=1)), FOLLOWS.format(2)),
     "what": (lambda tx, id: put(tx, id, 2, kind="overruled"), FOLLOWS.format(2)),
     "by whom": (lambda tx, id: put(tx, id, 2, source="jira"), FOLLOWS.format(2)),
@@ -97,7 +97,7 @@ CHANGES: dict[str, tuple[Callable[[Tx, str], None], str]] = {
     "the last line gone": (lambda tx, id: take(tx, id, 4), "lines are missing at its end"),
     "all lines gone": (lambda tx, id: take(tx, id, 1, 2, 3, 4), "lines are missing at its end"),
     "two lines swapped": (lambda tx, id: swap(tx, id, 2, 3), FOLLOWS.format(2)),
-    "a line added": (add, "its end is not the one that the incident knows"),
+    "a line added": (add, "its last hash differs from the one stored with the incident"),
 }  # fmt: skip
 
 

@@ -257,7 +257,7 @@ def test_a_change_that_lost_to_another_at_the_same_moment_is_a_conflict(
 
     monkeypatch.setattr(services, "edit_incident", slower)
     ended = run("incident set 1 title=x")
-    words = "another request changed the same thing at the same moment, and nothing was changed by this one; read it again, then repeat\n"
+    words = "another request changed this object at the same moment; nothing was changed. Read it again, then repeat\n"
     assert (ended.exit_code, ended.stderr) == (4, words)
 
 

@@ -10,7 +10,7 @@
 | `links.slot` | `twin-1` | `duplicate-1` |
 
 No row is added or lost, and the downgrade restores every value. Journal lines keep their words, because each line's hash covers
-its kind and content; `hub.store.journal.OLD_KINDS` and `OLD_NAMES` translate them for readers.
+its kind and content; `hub.store.journal.RENAMED` translates them for readers.
 
 This step only renames, so the version before cannot run beside it: stop every part of the hub first.
 """
