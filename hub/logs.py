@@ -18,7 +18,7 @@ from typing import Any
 
 from hub.redaction import GONE, known
 
-TALKATIVE = ("pypd", "jira", "urllib3", "requests", "httpx", "httpcore", "msgraph", "msgraph_core", "kiota_http", "azure", "msal", "twilio", "rq")  # fmt: skip
+TALKATIVE = ("pypd", "jira", "urllib3", "requests", "httpx", "httpcore", "msgraph", "msgraph_core", "kiota_http", "azure", "rq")  # fmt: skip
 """Libraries that print headers, tokens or payloads at DEBUG."""
 
 _KEY = re.compile(

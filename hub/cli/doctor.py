@@ -153,7 +153,7 @@ def _redis(settings: Settings) -> Iterator[Line]:
         yield Line(
             "redis",
             "warn",
-            "not used: workers poll the database once a second",
+            "not used: workers poll the database four times a second",
             "install redis-server for shorter delays",
         )
         return

@@ -1,12 +1,9 @@
-"""Memory of a worker that has called all four vendors, and the time of `lockstep --help`."""
+"""Resident memory of a worker that has called all four vendors."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from pathlib import Path
-from statistics import median
 
 from tests.bench.rows import Plan, Row, at_most
 from tests.bench.town import Town
@@ -22,10 +19,7 @@ def measure(plan: Plan) -> list[Row]:
         time.sleep(plan.of(5, 2, 0))
         assert town.deployment.process is not None
         memory = [resident(pid) for pid in children(town.deployment.process.pid, b"worker")]
-    return [
-        at_most("memory of a worker that talks to all four", max(memory), "MiB", 150.0),
-        at_most("lockstep --help", median(_help() for _ in range(plan.of(9, 5, 1))), "s", 0.4),
-    ]
+    return [at_most("memory of a worker that talks to all four", max(memory), "MiB", 150.0)]
 
 
 def children(parent: int, word: bytes) -> list[int]:
@@ -48,9 +42,3 @@ def resident(pid: int) -> float:
         if line.startswith("VmRSS"):
             return int(line.split()[1]) / 1024
     raise RuntimeError(f"process {pid} has no resident memory")
-
-
-def _help() -> float:
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "hub.cli", "--help"], stdout=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - began

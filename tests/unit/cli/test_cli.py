@@ -192,7 +192,6 @@ ENDS = {
     **{f"failed-writes {word} nowhere": 3 for word in ("show", "retry", "discard")},
     **{f"unmatched {words}": 3 for words in ("link nowhere INC-1", "open nowhere", "ignore nowhere")},
     **dict.fromkeys(("inbox retry nowhere", "link refresh nowhere"), 3),
-    **dict.fromkeys(("dead list", "replay nowhere", "link look nowhere"), 2),
     "token create x --scope root": 2,
     "incident set 1 status=nonsense": 2,
     "incident set 1 nothing": 2,
