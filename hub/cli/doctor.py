@@ -25,7 +25,8 @@ class Line:
     remedy: str = ""
 
 
-PARTS = ("settings", "vault", "redis", "database", "timer", "connections", "work")
+NEED_DATABASE = ("timer", "connections", "work")
+PARTS = ("settings", "vault", "redis", "database", *NEED_DATABASE)
 
 
 @click.command(cls=Command, example="lockstep doctor --json\nlockstep doctor --part connections")
@@ -82,7 +83,7 @@ def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
         yield from _vault(settings)
     if "redis" in parts:
         yield from _redis(settings)
-    if not {"database", "timer", "connections", "work"} & set(parts):
+    if not {"database", *NEED_DATABASE} & set(parts):
         return
     missing = no_file(settings.database_url)
     try:
@@ -96,8 +97,12 @@ def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
         lines = [Line("database", "error", f"there is no database at {missing}", "run `lockstep migrate`")]
     if "database" in parts:
         yield from lines
-    if any(line.level == "error" for line in lines):
-        return
+    for line in lines:
+        if line.level == "error":
+            for part in parts:
+                if part in NEED_DATABASE:
+                    yield Line(part, "error", f"could not be checked: {line.what}", line.remedy)
+            return
     if "timer" in parts:
         yield from _timer(hub)
     if "connections" in parts:
