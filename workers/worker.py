@@ -25,6 +25,7 @@ from hub.sync.hub import Hub
 from workers import sync
 from workers.drain import Drain
 from workers.queue import QUEUE, UP, Doorbell, DoorbellJob, probe
+from workers.supervisor import binary
 from workers.timer import Timer
 
 log = logging.getLogger(__name__)
@@ -238,10 +239,16 @@ class LocalBell:
         return False
 
 
+def _how_to_use_redis() -> str:
+    """`lockstep up` switches Redis off for its parts where no server is installed."""
+    unset = 'unset LOCKSTEP_REDIS_URL (or [hub].redis, where it is "none") or set an address'
+    return unset if binary() else f"install redis-server, and {unset}"
+
+
 def work_alone(hub: Hub, bell: LocalBell, stop: threading.Event, *, burst: bool = False) -> None:
     """Without Redis: drains SQL on a clock, beside the timer's sweep, until `stop` is set; running tasks are finished. `hub.wake` must
     be `bell`. burst: until nothing is due."""
-    log.warning("there is no Redis: polling the database instead (install redis-server for shorter delays)")
+    log.warning("no Redis is used: polling the database instead; for shorter delays %s", _how_to_use_redis())
     drain, timer = Drain(hub, bell, stop), Timer(hub)
     thread = threading.Thread(target=timer.run, args=(stop,), name="timer")
     try:

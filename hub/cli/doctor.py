@@ -142,9 +142,9 @@ def _vault(settings: Settings) -> Iterator[Line]:
         for key in settings.vault_key.split(b","):
             Fernet(key.strip())
     except ValueError:
-        yield Line("vault", "error", "LOCKSTEP_VAULT_KEY is not a valid key", how)
+        yield Line("vault", "error", f"{settings.vault_key_place} holds no valid key", how)
     else:
-        yield Line("vault", "ok", "LOCKSTEP_VAULT_KEY is set")
+        yield Line("vault", "ok", f"the key comes from {settings.vault_key_place}")
 
 
 def _redis(settings: Settings) -> Iterator[Line]:
@@ -159,7 +159,7 @@ def _redis(settings: Settings) -> Iterator[Line]:
             "redis",
             "warn",
             "not used: workers poll the database once a second",
-            "install redis-server for shorter delays",
+            'for shorter delays unset LOCKSTEP_REDIS_URL (or [hub].redis, where it is "none") or set an address',
         )
         return
     if settings.redis_url is None:
@@ -180,6 +180,9 @@ def _redis(settings: Settings) -> Iterator[Line]:
             remedy = "make it a primary again, give it more memory, or correct LOCKSTEP_REDIS_URL; until then the workers poll the database"
             yield Line("redis", "error", f"Redis answers (version {version}) and takes no writes", remedy)
             return
+    except (redis.ResponseError, redis.AuthenticationError, redis.BusyLoadingError) as e:
+        yield _redis_refused(e, where)
+        return
     except (redis.RedisError, OSError) as e:
         embedded = settings.redis_url is None
         level, remedy = (
@@ -194,6 +197,28 @@ def _redis(settings: Settings) -> Iterator[Line]:
         yield Line("workers", "ok", f"{workers} running")
     else:
         yield Line("workers", "warn", "none is running", "run `lockstep up`, or `lockstep worker` twice")
+
+
+def _redis_refused(error: Exception, url: str) -> Line:
+    """Redis's own words, without the password, and what to correct."""
+    import redis
+
+    from hub.logs import clean
+
+    words = str(error)
+    if password := redis.connection.parse_url(url).get("password"):
+        words = words.replace(password, "[redacted]")
+    if isinstance(error, (redis.AuthenticationError, redis.exceptions.AuthenticationWrongNumberOfArgsError)):
+        remedy = "correct the user or the password in LOCKSTEP_REDIS_URL"
+    elif isinstance(error, redis.exceptions.NoPermissionError):
+        remedy = "grant this Redis user the permission, or name another user in LOCKSTEP_REDIS_URL"
+    elif isinstance(error, redis.BusyLoadingError):
+        remedy = "wait until Redis has loaded its data"
+    elif "DB index" in words:
+        remedy = "correct the number of the database in LOCKSTEP_REDIS_URL"
+    else:
+        remedy = "correct LOCKSTEP_REDIS_URL or the settings of this Redis"
+    return Line("redis", "error", f"Redis answers with an error: {clean(words)}", remedy)
 
 
 def _database(hub: Hub) -> Iterator[Line]:

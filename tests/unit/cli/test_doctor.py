@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from click.testing import CliRunner, Result
+from cryptography.fernet import Fernet
 
 from hub.cli import cli
 from tests.unit.cli.test_cli import CONFIG
@@ -40,3 +43,57 @@ def test_a_part_that_needs_the_database_reports_that_there_is_none(here: Path, p
     (one,) = found(f"--part {part}")
     assert (one["part"], one["level"], one["remedy"]) == (part, "error", "run `lockstep migrate`")
     assert one["what"].startswith("could not be checked: there is no database")
+
+
+def test_redis_that_is_switched_off_is_switched_on_by_its_setting(here: Path) -> None:
+    (one,) = found("--part redis", LOCKSTEP_REDIS_URL="none")
+    assert one["level"] == "warn"
+    assert "unset LOCKSTEP_REDIS_URL" in one["remedy"]
+    assert "install" not in one["remedy"]
+
+
+@pytest.mark.redis
+def test_an_error_that_redis_answers_is_shown_in_its_own_words(here: Path, redis_url: str) -> None:
+    (one,) = found("--part redis", LOCKSTEP_REDIS_URL=re.sub(r"\d+$", "999", redis_url))
+    assert (one["level"], one["what"]) == ("error", "Redis answers with an error: DB index is out of range")
+    assert "number of the database" in one["remedy"]
+
+
+PASSWORD = "wrong-horse-battery"
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "remedy"),
+    [
+        (redis.AuthenticationError(f"invalid password {PASSWORD}"), "invalid password [redacted]", "the password in"),
+        (redis.exceptions.NoPermissionError("no permissions to run 'info'"), "no permissions", "grant"),
+        (redis.BusyLoadingError("Redis is loading the dataset in memory"), "loading the dataset", "wait"),
+        (redis.ResponseError("unknown command"), "unknown command", "correct LOCKSTEP_REDIS_URL"),
+    ],
+)
+def test_what_redis_refuses_has_a_remedy_and_no_password(
+    here: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str, remedy: str
+) -> None:
+    def refuse(*args: Any, **named: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(redis.Redis, "info", refuse)
+    (one,) = found("--part redis", LOCKSTEP_REDIS_URL=f"redis://:{PASSWORD}@127.0.0.1:9/0")
+    assert one["level"] == "error"
+    assert words in one["what"]
+    assert remedy in one["remedy"]
+    assert PASSWORD not in str(one)
+
+
+def test_the_place_of_the_vault_key_is_named(here: Path) -> None:
+    key = Fernet.generate_key().decode()
+    file = here / ".lockstep" / "vault.key"
+    file.parent.mkdir()
+    file.write_text(key)
+    for environ, place in (({}, str(file)), ({"LOCKSTEP_VAULT_KEY": key}, "LOCKSTEP_VAULT_KEY")):
+        (one,) = found("--part vault", **environ)
+        assert (one["level"], one["what"]) == ("ok", f"the key comes from {place}")
+    elsewhere = here / "key"
+    elsewhere.write_text(key)
+    (one,) = found("--part vault", LOCKSTEP_VAULT_KEY_FILE=str(elsewhere))
+    assert one["what"] == "the key comes from LOCKSTEP_VAULT_KEY_FILE"
