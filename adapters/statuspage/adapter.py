@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
+from adapters.flags import flag
 from adapters.http import understood
 from adapters.registry import Spec
 from adapters.statuspage import subscribing, webhooks, wire
@@ -65,8 +66,8 @@ class StatuspageAdapter:
             severities=wire.IMPACT_WORDS,
             text_limit=TEXT_LIMIT,
         )
-        self._notify = bool(spec.settings.get("notify", True))
-        self._notify_changes = bool(spec.settings.get("notify_changes", False))
+        self._notify = flag(spec.name, spec.settings, "notify", True)
+        self._notify_changes = flag(spec.name, spec.settings, "notify_changes", False)
         self._components = [str(theirs) for _, theirs in spec.vocabulary.get(SERVICES, ())]
         self._email = str(spec.settings.get("webhook_email") or "")
         self._ids = spec.ids
