@@ -11,6 +11,8 @@ import click
 from hub.cli.base import FAILED, Command, as_json, visible
 
 if TYPE_CHECKING:
+    from redis import Redis
+
     from hub.settings.load import Settings
     from hub.sync.hub import Hub
 
@@ -181,7 +183,7 @@ def _redis(settings: Settings) -> Iterator[Line]:
             yield Line("redis", "error", f"Redis answers (version {version}) and takes no writes", remedy)
             return
     except (redis.ResponseError, redis.AuthenticationError, redis.BusyLoadingError) as e:
-        yield _redis_refused(e, where)
+        yield _redis_refused(e, client)
         return
     except (redis.RedisError, OSError) as e:
         embedded = settings.redis_url is None
@@ -199,14 +201,14 @@ def _redis(settings: Settings) -> Iterator[Line]:
         yield Line("workers", "warn", "none is running", "run `lockstep up`, or `lockstep worker` twice")
 
 
-def _redis_refused(error: Exception, url: str) -> Line:
+def _redis_refused(error: Exception, client: Redis) -> Line:
     """Redis's own words, without the password, and what to correct."""
     import redis
 
     from hub.logs import clean
 
     words = str(error)
-    if password := redis.connection.parse_url(url).get("password"):
+    if password := client.get_connection_kwargs().get("password"):
         words = words.replace(password, "[redacted]")
     if isinstance(error, (redis.AuthenticationError, redis.exceptions.AuthenticationWrongNumberOfArgsError)):
         remedy = "correct the user or the password in LOCKSTEP_REDIS_URL"
