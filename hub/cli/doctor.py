@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -107,11 +107,14 @@ def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
             return
     if "timer" in parts:
         yield from _timer(hub)
+    seen: list[Line] = []
     if "connections" in parts:
         for name in hub.config.connections:
-            yield from _connection(hub, name)
+            for line in _connection(hub, name):
+                seen.append(line)
+                yield line
     if "work" in parts:
-        yield from _work(hub)
+        yield from _work(hub, seen)
 
 
 def _settings(settings: Settings) -> Iterator[Line]:
@@ -281,8 +284,9 @@ def _connection(hub: Hub, name: str) -> Iterator[Line]:
         yield Line(part, finding.level, finding.what, finding.remedy)
 
 
-def _work(hub: Hub) -> Iterator[Line]:
-    from hub.services.attention import matters
+def _work(hub: Hub, seen: Sequence[Line]) -> Iterator[Line]:
+    """What waits for a person. seen: what the checks of the connections have found: it is not repeated."""
+    from hub.services.attention import DOCTOR, matters
     from hub.store import figures
     from hub.sync.sweep import STALLED_SECONDS
 
@@ -291,6 +295,9 @@ def _work(hub: Hub) -> Iterator[Line]:
         what = f"due rows have waited for a worker for {age:.0f} s"
         yield Line("workers", "warn", what, "run two `lockstep worker`; if they run, read their logs")
     waiting = [Line(m.part, m.level, m.what, m.remedy) for m in matters(hub)]
-    yield from waiting
+    for line in waiting:
+        if not any(s.level != "ok" and s.part == line.part and s.what in line.what for s in seen):
+            known = bool(seen) and line.remedy == DOCTOR
+            yield replace(line, remedy="the checks of this connection are above") if known else line
     if not any(line.remedy for line in waiting):
         yield Line("work", "ok", "nothing waits for a person")

@@ -11,10 +11,13 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
+from sqlalchemy import update
 
 from hub.cli import cli
+from hub.ports import LeftOut
+from hub.store.tables import connections
 from tests.unit.cli.test_cli import CONFIG
-from workers import bootstrap
+from workers import bootstrap, connecting
 
 
 @pytest.fixture
@@ -97,3 +100,36 @@ def test_the_place_of_the_vault_key_is_named(here: Path) -> None:
     elsewhere.write_text(key)
     (one,) = found("--part vault", LOCKSTEP_VAULT_KEY_FILE=str(elsewhere))
     assert one["what"] == "the key comes from LOCKSTEP_VAULT_KEY_FILE"
+
+
+def failing(reason: str) -> None:
+    """Makes the connection's last calls failed ones, for this reason."""
+    with bootstrap.of_this_process().store.unit() as tx:
+        tx.execute(update(connections).values(failures=4, reason=reason))
+
+
+def test_a_missing_secret_is_reported_once_and_names_its_connection_once(here: Path) -> None:
+    assert run("migrate").exit_code == 0
+    variable = "LOCKSTEP_JIRA_PAYMENTS_TOKEN"
+    failing(f"secret 'token' is not set; set {variable}, or {variable}_FILE to a file that holds it")
+    lines = [one for one in found("") if variable in one["what"]]
+    assert [(one["part"], one["level"]) for one in lines] == [("connection jira-payments", "error")]
+    assert "connection" not in lines[0]["what"]
+
+
+def test_failed_calls_lead_to_the_checks_that_were_not_made(here: Path) -> None:
+    assert run("migrate").exit_code == 0
+    failing("HTTP 502")
+    for parts, words in (("--part work", "run `lockstep doctor --part connections`"), ("", "above")):
+        (one,) = (f for f in found(parts) if "the last 4 call(s) failed: HTTP 502" in f["what"])
+        assert words in one["remedy"]
+        assert ("lockstep doctor" in one["remedy"]) == bool(parts)
+
+
+def test_a_connection_that_is_left_out_is_reported_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("migrate").exit_code == 0
+    why = LeftOut("the package jira is not installed", "run `pip install 'lockstep-hub[jira]'`, then restart the hub")
+    monkeypatch.setattr(connecting, "lacks", lambda *args: why)
+    for parts in ("", "--part work", "--part connections"):
+        lines = [one for one in found(parts) if "left out" in one["what"]]
+        assert [one["remedy"] for one in lines] == [why.remedy]
