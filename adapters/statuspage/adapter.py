@@ -73,6 +73,7 @@ class StatuspageAdapter:
         self._ids = spec.ids
         self._clock = spec.clock
         api = str(spec.settings.get("api_url") or API)
+        self._secrets = spec.secrets
         self._client = Client(spec.wire, spec.secrets, spec.clock, page, api)
 
     def authenticate(self, request: Request, secrets: Secrets) -> str:
@@ -177,7 +178,7 @@ class StatuspageAdapter:
             raise Refused("HTTP 404: the page does not exist, or the key may not see it; check page_id and api_key")
 
     def examine(self) -> Sequence[Finding]:
-        return subscribing.examine(self._client, self._components)
+        return subscribing.examine(self._client, self._components, self._secrets)
 
     def _incident(self, id: str) -> dict[str, Any] | None:
         found = self._client.get(f"/incidents/{quote(id, safe='')}") if id else None

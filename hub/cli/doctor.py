@@ -284,7 +284,7 @@ def _connection(hub: Hub, name: str) -> Iterator[Line]:
         yield Line(part, finding.level, finding.what, finding.remedy)
 
 
-def _work(hub: Hub, seen: Sequence[Line]) -> Iterator[Line]:
+def _work(hub: Hub, seen: Sequence[Line] = ()) -> Iterator[Line]:
     """What waits for a person. seen: what the checks of the connections have found: it is not repeated."""
     from hub.services.attention import DOCTOR, matters
     from hub.store import figures
