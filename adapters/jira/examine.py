@@ -10,6 +10,7 @@ from adapters.jira.settings import Settings
 from adapters.jira.subscriptions import EVENTS
 from adapters.jira.webhooks import SECRET_OF
 from adapters.jira.wire import when
+from adapters.registry import Spec
 from hub.domain.errors import Refused, Unauthorised, VendorError
 from hub.domain.values import Finding, Json
 from hub.ports import Clock, Secrets
@@ -34,16 +35,16 @@ _FILLED = {"project", "issuetype", "summary", "description", "priority", "labels
 _RIVAL = "pagerduty"
 
 
-def all_findings(client: Client, settings: Settings, clock: Clock, hub: str, secrets: Secrets) -> list[Finding]:
+def all_findings(client: Client, settings: Settings, spec: Spec) -> list[Finding]:
     """Never raises: a check that fails is a finding."""
     found: list[Finding] = []
     asked: list[Callable[[], Iterator[Finding]]] = [
-        lambda: _webhook_secret(secrets, settings),
-        lambda: _server(client, settings, clock),
+        lambda: _webhook_secret(spec.secrets, settings),
+        lambda: _server(client, settings, spec.clock),
         lambda: _account(client),
         lambda: _permissions(client, settings),
         lambda: _create_screen(client, settings),
-        lambda: _webhook(client, settings, hub),
+        lambda: _webhook(client, settings, spec.base_url),
         lambda: _rivals(client, settings),
     ]
     for question in asked:
