@@ -103,11 +103,16 @@ class Drain:
 
     def _until_it_ends(self, run: _Run) -> int:
         thread = threading.Thread(target=run.work, name="drain")
-        thread.start()
         error: BaseException | None = None
-        while thread.is_alive():
+        try:
+            thread.start()
+        except BaseException as e:  # raised by a signal handler: the thread may run all the same
+            error = e
+            run.enough.set()
+        while not run.over.is_set():
             try:
-                thread.join()
+                if not run.over.wait(1.0) and thread.ident is None:
+                    break
             except BaseException as e:  # raised by a signal handler while tasks run
                 error = error or e
                 run.enough.set()
@@ -128,6 +133,7 @@ class _Run:
         self.hub, self.bell, self.stop, self.threads = drain.hub, drain.bell, drain.stop, drain.threads
         self.linger = drain.linger
         self.enough = threading.Event()
+        self.over = threading.Event()
         self.error: BaseException | None = None
         self.done = 0
         self._pool = pool
@@ -157,7 +163,10 @@ class _Run:
         except BaseException as e:
             self.error = e
         finally:
-            self._end()
+            try:
+                self._end()
+            finally:
+                self.over.set()
 
     def rung(self) -> None:
         """In any thread of this process: a task was woken."""
@@ -195,7 +204,7 @@ class _Run:
         elif takes and self._want and now - self._passed_on_at > PASS_ON_SECONDS:
             self._pass_on()
         if self._running and now - self._renewed_at > RENEW_SECONDS:
-            self._renew()
+            self._give_up_on(self._renew)
 
     def _pass_on(self) -> None:
         self._passed_on_at = self._now()
@@ -245,9 +254,9 @@ class _Run:
         claims.release(tx, self.hub.owner, [item for item, failed in self._back.items() if not failed])
 
     def _renew(self) -> None:
+        self._renewed_at = self._now()
         with self.hub.store.unit() as tx:
             claims.renew(tx, self.hub.owner, self.hub.clock.now(), self._running)
-        self._renewed_at = self._now()
 
     # --- tasks --------------------------------------------------------------------------------------------------
 
@@ -256,7 +265,7 @@ class _Run:
         failed = False
         try:
             tasks.run(self.hub, claim.task, claim.key)
-        except Exception:
+        except BaseException:  # nothing above it in this thread would log it
             failed = True
             log.exception("task %s of %s failed; it is done again after a pause", claim.task, claim.key)
         finally:

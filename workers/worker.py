@@ -25,6 +25,7 @@ from hub.sync.hub import Hub
 from workers import sync
 from workers.drain import Drain
 from workers.queue import QUEUE, UP, Doorbell, DoorbellJob, probe
+from workers.supervisor import binary
 from workers.timer import Timer
 
 log = logging.getLogger(__name__)
@@ -115,20 +116,17 @@ def _serve(url: str, watch: Watch, signals: _Signals, burst: bool) -> None:
         if sync.stopping.is_set():
             return
         queue = Queue(QUEUE, connection=client, serializer=JSONSerializer, job_class=DoorbellJob)
-        watch.worker = worker = LockstepWorker(
+        watch.worker = LockstepWorker(
             [queue], connection=client, serializer=JSONSerializer, maintenance_interval=15, worker_ttl=WORKER_SECONDS,
             log_job_description=False, job_class=DoorbellJob,
         )  # fmt: skip
-        worker.work(burst=burst, logging_level="WARNING")
+        watch.worker.work(burst=burst, logging_level="WARNING")
     except redis.RedisError as e:
         log.warning("the worker lost Redis (%s); reconnecting", type(e).__name__)
-    except StopRequested:
-        if watch.worker is not None:
-            with contextlib.suppress(redis.RedisError):
-                watch.worker.register_death()  # type: ignore[no-untyped-call]  # it may be registered already
-        raise
     finally:
-        signals.raising, watch.worker = False, None
+        worker, watch.worker, signals.raising = watch.worker, None, False
+        if worker is not None:
+            watch.bury(worker)
         client.close()
 
 
@@ -140,6 +138,7 @@ class Watch:
         self.drain, self._doorbell = drain, doorbell
         self.worker: SimpleWorker | None = None
         self._url = url
+        self._dead: list[SimpleWorker] = []
         self._up = threading.Event()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="redis-watch", daemon=True)
@@ -171,6 +170,7 @@ class Watch:
         self._doorbell.deaf = not up
         if up:
             self._up.set()
+            self._register_deaths()
             log.info("Redis takes writes: work comes by RQ")
         else:
             self._up.clear()
@@ -180,22 +180,42 @@ class Watch:
         now = self.drain.hub.clock.monotonic
         probed_at, beat_at = now(), now()
         while not self._done.wait(CLOCK_SECONDS if not self._up.is_set() else PROBE_SECONDS):
-            if now() - probed_at >= PROBE_SECONDS:
-                self._probe()
-                probed_at = now()
-            if not self._up.is_set():
-                if not sync.stopping.is_set():
-                    drained(self.drain)
-            elif now() - beat_at >= HEARTBEAT_SECONDS:
-                self._heartbeat()
-                beat_at = now()
+            try:
+                if now() - probed_at >= PROBE_SECONDS:
+                    probed_at = now()
+                    self._probe()
+                if not self._up.is_set():
+                    if not sync.stopping.is_set():
+                        drained(self.drain)
+                elif now() - beat_at >= HEARTBEAT_SECONDS:
+                    beat_at = now()
+                    self._heartbeat()
+            except Exception:  # without this thread nothing is worked while Redis takes no writes
+                log.exception("the watch over Redis failed; it goes on")
+
+    def bury(self, worker: SimpleWorker) -> None:
+        """Ends what RQ leaves when Redis fails during its teardown: the thread that listens for commands, and the registration."""
+        thread = worker.pubsub_thread
+        if thread is not None and thread.is_alive():
+            thread.stop()
+            with contextlib.suppress(redis.RedisError, OSError):
+                worker.unsubscribe()
+        self._dead.append(worker)
+        self._register_deaths()
+
+    def _register_deaths(self) -> None:
+        """Of the workers that this process has ended; again later if Redis takes no writes now."""
+        with contextlib.suppress(redis.RedisError):
+            while self._dead:
+                self._dead[-1].register_death()  # type: ignore[no-untyped-call]
+                self._dead.pop()
 
     def _heartbeat(self) -> None:
         worker = self.worker
         if worker is not None:
             try:
                 worker.heartbeat(WORKER_SECONDS + 60)
-                if worker.name not in {w.name for w in SimpleWorker.all(worker.connection)}:  # Redis was emptied
+                if worker.key not in SimpleWorker.all_keys(connection=worker.connection):  # Redis was emptied
                     worker.register_death()  # type: ignore[no-untyped-call]
                     worker.register_birth()  # type: ignore[no-untyped-call]
             except redis.RedisError as e:
@@ -238,10 +258,16 @@ class LocalBell:
         return False
 
 
+def _how_to_use_redis() -> str:
+    """`lockstep up` switches Redis off for its parts where no server is installed."""
+    unset = 'unset LOCKSTEP_REDIS_URL (or [hub].redis, where it is "none") or set an address'
+    return unset if binary() else f"install redis-server, and {unset}"
+
+
 def work_alone(hub: Hub, bell: LocalBell, stop: threading.Event, *, burst: bool = False) -> None:
     """Without Redis: drains SQL on a clock, beside the timer's sweep, until `stop` is set; running tasks are finished. `hub.wake` must
     be `bell`. burst: until nothing is due."""
-    log.warning("there is no Redis: polling the database instead (install redis-server for shorter delays)")
+    log.warning("no Redis is used: polling the database instead; for shorter delays %s", _how_to_use_redis())
     drain, timer = Drain(hub, bell, stop), Timer(hub)
     thread = threading.Thread(target=timer.run, args=(stop,), name="timer")
     try:

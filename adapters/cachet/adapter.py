@@ -10,6 +10,7 @@ from adapters.cachet import wire
 from adapters.cachet.capability import capabilities
 from adapters.cachet.client import Client
 from adapters.cachet.examining import examine
+from adapters.flags import flag
 from adapters.http import parsing, understood
 from adapters.registry import Spec
 from adapters.statuspages import PAGE_IMPACTS, SERVICES, STATUS, as_map, entries_after, listed, relations
@@ -62,7 +63,7 @@ class CachetAdapter:
         self.name = spec.name
         self._page = url.rstrip("/")
         self._sentence = str(spec.settings.get("impact_message") or "").strip()
-        self._notify = bool(spec.settings.get("notify", True))
+        self._notify = flag(spec.name, spec.settings, "notify", True)
         self.capabilities = capabilities(bool(self._sentence))
         self.relations: Mapping[str, Mapping[str, Relation]] = relations(
             spec.name, spec.vocabulary, statuses=wire.STATUS_WORDS, impacts=wire.COMPONENT_WORDS

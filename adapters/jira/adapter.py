@@ -364,7 +364,7 @@ class Jira:
 
     def examine(self) -> Sequence[Finding]:
         with parsing("the response to a check of doctor"):
-            return examine.all_findings(self._client, self._settings, self._spec.clock, self._spec.base_url)
+            return examine.all_findings(self._client, self._settings, self._spec)
 
 
 class OAuthJira(Jira):

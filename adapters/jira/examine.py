@@ -8,10 +8,12 @@ from adapters.jira import capability, jql
 from adapters.jira.client import Client
 from adapters.jira.settings import Settings
 from adapters.jira.subscriptions import EVENTS
+from adapters.jira.webhooks import SECRET_OF
 from adapters.jira.wire import when
+from adapters.registry import Spec
 from hub.domain.errors import Refused, Unauthorised, VendorError
 from hub.domain.values import Finding, Json
-from hub.ports import Clock
+from hub.ports import Clock, Secrets
 
 PERMISSIONS: Mapping[str, str] = {
     "BROWSE_PROJECTS": "see the project",
@@ -33,15 +35,16 @@ _FILLED = {"project", "issuetype", "summary", "description", "priority", "labels
 _RIVAL = "pagerduty"
 
 
-def all_findings(client: Client, settings: Settings, clock: Clock, hub: str) -> list[Finding]:
+def all_findings(client: Client, settings: Settings, spec: Spec) -> list[Finding]:
     """Never raises: a check that fails is a finding."""
     found: list[Finding] = []
     asked: list[Callable[[], Iterator[Finding]]] = [
-        lambda: _server(client, settings, clock),
+        lambda: _webhook_secret(spec.secrets, settings),
+        lambda: _server(client, settings, spec.clock),
         lambda: _account(client),
         lambda: _permissions(client, settings),
         lambda: _create_screen(client, settings),
-        lambda: _webhook(client, settings, hub),
+        lambda: _webhook(client, settings, spec.base_url),
         lambda: _rivals(client, settings),
     ]
     for question in asked:
@@ -117,6 +120,16 @@ def _create_screen(client: Client, settings: Settings) -> Iterator[Finding]:
             )
     if ok:
         yield Finding("ok", f"the create screen of {settings.issue_type} has every field that the hub writes")
+
+
+def _webhook_secret(secrets: Secrets, settings: Settings) -> Iterator[Finding]:
+    name = SECRET_OF[settings.webhook_auth]
+    if not secrets.all(name):
+        yield Finding(
+            "error",
+            f"the secret {name} is not set: webhooks cannot be verified and are answered 503",
+            f"set the secret {name} (adapters/jira/README.md)",
+        )
 
 
 def _webhook(client: Client, settings: Settings, hub: str) -> Iterator[Finding]:

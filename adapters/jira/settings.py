@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapters.flags import flag
 from adapters.jira import jql
 
 WEBHOOK_AUTH = ("signature", "jwt", "path")
@@ -95,7 +96,7 @@ def read(name: str, table: Mapping[str, Any]) -> Settings:
         scope=str(table.get("jql") or jql.project(project)),
         webhook_auth=webhook_auth,
         comment_mark=comment_mark,
-        service_desk=bool(table.get("service_desk", False)),
+        service_desk=flag(name, table, "service_desk", False),
         walks=walks,
         resolution=table.get("resolution", "Done"),
         screen_fields=dict(table.get("screen_fields", {})),

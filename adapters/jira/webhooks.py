@@ -22,6 +22,9 @@ from hub.domain.values import COMMENT, INCIDENT, Hint, Json, Ref, Request
 from hub.ports import Secrets
 
 SIGNATURE, IDENTIFIER = "x-hub-signature", "x-atlassian-webhook-identifier"
+SECRET_OF = {"signature": "webhook_secret", "jwt": "client_secret", "path": "webhook_path_token"}
+"""The setting `webhook_auth` → the secret that proves the sender."""
+
 _METHODS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 """Accepted methods before the `=` of a signature: Jira reserves the right to change the method."""
 
@@ -62,7 +65,7 @@ def _signed(request: Request, secrets: Secrets) -> None:
     if make is None:
         raise InvalidSignature(f"{SIGNATURE} uses an unsupported method")
     claimed = digest.strip().lower().encode("utf-8", "replace")
-    known = secrets.all("webhook_secret")
+    known = secrets.all(SECRET_OF["signature"])
     if not known:
         raise InvalidSignature("the secret webhook_secret is not set; set it to the webhook's secret in Jira")
     matches = [
@@ -78,7 +81,7 @@ def _token(request: Request, secrets: Secrets) -> None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() not in ("bearer", "jwt") or not token:
         raise InvalidSignature("no bearer token in the authorization header")
-    for secret in secrets.all("client_secret"):
+    for secret in secrets.all(SECRET_OF["jwt"]):
         try:
             claims = jwt.decode(
                 token.strip(),
@@ -97,7 +100,7 @@ def _token(request: Request, secrets: Secrets) -> None:
 
 def _path(request: Request, secrets: Secrets) -> None:
     given = request.path.rstrip("/").rpartition("/")[2].encode("utf-8", "replace")
-    if not any([hmac.compare_digest(s.encode(), given) for s in secrets.all("webhook_path_token")]):  # noqa: C419 - no early end
+    if not any([hmac.compare_digest(s.encode(), given) for s in secrets.all(SECRET_OF["path"])]):  # noqa: C419 - no early end
         raise InvalidSignature("the path does not end in the secret webhook_path_token")
 
 

@@ -97,7 +97,7 @@ class Probe:
     def _webhook(self) -> Iterator[Finding]:
         if not self._spec.secrets.all("webhook_secret"):
             yield Finding(
-                "error", "There is no webhook secret: deliveries cannot be verified and are answered 401.",
+                "error", "The secret `webhook_secret` is not set: deliveries cannot be verified and are answered 503.",
                 "Run `lockstep connections subscribe`, or set the secret `webhook_secret`.",
             )  # fmt: skip
         noted, hub = self._spec.notebook.read(PAGE) or {}, f"{self._spec.base_url.rstrip('/')}/in/"

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
+from adapters.flags import flag
 from adapters.http import understood
 from adapters.registry import Spec
 from adapters.statuspage import subscribing, webhooks, wire
@@ -65,13 +66,14 @@ class StatuspageAdapter:
             severities=wire.IMPACT_WORDS,
             text_limit=TEXT_LIMIT,
         )
-        self._notify = bool(spec.settings.get("notify", True))
-        self._notify_changes = bool(spec.settings.get("notify_changes", False))
+        self._notify = flag(spec.name, spec.settings, "notify", True)
+        self._notify_changes = flag(spec.name, spec.settings, "notify_changes", False)
         self._components = [str(theirs) for _, theirs in spec.vocabulary.get(SERVICES, ())]
         self._email = str(spec.settings.get("webhook_email") or "")
         self._ids = spec.ids
         self._clock = spec.clock
         api = str(spec.settings.get("api_url") or API)
+        self._secrets = spec.secrets
         self._client = Client(spec.wire, spec.secrets, spec.clock, page, api)
 
     def authenticate(self, request: Request, secrets: Secrets) -> str:
@@ -176,7 +178,7 @@ class StatuspageAdapter:
             raise Refused("HTTP 404: the page does not exist, or the key may not see it; check page_id and api_key")
 
     def examine(self) -> Sequence[Finding]:
-        return subscribing.examine(self._client, self._components)
+        return subscribing.examine(self._client, self._components, self._secrets)
 
     def _incident(self, id: str) -> dict[str, Any] | None:
         found = self._client.get(f"/incidents/{quote(id, safe='')}") if id else None

@@ -85,7 +85,7 @@ def _make(client: Client, endpoint: str, email: str, instead_of: Sequence[Mappin
     return made
 
 
-def examine(client: Client, mapped: Sequence[str]) -> list[Finding]:
+def examine(client: Client, mapped: Sequence[str], secrets: Secrets) -> list[Finding]:
     """mapped: the component ids in the vocabulary."""
     try:
         page = client.get("")
@@ -95,6 +95,9 @@ def examine(client: Client, mapped: Sequence[str]) -> list[Finding]:
         findings = [Finding("ok", f"page {page.get('name') or page.get('id')} is readable")]
         if page.get("allow_webhook_subscribers") is False:
             findings.append(Finding("warn", "the page allows no webhooks", "allow them, or rely on polling"))
+        if not secrets.all(PATH_TOKEN):
+            what = f"the secret {PATH_TOKEN} is not set: notifications cannot be verified and are answered 503"
+            findings.append(Finding("warn", what, "run `lockstep connections subscribe`, which makes one, or set it"))
         findings += _components(client, mapped)
         if any(s.get("quarantined_at") for s in _subscribers(client)):
             findings.append(

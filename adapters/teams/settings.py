@@ -93,6 +93,9 @@ def read(spec: Spec) -> Settings:
         given[name] = value.rstrip("/")
     if not given["graph_url"].endswith("/v1.0"):
         raise wrong("graph_url", "must end in /v1.0")
+    for name in ("lookback_days", "subscription_minutes"):
+        if type(given.get(name, 1)) not in (int, float):
+            raise wrong(name, "must be a number, without quotes")
     table = given.get("reactions") or ()
     pairs: dict[str, str] = {}
     for row in table.items() if isinstance(table, Mapping) else table:

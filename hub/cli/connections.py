@@ -72,7 +72,7 @@ def disable(name: str, actor: str, as_json: bool) -> None:
     _set(name, "disabled", actor, as_json)
 
 
-@connections.command(example="lockstep connections subscribe jira-payments")
+@connections.command(example="lockstep connections subscribe pagerduty")
 @click.argument("name")
 def subscribe(name: str) -> None:
     """Subscribes to the vendor's webhooks, or repairs the subscription. Needs [hub].base_url."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +11,8 @@ import click
 from hub.cli.base import FAILED, Command, as_json, visible
 
 if TYPE_CHECKING:
+    from redis import Redis
+
     from hub.settings.load import Settings
     from hub.sync.hub import Hub
 
@@ -25,7 +27,8 @@ class Line:
     remedy: str = ""
 
 
-PARTS = ("settings", "vault", "redis", "database", "timer", "connections", "work")
+NEED_DATABASE = ("timer", "connections", "work")
+PARTS = ("settings", "vault", "redis", "database", *NEED_DATABASE)
 
 
 @click.command(cls=Command, example="lockstep doctor --json\nlockstep doctor --part connections")
@@ -82,7 +85,7 @@ def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
         yield from _vault(settings)
     if "redis" in parts:
         yield from _redis(settings)
-    if not {"database", "timer", "connections", "work"} & set(parts):
+    if not {"database", *NEED_DATABASE} & set(parts):
         return
     missing = no_file(settings.database_url)
     try:
@@ -96,15 +99,22 @@ def examine(parts: Sequence[str] = PARTS) -> Iterator[Line]:
         lines = [Line("database", "error", f"there is no database at {missing}", "run `lockstep migrate`")]
     if "database" in parts:
         yield from lines
-    if any(line.level == "error" for line in lines):
-        return
+    for line in lines:
+        if line.level == "error":
+            for part in parts:
+                if part in NEED_DATABASE:
+                    yield Line(part, "error", f"could not be checked: {line.what}", line.remedy)
+            return
     if "timer" in parts:
         yield from _timer(hub)
+    seen: list[Line] = []
     if "connections" in parts:
         for name in hub.config.connections:
-            yield from _connection(hub, name)
+            for line in _connection(hub, name):
+                seen.append(line)
+                yield line
     if "work" in parts:
-        yield from _work(hub)
+        yield from _work(hub, seen)
 
 
 def _settings(settings: Settings) -> Iterator[Line]:
@@ -137,9 +147,9 @@ def _vault(settings: Settings) -> Iterator[Line]:
         for key in settings.vault_key.split(b","):
             Fernet(key.strip())
     except ValueError:
-        yield Line("vault", "error", "LOCKSTEP_VAULT_KEY is not a valid key", how)
+        yield Line("vault", "error", f"{settings.vault_key_place} holds no valid key", how)
     else:
-        yield Line("vault", "ok", "LOCKSTEP_VAULT_KEY is set")
+        yield Line("vault", "ok", f"the key comes from {settings.vault_key_place}")
 
 
 def _redis(settings: Settings) -> Iterator[Line]:
@@ -154,7 +164,7 @@ def _redis(settings: Settings) -> Iterator[Line]:
             "redis",
             "warn",
             "not used: workers poll the database four times a second",
-            "install redis-server for shorter delays",
+            'for shorter delays unset LOCKSTEP_REDIS_URL (or [hub].redis, where it is "none") or set an address',
         )
         return
     if settings.redis_url is None:
@@ -175,6 +185,9 @@ def _redis(settings: Settings) -> Iterator[Line]:
             remedy = "make it a primary again, give it more memory, or correct LOCKSTEP_REDIS_URL; until then the workers poll the database"
             yield Line("redis", "error", f"Redis answers (version {version}) and takes no writes", remedy)
             return
+    except (redis.ResponseError, redis.AuthenticationError, redis.BusyLoadingError) as e:
+        yield _redis_refused(e, client)
+        return
     except (redis.RedisError, OSError) as e:
         embedded = settings.redis_url is None
         level, remedy = (
@@ -189,6 +202,28 @@ def _redis(settings: Settings) -> Iterator[Line]:
         yield Line("workers", "ok", f"{workers} running")
     else:
         yield Line("workers", "warn", "none is running", "run `lockstep up`, or `lockstep worker` twice")
+
+
+def _redis_refused(error: Exception, client: Redis) -> Line:
+    """Redis's own words, without the password, and what to correct."""
+    import redis
+
+    from hub.logs import clean
+
+    words = str(error)
+    if password := client.get_connection_kwargs().get("password"):
+        words = words.replace(password, "[redacted]")
+    if isinstance(error, (redis.AuthenticationError, redis.exceptions.AuthenticationWrongNumberOfArgsError)):
+        remedy = "correct the user or the password in LOCKSTEP_REDIS_URL"
+    elif isinstance(error, redis.exceptions.NoPermissionError):
+        remedy = "grant this Redis user the permission, or name another user in LOCKSTEP_REDIS_URL"
+    elif isinstance(error, redis.BusyLoadingError):
+        remedy = "wait until Redis has loaded its data"
+    elif "DB index" in words:
+        remedy = "correct the number of the database in LOCKSTEP_REDIS_URL"
+    else:
+        remedy = "correct LOCKSTEP_REDIS_URL or the settings of this Redis"
+    return Line("redis", "error", f"Redis answers with an error: {clean(words)}", remedy)
 
 
 def _database(hub: Hub) -> Iterator[Line]:
@@ -249,8 +284,9 @@ def _connection(hub: Hub, name: str) -> Iterator[Line]:
         yield Line(part, finding.level, finding.what, finding.remedy)
 
 
-def _work(hub: Hub) -> Iterator[Line]:
-    from hub.services.attention import matters
+def _work(hub: Hub, seen: Sequence[Line] = ()) -> Iterator[Line]:
+    """What waits for a person. seen: what the checks of the connections have found: it is not repeated."""
+    from hub.services.attention import DOCTOR, matters
     from hub.store import figures
     from hub.sync.sweep import STALLED_SECONDS
 
@@ -259,6 +295,9 @@ def _work(hub: Hub) -> Iterator[Line]:
         what = f"due rows have waited for a worker for {age:.0f} s"
         yield Line("workers", "warn", what, "run two `lockstep worker`; if they run, read their logs")
     waiting = [Line(m.part, m.level, m.what, m.remedy) for m in matters(hub)]
-    yield from waiting
+    for line in waiting:
+        if not any(s.level != "ok" and s.part == line.part and s.what in line.what for s in seen):
+            known = bool(seen) and line.remedy == DOCTOR
+            yield replace(line, remedy="the checks of this connection are above") if known else line
     if not any(line.remedy for line in waiting):
         yield Line("work", "ok", "nothing waits for a person")

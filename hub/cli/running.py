@@ -62,6 +62,24 @@ def _prepared() -> Settings:
     return found
 
 
+def _with_tables(found: Settings) -> None:
+    """Ends with exit code 1 if the database has no tables, or those of an older version. Newer ones are accepted (a rolling
+    restart); a database that does not answer is waited for."""
+    import logging
+
+    from hub.store import migrate as steps
+    from hub.store.unit import StoreUnavailable
+
+    try:
+        where = steps.state_at(found.database_url)
+    except StoreUnavailable as e:
+        logging.getLogger(__name__).warning("the database cannot be used yet: %s", e)
+        return
+    lacks = {steps.EMPTY: "no tables", steps.BEHIND: "tables of an older version"}
+    if where in lacks:
+        raise Ended(FAILED, f"the database has {lacks[where]}; run `lockstep migrate`")
+
+
 @click.command(cls=Command, example="lockstep web --host 0.0.0.0 --port 8080 --processes 2")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=PORT, default=8080, show_default=True)
@@ -117,6 +135,7 @@ def worker(burst: bool) -> None:
     from workers.worker import LocalBell, work, work_alone
 
     found = _prepared()
+    _with_tables(found)
     where = bootstrap.redis_url(found)
     if where:
         work(where, burst=burst)
@@ -137,6 +156,7 @@ def timer() -> None:
     from workers.up import stop_on_signals
 
     found = _prepared()
+    _with_tables(found)
     stop = threading.Event()
     stop_on_signals(stop)
     Timer(build_hub(found)).run(stop)

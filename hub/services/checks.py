@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hub.domain.incident import FIELDS, FieldSpec
@@ -99,11 +99,22 @@ def _word(name: str, value: Json, spec: FieldSpec) -> str:
     return one_of(name, word, spec.words) if spec.words else word
 
 
-def cursor(value: str | None) -> str | None:
-    """The value, if it can be the `next` of a page: an id. Raises Invalid."""
-    if value is not None and not (value.isascii() and value.isalnum() and len(value) <= 40):
-        raise Invalid("before", "must be the `next` of the page before")
+def cursor(tx: Tx, value: str | None, get: Callable[[Tx, str], object]) -> str | None:
+    """The value, if it is the id of a row that `get` finds, as the `next` of a page is. Raises Invalid."""
+    if value is not None and not (value.isascii() and value.isalnum() and len(value) <= 40 and get(tx, value)):
+        raise Invalid("before", f"{value[:60]!r} is unknown; it must be the `next` of the page before")
     return value
+
+
+def incident_cursor(tx: Tx, ref: str | None) -> str | None:
+    """The id of the incident that the page begins after, by its id or number. Raises Invalid."""
+    if ref is None:
+        return None
+    try:
+        return incident(tx, ref).id
+    except NotFound:
+        words = f"there is no incident {ref[:60]!r}; write its number, or the `next` of the page before"
+        raise Invalid("before", words) from None
 
 
 def page_size(limit: int) -> int:

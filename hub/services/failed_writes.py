@@ -25,7 +25,7 @@ def list_failed_writes(hub: Hub, limit: int = 50, before: str | None = None) -> 
     """Those that wait for a person, newest first. before: the `next` of the page before."""
     size = checks.page_size(limit)
     with hub.store.reading() as tx:
-        rows = outbox_rows.failed(tx, size, checks.cursor(before))
+        rows = outbox_rows.failed(tx, size, checks.cursor(tx, before, outbox_rows.get))
     return serialize.page([serialize.failed_write(r) for r in rows], size)
 
 

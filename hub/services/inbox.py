@@ -18,7 +18,7 @@ def list_inbox(hub: Hub, state: str | None = None, limit: int = 50, before: str 
         checks.one_of("state", state, STATES)
     size = checks.page_size(limit)
     with hub.store.reading() as tx:
-        rows = inbox_rows.page(tx, state=state, limit=size, before=checks.cursor(before))
+        rows = inbox_rows.page(tx, state=state, limit=size, before=checks.cursor(tx, before, inbox_rows.get))
     return serialize.page([serialize.inbox(r) for r in rows], size)
 
 

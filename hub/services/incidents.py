@@ -35,10 +35,10 @@ def opened(hub: Hub, incident_id: str) -> Any:
 def list_incidents(
     hub: Hub, *, open: bool | None = None, limit: int = 50, before: str | None = None
 ) -> dict[str, Json]:
-    """Newest first. before: the `next` of the page before."""
+    """Newest first. before: the `next` of the page before, or an incident's number. Raises Invalid."""
     size = checks.page_size(limit)
     with hub.store.reading() as tx:
-        rows = incident_rows.page(tx, open=open, limit=size, before=checks.cursor(before))
+        rows = incident_rows.page(tx, open=open, limit=size, before=checks.incident_cursor(tx, before))
     return serialize.page([serialize.incident(r) for r in rows], size)
 
 

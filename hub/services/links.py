@@ -47,7 +47,7 @@ def list_links(
     size = checks.page_size(limit)
     with hub.store.reading() as tx:
         incident_id = checks.incident(tx, ref).id if ref is not None else None
-        rows = link_rows.page(tx, incident_id, state, size, checks.cursor(before))
+        rows = link_rows.page(tx, incident_id, state, size, checks.cursor(tx, before, link_rows.get))
     now = hub.clock.now()
     return serialize.page([serialize.link(r, now) for r in rows], size)
 

@@ -41,7 +41,7 @@ def list_unmatched(hub: Hub, state: str | None = None, limit: int = 50, before: 
         checks.one_of("state", state, STATES)
     size = checks.page_size(limit)
     with hub.store.reading() as tx:
-        rows = link_rows.unmatched_page(tx, state, size, checks.cursor(before))
+        rows = link_rows.unmatched_page(tx, state, size, checks.cursor(tx, before, link_rows.get_unmatched))
     return serialize.page([serialize.unmatched(r) for r in rows], size)
 
 

@@ -93,7 +93,7 @@ class EnvSecrets:
             for each in self._variables(name):
                 found += _values(variable(self._environ, each) or "")
         except Unreadable as e:
-            raise Unauthorised(f"connection {self._connection}: {e}") from None
+            raise Unauthorised(str(e)) from None
         known.learn(*found)
         return tuple(dict.fromkeys(found))
 
@@ -112,9 +112,7 @@ class EnvSecrets:
         if values := self.all(name):
             return values[0]
         base = secret_variable(self._connection, name)
-        raise Unauthorised(
-            f"connection {self._connection}: secret {name!r} is not set; set {base}, or {base}_FILE to a file that holds it"
-        )
+        raise Unauthorised(f"secret {name!r} is not set; set {base}, or {base}_FILE to a file that holds it")
 
     def refresh(self) -> None:
         return None
@@ -122,6 +120,6 @@ class EnvSecrets:
     def put(self, name: str, value: str) -> None:
         """Raises Unauthorised: the environment cannot be written to, and a vault is needed."""
         raise Unauthorised(
-            f"connection {self._connection}: secret {name!r} arrived at run time and there is no vault to keep it in; "
+            f"secret {name!r} arrived at run time and there is no vault to keep it in; "
             "set LOCKSTEP_VAULT_KEY (or LOCKSTEP_VAULT_KEY_FILE)"
         )

@@ -44,6 +44,7 @@ def infrastructure_of(table: HubTable, path: Path, environ: Mapping[str, str]) -
     """(the fields of `hub.settings.load.Settings` that are checked here, the problems found)."""
     found = _Found(path, environ)
     data_dir = _data_dir(found, table.data_dir)
+    vault_key, vault_key_place = _vault_key(found, data_dir)
     level = environ.get("LOCKSTEP_LOG_LEVEL", "").strip().upper() or "INFO"
     if level not in (levels := logging.getLevelNamesMapping()):
         found.wrong("LOCKSTEP_LOG_LEVEL", f"it must be one of {', '.join(levels)}")
@@ -52,7 +53,8 @@ def infrastructure_of(table: HubTable, path: Path, environ: Mapping[str, str]) -
         "database_url": _database(found, table.database, data_dir),
         "redis_url": _redis(found, table.redis),
         "trusted_proxies": table.trusted_proxies,
-        "vault_key": _vault_key(found, data_dir),
+        "vault_key": vault_key,
+        "vault_key_place": vault_key_place,
         "log_level": level,
     }, found.problems
 
@@ -91,15 +93,17 @@ def _redis(found: _Found, in_file: str) -> str | None:
     return given
 
 
-def _vault_key(found: _Found, data_dir: Path) -> bytes | None:
+def _vault_key(found: _Found, data_dir: Path) -> tuple[bytes | None, str]:
+    """(the key, the variable or the file that it came from)."""
     given, file = found.read("LOCKSTEP_VAULT_KEY"), data_dir / "vault.key"
+    place = "LOCKSTEP_VAULT_KEY" if found.environ.get("LOCKSTEP_VAULT_KEY", "").strip() else "LOCKSTEP_VAULT_KEY_FILE"
     try:
         if given is None and file.is_file():
-            given = file.read_text(encoding="ascii").strip()
+            given, place = file.read_text(encoding="ascii").strip(), str(file)
     except UnicodeDecodeError:
         found.wrong(str(file), "this is not a vault key; put back the one that `lockstep up` made")
     except PermissionError:  # the file of another account; what needs the key reports that it is missing
         pass
     except OSError as e:
         found.wrong(str(file), f"it cannot be read: {e.strerror}")
-    return given.encode() if given else None
+    return given.encode() if given else None, place

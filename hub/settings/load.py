@@ -43,7 +43,8 @@ class Settings:
 
     path: the file it was read from. redis_url: None = the embedded Redis (`workers.supervisor`), "" = no Redis.
     trusted_proxies: the number of your own reverse proxies in front of the web.
-    vault_key: encrypts secrets that arrive at run time; None = there is no vault. log_level: of the hub's own loggers.
+    vault_key: encrypts secrets that arrive at run time; None = there is no vault.
+    vault_key_place: the variable or the file that it came from. log_level: of the hub's own loggers.
     vocabulary: connection → its own tables, `people` and `services` among them; they take precedence over the vendor's
     packaged tables (`mappings.vocabulary`).
     """
@@ -56,6 +57,7 @@ class Settings:
     trusted_proxies: int = 0
     log_level: str = "INFO"
     vault_key: bytes | None = field(repr=False, default=None)
+    vault_key_place: str = "LOCKSTEP_VAULT_KEY"
     vocabulary: Mapping[str, Vocabulary] = field(default_factory=dict)
     environ: Mapping[str, str] = field(repr=False, default_factory=dict)
 

@@ -73,7 +73,7 @@ RemoteIds = RemoteId | list[RemoteId]
 class Shape(BaseModel):
     """Base of a table that may have no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class HubTable(Shape):
@@ -89,13 +89,13 @@ class HubTable(Shape):
 class ConnectionTable(BaseModel):
     """[connections.NAME]: the hub's own keys. All others are the vendor's and are checked by its adapter."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
     vendor: Annotated[str, StringConstraints(min_length=1)]
     state: Literal["observe", "enabled", "disabled"] = "observe"
     order: int | None = None
     calls_per_minute: Annotated[int, Field(ge=1)] | None = None
     calls_at_once: Annotated[int, Field(ge=1)] | None = None
-    max_body_bytes: Annotated[int, Field(strict=True, ge=1024, le=64 * 1024 * 1024)] | None = None
+    max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] | None = None
 
 
 class LinkTable(Shape):

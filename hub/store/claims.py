@@ -140,10 +140,11 @@ _EXPIRED = (
     .order_by(claims.c.task, claims.c.key)
     .limit(_MOST)
     .with_for_update(skip_locked=True)
+    .cte("expired")  # a subquery may run again for each row, and then finds more rows than its limit
 )
 _TAKE_OVER = (
     update(claims)
-    .where(_ITEM.in_(_EXPIRED))
+    .where(claims.c.task == _EXPIRED.c.task, claims.c.key == _EXPIRED.c.key)
     .values(claimed_by=_OWNER, claimed_until=_UNTIL)
     .returning(claims.c.task, claims.c.key, claims.c.due_at)
 )
@@ -153,7 +154,15 @@ _RELEASE = delete(claims).where(_ITEMS, _MINE)
 _RENEW = update(claims).where(_ITEMS, _MINE).values(claimed_until=_UNTIL)
 _FAILED = update(claims).where(_ITEMS, _MINE).values(failures=claims.c.failures + 1).returning(claims.c.failures)
 _ALL = {name: _all(name) for name in _TAKE}
-_OLDEST = {name: select(rows.c.task, func.min(rows.c.due_at)).group_by(rows.c.task) for name, rows in _ALL.items()}
+_LATE = select(claims.c.task, claims.c.due_at).where(claims.c.claimed_until <= _NOW)
+
+
+def _oldest(waiting: Any) -> Any:
+    rows = union_all(select(waiting.c.task, waiting.c.due_at), _LATE).subquery()
+    return select(rows.c.task, func.min(rows.c.due_at)).group_by(rows.c.task)
+
+
+_OLDEST = {name: _oldest(rows) for name, rows in _ALL.items()}
 _NEXT = {name: select(rows.c.task, rows.c.key).order_by(rows.c.turn).limit(1) for name, rows in _ALL.items()}
 _HAS_EXPIRED = select(claims.c.task, claims.c.key).where(claims.c.claimed_until <= _NOW).limit(1)
 

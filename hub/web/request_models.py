@@ -159,6 +159,7 @@ class Paging(Strict):
 
 
 class IncidentPaging(Paging):
+    before: Ref | None = Field(None, description="`next` of the previous page, or an incident's number.")
     open: Literal["true", "false"] | None = Field(None, description="Only open ones, or only closed ones.")
 
 

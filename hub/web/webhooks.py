@@ -8,6 +8,7 @@ the one commit in `hub.sync.inbound.intake`.
 | an invalid signature | 401 (counted per connection, and reported by `lockstep doctor`) |
 | a connection that is not configured | 404 |
 | a connection that is left out (its client library is not installed) | 503 with Retry-After |
+| a connection whose secret to verify webhooks is not set | 503 with Retry-After; not counted as an invalid signature |
 | another method | 405 |
 | more than `MAX_BODY` bytes (or `max_body_bytes` of the connection) | 413, without reading the whole body |
 | any failure in the hub | 503 with Retry-After: the one status after which every sender repeats the webhook |
@@ -36,6 +37,8 @@ PREFIX = "/in/"
 
 MAX_BODY = 1024 * 1024
 """Bytes of a webhook, unless the connection sets `max_body_bytes`. Vendors send some 100 KiB at most."""
+
+NOT_SERVED = "this connection cannot be served now; send it again"
 
 _REPEATED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOG = structlog.get_logger("hub.web.webhooks")
@@ -98,7 +101,7 @@ class Webhooks:
         hub, method = self._hub, environ["REQUEST_METHOD"]
         if connection in hub.left_out:
             _LOG.warning("webhook of a connection that is left out", connection=connection, why=hub.left_out[connection].what, remedy=hub.left_out[connection].remedy, request_id=name)  # fmt: skip
-            raise unavailable("this connection cannot be served now; send it again")
+            raise unavailable(NOT_SERVED)
         adapter = hub.adapters.get(connection)
         if adapter is None:
             raise Problem(404, "there is no connection of that name")
@@ -109,6 +112,9 @@ class Webhooks:
             return intake.accept(hub, connection, request)
         except Problem:
             raise
+        except intake.SecretMissing as e:
+            _LOG.warning("webhook not verified: its secret is not set", connection=connection, secret=str(e), remedy="set it; `lockstep doctor --part connections` names the connection's missing secrets", request_id=name)  # fmt: skip
+            raise unavailable(NOT_SERVED) from None
         except InvalidSignature:
             # the intake logs the reason; the response has nothing that would help an attacker to sign
             _LOG.warning(

@@ -44,9 +44,13 @@ TRIES = 5
 # --- in the web process ---------------------------------------------------------------------------------------------
 
 
+class SecretMissing(Exception):
+    """A webhook cannot be verified, because none of the secrets that prove its sender is set. The message names them."""
+
+
 def accept(hub: Hub, connection: str, request: Request) -> Reply:
-    """Stores one webhook and returns the answer. Raises InvalidSignature, NoSuchConnection (ConnectionLeftOut),
-    StoreUnavailable."""
+    """Stores one webhook and returns the answer. Raises InvalidSignature, SecretMissing, NoSuchConnection
+    (ConnectionLeftOut), StoreUnavailable."""
     adapter = hub.adapter(connection)
     if replies(adapter):
         shake = adapter.handshake(request)
@@ -60,6 +64,8 @@ def accept(hub: Hub, connection: str, request: Request) -> Reply:
         try:
             delivery_id = adapter.authenticate(request, secrets)
         except InvalidSignature as e:
+            if secrets.missing:
+                raise SecretMissing(", ".join(secrets.missing)) from None
             _count_invalid_signature(hub, connection, str(e))
             raise
     new = _keep(hub, connection, delivery_id, secrets.without_them(request))
@@ -91,13 +97,21 @@ class RecordedSecrets:
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
         self._given: set[str] = set()
+        self._asked: dict[str, None] = {}
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names that were asked for, if none of them has a value."""
+        return () if any(self._given) else tuple(self._asked)
 
     def get(self, name: str) -> str:
+        self._asked[name] = None
         value = self._secrets.get(name)
         self._given.add(value)
         return value
 
     def all(self, name: str) -> Sequence[str]:
+        self._asked[name] = None
         values = self._secrets.all(name)
         self._given.update(values)
         return values

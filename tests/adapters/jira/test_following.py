@@ -208,6 +208,12 @@ def levels(world: JiraWorld) -> dict[str, list[str]]:
     return found
 
 
+def test_a_webhook_secret_that_is_not_set_is_named(world: JiraWorld) -> None:
+    for name in ("webhook_secret", "webhook_path_token", "client_secret"):
+        world.secrets.values.pop(name, None)
+    assert any("is not set: webhooks cannot be verified" in what for what in levels(world)["error"])
+
+
 def test_a_good_connection_has_nothing_to_mend(world: JiraWorld) -> None:
     found = levels(world)
     assert found["warn"] == found["error"] == []

@@ -135,7 +135,7 @@ ILLS: dict[str, tuple[Callable[[PagerDutyWorld], object], str, str]] = {
     "priorities off": (lambda w: w.sandbox.priorities.clear(), "error", "does not offer priorities"),
     "no subscription": (lambda w: w.sandbox.subscriptions.clear(), "warn", "polling only"),
     "disabled": (_disable, "error", "has disabled"),
-    "no secret": (lambda w: w.secrets.values.pop("webhook_secret"), "error", "no webhook secret"),
+    "no secret": (lambda w: w.secrets.values.pop("webhook_secret"), "error", "`webhook_secret` is not set"),
     "another connection": (
         lambda w: w.sandbox.people_subscribe("https://hub.example.com/in/payments"),
         "warn",

@@ -112,6 +112,12 @@ def test_the_path_token_is_made_if_there_is_none(world: StatuspageWorld) -> None
     assert len(token) >= 32
 
 
+def test_doctor_names_the_secret_that_is_not_set(world: StatuspageWorld) -> None:
+    world.secrets.values.pop("webhook_path_token")
+    (found,) = (f for f in world.adapter.examine() if f.level != "ok")
+    assert "webhook_path_token is not set" in found.what
+
+
 def test_doctor_sees_wrong_components_and_other_integrations(world: StatuspageWorld) -> None:
     """A mapped group, a missing component, and another integration's metadata are reported with the remedy."""
     assert {f.level for f in world.adapter.examine()} == {"ok"}

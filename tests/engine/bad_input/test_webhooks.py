@@ -175,6 +175,28 @@ def test_a_webhook_with_an_invalid_signature_changes_nothing_and_is_counted_wher
     assert q.fields(incident)["status"] == "triggered"
 
 
+@pytest.mark.parametrize(
+    ("name", "secret", "header"),
+    [
+        ("pagerduty", "webhook_secret", "x-pagerduty-signature"),
+        ("jira", "webhook_secret", "x-hub-signature"),
+        ("statuspage", "webhook_path_token", "x-none"),
+        ("teams", "client_state", "x-none"),
+        ("teams", "outgoing_webhook_secret", "authorization"),
+    ],
+)
+def test_a_vendor_whose_secret_is_not_set_is_asked_to_send_again(name: str, secret: str, header: str) -> None:
+    q = Quartet()
+    q.worlds[name].secrets.values.pop(secret, None)
+    value = {"authorization": "HMAC eHg=", "x-hub-signature": "sha256=00"}.get(header, "v1=00")
+    body = b'{"value": [{"clientState": "x"}], "type": "message"}'
+    answer = q.web.post(f"/in/{name}/guess", data=body, headers={header: value})
+    assert answer.status_code == 503
+    listed = q.api("GET", "connections").json
+    assert listed is not None
+    assert {c["name"]: c["invalid_signatures"] for c in listed["items"]}[name] == 0
+
+
 def test_the_same_delivery_again_is_one_row() -> None:
     q = Quartet()
     q.begins()

@@ -91,7 +91,9 @@ def test_lists_are_read_page_by_page_newest_first(api: Api) -> None:
         query = f"?limit=2&before={page['next']}" if page["next"] else ""
     assert seen == ["INC-5", "INC-4", "INC-3", "INC-2", "INC-1"]
     assert api("GET", "/incidents?before=yester-day", status=422)["field"] == "query.before"
+    assert api("GET", "/incidents?before=INC-9", status=422)["field"] == "query.before"
     for path in ("/links", "/inbox", "/unmatched", "/failed-writes"):
+        assert api("GET", f"{path}?before=zzz", status=422)["field"] == "query.before"
         assert isinstance(api("GET", f"{path}?limit=1")["items"], list)
 
 

@@ -244,3 +244,26 @@ def test_a_server_keeps_claims_out_of_its_log_of_changes(postgres_url: str) -> N
         kind = tx.execute(text("SELECT relpersistence FROM pg_class WHERE relname = 'claims'")).scalar()
     store.close()
     assert kind == "u"
+
+
+@pytest.mark.parametrize("expired", [2, 24])
+def test_no_more_expired_claims_are_taken_over_than_asked_for(store: Store, expired: int) -> None:
+    """Also with statistics of an empty table, and once the driver has prepared the statement."""
+    if not store.is_sqlite:
+        with store.writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE claims"))
+    for _ in range(7):
+        assert take_over(store, "me", NOW) == []
+    keys = [f"k{n:02}" for n in range(expired)]
+    due_timers(store, *keys)
+    take(store, "dead", expired)
+    with store.unit() as tx:
+        assert len(claims.take_over(tx, "me", NOW + timedelta(seconds=SECONDS + 1), 1)) == 1
+
+
+def test_a_row_that_a_dead_worker_has_claimed_counts_as_waiting_once_its_claim_has_run_out(store: Store) -> None:
+    due_timers(store, "a", at=ago(3600))
+    take(store, "dead")
+    with store.unit() as tx:
+        assert claims.oldest(tx, NOW) == {}
+        assert claims.oldest(tx, NOW + timedelta(seconds=SECONDS + 1)) == {"duplicates": ago(3600)}

@@ -235,7 +235,9 @@ def test_what_this_version_wrote_gets_the_old_words_on_the_way_back(url: str, hu
     assert "duplicate" not in str(rows["timers"] + rows["links"])
 
 
-@pytest.mark.parametrize(("revision", "slot"), [(BEFORE, "duplicate-status-page"), (AFTER, "twin-cities")])
+@pytest.mark.parametrize(
+    ("revision", "slot"), [(BEFORE, "duplicate-status-page"), (BEFORE, "twin-cities"), (AFTER, "twin-cities")]
+)
 def test_a_slot_of_a_users_own_that_would_be_taken_for_a_duplicates_is_refused(
     url: str, hub: Hub, revision: str, slot: str
 ) -> None:

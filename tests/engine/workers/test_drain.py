@@ -284,3 +284,44 @@ def test_claims_of_long_tasks_are_renewed(place: Place, monkeypatch: pytest.Monk
     until(lambda: ends() > first + timedelta(seconds=0.2))
     go.set()
     running.join(30)
+
+
+def test_while_the_database_is_away_no_claim_is_renewed_and_afterwards_due_rows_are_claimed_beside_a_task_that_hangs(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drains, "RENEW_SECONDS", 0.2)
+    monkeypatch.setattr(drains, "SLOW_SECONDS", 0.1)
+    monkeypatch.setattr(drains, "SECONDS", 0.3)
+    go, tried = threading.Event(), threading.Event()
+    place.act = lambda key: None if key != "hangs" else (go.wait(30), None)[1]
+
+    def away(*_: Any) -> None:
+        tried.set()
+        raise StoreUnavailable("away")
+
+    place.due("hangs")
+    thread = threading.Thread(target=place.drain.run)
+    thread.start()
+    until(lambda: place.claimed() == ["hangs"])
+    with monkeypatch.context() as patch:
+        patch.setattr("hub.store.claims.renew", away)
+        assert tried.wait(10)
+    place.due("other", wake=True)
+    until(lambda: place.done == ["other"])
+    go.set()
+    thread.join()
+    assert sorted(place.done) == ["hangs", "other"]
+    assert place.claimed() == []
+
+
+def test_a_task_that_ends_its_thread_is_logged_and_waits_like_one_that_raises(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    def act(key: str) -> None:
+        raise SystemExit(key)
+
+    place.act = act
+    place.due("a")
+    place.drain.run()
+    assert "task duplicates of a failed" in caplog.text
+    assert place.claimed() == ["a"]

@@ -19,6 +19,7 @@ from tests.bench.noop import noop_hub
 from tests.engine.patience import until
 from tests.engine.workers.filework import TASK, FileWorker
 from tests.engine.workers.servers import OwnRedis, own_redis
+from workers import worker as worker_module
 from workers.queue import count
 from workers.worker import LocalBell, work_alone
 
@@ -198,3 +199,14 @@ def test_a_burst_without_redis_ends_when_nothing_is_due(alone: Any) -> None:
     due(hub, "a", "b")
     work_alone(hub, bell, threading.Event(), burst=True)
     assert sorted(done) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_worker_without_redis_logs_how_to_use_one(
+    alone: Any, installed: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub, bell, _ = alone
+    monkeypatch.setattr(worker_module, "binary", lambda: object() if installed else None)
+    work_alone(hub, bell, threading.Event(), burst=True)
+    assert "unset LOCKSTEP_REDIS_URL" in caplog.text
+    assert ("install redis-server" in caplog.text) is not installed

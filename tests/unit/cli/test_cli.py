@@ -214,6 +214,7 @@ ENDS = {
     "token revoke \udcff": 2,
     "connections enable \udcff": 2,
     "incident list --nonsense": 2,
+    "incident list --before zzz": 2,
     "connections subscribe jira-payments": 1,
 }
 

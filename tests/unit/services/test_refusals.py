@@ -82,3 +82,20 @@ def test_what_no_database_can_be_asked_for_is_not_there(hub: Hub, what: str, id:
 def test_a_state_that_there_is_not_is_refused_with_those_that_there_are(hub: Hub, rows: Callable[..., object]) -> None:
     with pytest.raises(services.Invalid, match=r"'bogus' is not one of [a-z]+, [a-z]+"):
         rows(hub, state="bogus")
+
+
+LISTS = (services.list_links, services.list_inbox, services.list_unmatched, services.list_failed_writes)
+
+
+@pytest.mark.parametrize("rows", [services.list_incidents, *LISTS])
+@pytest.mark.parametrize("before", ["zzz", "", "INC-9", "0" * 26, "0" * 41, "\x00", "\udcff"])
+def test_a_page_begins_only_after_a_row_that_there_is(hub: Hub, rows: Callable[..., object], before: str) -> None:
+    with pytest.raises(services.Invalid, match=r"before: .*`next` of the page before"):
+        rows(hub, before=before)
+
+
+def test_a_page_of_incidents_begins_after_a_number_too(hub: Hub) -> None:
+    services.open_incident(hub, {"title": "Search is slow"}, actor="ada")
+    for before in ("INC-2", "2", services.show_incident(hub, "2")["id"]):
+        (one,) = services.list_incidents(hub, before=before)["items"]
+        assert one["number"] == "INC-1"

@@ -95,6 +95,24 @@ def test_an_address_that_leads_nowhere_is_refused_with_its_place(
     assert problem.startswith(f"[connections.x].{key}: ")
 
 
+@pytest.mark.parametrize(
+    ("vendor", "key", "value"),
+    [
+        ("jira", "service_desk", "no"),
+        ("pagerduty", "reopen", "no"),
+        ("pagerduty", "notes_per_poll", True),
+        ("statuspage", "notify", "no"),
+        ("statuspage", "notify_changes", 0),
+        ("cachet", "notify", "no"),
+        ("teams", "lookback_days", "7"),
+        ("teams", "subscription_minutes", True),
+    ],
+)
+def test_a_switch_or_a_number_of_another_kind_is_refused(tmp_path: Path, vendor: str, key: str, value: Any) -> None:
+    (problem,) = problems(tmp_path, vendor, **{key: value})
+    assert f"setting {key!r} must be" in problem
+
+
 class Read(dict[str, Any]):
     """A table that records which of its keys were read."""
 

@@ -128,6 +128,20 @@ WRONG = {
     ),
     "a limit below all webhooks": ("[connections.x]\nvendor = 'jira'\nmax_body_bytes = -1", "[connections.x].max_body_bytes: input should be"),
     "a limit above all memory": ("[connections.x]\nvendor = 'jira'\nmax_body_bytes = 10000000000", "[connections.x].max_body_bytes: input"),
+    "a text that should be true or false": (
+        MINIMAL + "[[policy.links]]\nconnection = 'pd'\nhold = 'yes'",
+        "[[policy.links]] no. 1, hold: input should be a valid boolean; write true or false, without quotes",
+    ),
+    "a number that should be true or false": ("[policy]\ncomments = 1", "[policy].comments: input should be a valid boolean; write true"),
+    "a text that should be a number": (
+        "[hub]\ntrusted_proxies = '1'",
+        "[hub].trusted_proxies: input should be a valid integer; write a whole number, without quotes",
+    ),
+    "a fraction that should be a whole number": (
+        "[connections.x]\nvendor = 'jira'\ncalls_per_minute = 60.0",
+        "[connections.x].calls_per_minute: input should be a valid integer; write a whole number",
+    ),
+    "a switch that should be a number": ("[[authority]]\nrank = true", "[[authority]] no. 1, rank: input should be a valid integer"),
     "an authority of no vendor": (MINIMAL + "[[authority]]\nvendor = 'jra'", "[[authority]] no. 1, vendor: no connection is of vendor"),
     "a move that is none": (MINIMAL + "[[authority]]\ntake = ['up']", "[[authority]] no. 1, take: 'up' is not one of forward"),
     "a template with an unknown placeholder": (

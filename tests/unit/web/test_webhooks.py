@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert, select
 from werkzeug.test import Client, TestResponse, create_environ, run_wsgi_app
 
+from hub.domain.errors import InvalidSignature
 from hub.domain.values import Reply, Request
 from hub.store.tables import connections, inbox
 from hub.store.unit import StoreUnavailable
@@ -16,7 +17,8 @@ from hub.sync.hub import Hub
 from hub.sync.inbound import intake
 from hub.web.app import create_app
 from hub.web.metrics import WEBHOOKS
-from tests.unit.web.hub import make_hub, signature
+from tests.contract.world import MemorySecrets
+from tests.unit.web.hub import SECRET, Signed, make_hub, signature
 
 BODY = b'{"event": "x"}'
 
@@ -63,6 +65,33 @@ def test_a_wrong_signature_is_401_kept_nowhere_and_counted(given: str) -> None:
     with hub.store.reading() as tx:
         assert tx.scalar(select(connections.c.invalid_signatures).where(connections.c.name == "signed")) == 1
     assert signature(BODY) not in answer.text
+
+
+@pytest.mark.parametrize(("values", "status"), [((), 503), (("",), 503), ((SECRET,), 202), (("another",), 401)])
+def test_a_webhook_whose_secret_is_not_set_is_503_and_no_invalid_signature(
+    values: tuple[str, ...], status: int, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The vendor sends it again once the secret is set. The answer does not name the secret, the log does."""
+
+    class Asking(Signed):
+        def authenticate(self, request: Request, secrets: Any) -> str:
+            if SECRET not in secrets.all("webhook_secret"):
+                raise InvalidSignature("it matches no secret")
+            return super().authenticate(request, secrets)
+
+    hub = make_hub()
+    hub.adapters = {"signed": Asking()}
+    hub.secrets = lambda name: MemorySecrets(webhook_secret=list(values))
+    answer = send(client(hub))
+    assert answer.status_code == status
+    assert "webhook_secret" not in answer.text
+    with hub.store.reading() as tx:
+        counted = tx.scalar(select(connections.c.invalid_signatures).where(connections.c.name == "signed"))
+    assert (counted or 0) == (status == 401)
+    assert len(rows(hub)) == (status == 202)
+    if status == 503:
+        assert answer.headers["Retry-After"]
+        assert "webhook_secret" in capsys.readouterr().out + caplog.text
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ This step only renames, so the version before cannot run beside it: stop every p
 
 from __future__ import annotations
 
+import re
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -118,6 +120,16 @@ def _rename_slots(old: str, new: str) -> None:
             f"{new!r} are the hub's own after this step; nothing was changed. Stop the hub, give the slot another name in "
             "lockstep.toml and in every row of the column links.slot that holds it, and run this again"
         )
+    begun = op.get_bind().execute(
+        sa.select(links.c.id, links.c.connection, links.c.slot).where(_begins(links.c.slot, old))
+    )
+    for link in begun:
+        if not re.fullmatch(rf"{old}-[0-9]+", link.slot):
+            raise NotMigratable(
+                f"link {link.id} of connection {link.connection} has the slot {link.slot!r}, which a rule in lockstep.toml has "
+                f"named; this step renames what begins with {old!r}; nothing was changed. Stop the hub, give the slot another "
+                "name in lockstep.toml and in every row of the column links.slot that holds it, and run this again"
+            )
     renamed = sa.literal(new).concat(sa.func.substr(links.c.slot, len(old) + 1))
     op.execute(sa.update(links).where(_begins(links.c.slot, old)).values(slot=renamed))
 
