@@ -218,6 +218,7 @@ class Watch:
                 if worker.key not in SimpleWorker.all_keys(connection=worker.connection):  # Redis was emptied
                     worker.register_death()  # type: ignore[no-untyped-call]
                     worker.register_birth()  # type: ignore[no-untyped-call]
+                    worker.set_state(worker.get_state())
             except redis.RedisError as e:
                 log.info("the heartbeat was not sent (%s)", type(e).__name__)
 

@@ -7,13 +7,15 @@ from collections.abc import Callable
 
 from sqlalchemy import text
 
+from hub.clock import SystemClock
 from hub.store.unit import Store
 
 
 def until(true: Callable[[], object], seconds: float = 15.0) -> None:
     """Checks every 20 ms until `true()` is; fails after `seconds`."""
-    pause = threading.Event()
-    for _ in range(int(seconds / 0.02)):
+    clock, pause = SystemClock(), threading.Event()
+    deadline = clock.monotonic() + seconds
+    while clock.monotonic() < deadline:
         if true():
             return
         pause.wait(0.02)

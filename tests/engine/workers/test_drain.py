@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -229,22 +230,42 @@ def test_a_second_drain_of_the_process_does_nothing_and_the_first_is_told(place:
     running.join(30)
 
 
-def test_what_is_raised_beside_a_drain_ends_it_when_its_tasks_have_ended(
+def _interrupt(*_: Any) -> None:
+    raise TimeoutError("the job takes too long")
+
+
+def test_what_a_signal_handler_raises_beside_a_drain_ends_it_when_its_tasks_have_ended(place: Place) -> None:
+    """As RQ raises a job's time-out in the main thread."""
+    go = threading.Event()
+    place.act = lambda key: go.wait(30) and None
+    place.due("a")
+    before = signal.signal(signal.SIGALRM, _interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        threading.Timer(0.8, go.set).start()
+        with pytest.raises(TimeoutError):
+            place.drain.run()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert place.done == ["a"]
+    assert place.claimed() == []
+
+
+def test_what_is_raised_while_the_thread_of_a_drain_starts_ends_it_when_its_tasks_have_ended(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RQ raises a job's time-out in the main thread, at any point of it."""
-    go, threads = threading.Event(), []
+    go = threading.Event()
     place.act = lambda key: go.wait(30) and None
     place.due("a")
 
     class Interrupted(threading.Thread):
-        def join(self, timeout: float | None = None) -> None:
-            if self.name == "drain" and not threads:
-                threads.append(self)
+        def start(self) -> None:
+            super().start()
+            if self.name == "drain":
                 until(lambda: place.claimed() == ["a"])
                 threading.Timer(0.3, go.set).start()
-                raise TimeoutError("the job takes too long")
-            super().join(timeout)
+                _interrupt()
 
     monkeypatch.setattr(drains.threading, "Thread", Interrupted)
     with pytest.raises(TimeoutError):
