@@ -109,9 +109,9 @@ class Drain:
         except BaseException as e:  # raised by a signal handler: the thread may run all the same
             error = e
             run.enough.set()
-        while not run.over.is_set():
+        while True:
             try:
-                if not run.over.wait(1.0) and thread.ident is None:
+                if run.over.wait(1.0) or thread.ident is None:  # the latter: it was never started
                     break
             except BaseException as e:  # raised by a signal handler while tasks run
                 error = error or e
