@@ -271,3 +271,18 @@ def test_trap_15_a_draft_that_was_overtaken_by_the_end_is_withdrawn(four: Quarte
     four.settle(60)
     assert four.link(incident, "statuspage")["state"] == "unlinked"
     assert four.statuspage.sandbox.incidents == {}
+
+
+def test_trap_15_an_approved_draft_whose_text_changes_as_the_incident_ends_is_withdrawn_by_the_same_plan(
+    four: Quartet,
+) -> None:
+    four.settle(2)
+    four.pagerduty.sandbox.people_create("Checkout is slow")
+    four.settle(30)
+    (incident,) = [i["id"] for i in services.list_incidents(four.hub)["items"]]
+    link = four.link(incident, "statuspage")["id"]
+    services.approve_link(four.hub, link, services.show_link(four.hub, link)["content_hash"], actor="cleo")
+    services.edit_incident(four.hub, incident, {"public_title": "Other words", "status": "resolved"}, actor="ada")
+    assert four.link(incident, "statuspage")["state"] == "unlinked"
+    four.settle(60)
+    assert four.statuspage.sandbox.incidents == {}

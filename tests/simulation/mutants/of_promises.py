@@ -21,6 +21,7 @@ from tests.simulation.mutants.mutant import (
 
 INTAKE, PLANNING, DELIVER = "hub/sync/inbound/intake.py", "hub/sync/incident/plan.py", "hub/sync/outbound/deliver.py"
 SETTLE, OBSERVING, MERGE = "hub/sync/outbound/settle.py", "hub/sync/incident/observe.py", "hub/domain/merge.py"
+RAISED = "no exception leaves a task"
 
 OF_PROMISES = (
     # 1: accepted is kept, and takes effect once
@@ -198,5 +199,30 @@ OF_PROMISES = (
         "if link.state in TOMBSTONES:  # unlinked or gone", "if False:  # unlinked or gone",
         (), test="tests/simulation/test_found.py::test_what_is_let_go_of_between_our_read_and_our_write_is_not_written",
         also=(Edit(DELIVER, "if state is None or state in TOMBSTONES:  # unlinked by", "if state is None:  # unlinked by"),),
+    ),
+    Mutant(
+        "of an incident's items only the comments are loaded", "promise 2", "hub/store/incidents.py",
+        "for columns in rows(tx, ITEMS, id=incident_id)}", 'for columns in rows(tx, ITEMS, id=incident_id) if columns["kind"] == "comment"}',
+        (RAISED,),
+    ),
+    Mutant(
+        "a merged incident leaves its comments behind", "promise 2", "hub/sync/incident/merge_incidents.py",
+        "incident_rows.move_items(tx, loser_id, winner_id)", "pass",
+        (RAISED,),
+    ),
+    Mutant(
+        "of many lines of the journal only the first is written", "promise 2", "hub/store/journal.py",
+        "rows if len(rows) > 1 else rows[0]", "rows[0]",
+        ("journal chains unbroken", LOST),
+    ),
+    Mutant(
+        "the circuit breaker never closes", "promise 2", "hub/sync/limits/breaker.py",
+        "connection.failures, connection.open_until, connection.reason = 0, None, None", "pass",
+        (APART, LOST, BOUNDED, HEARD),
+    ),
+    Mutant(
+        "a write that is settled stays open", "promise 6", "hub/sync/incident/case.py",
+        "for row in self.settled:\n            save(self.tx, row)", "pass",
+        (LOST, ECHO, APART, ONE, LOOKED, BOUNDED, RAISED),
     ),
 )  # fmt: skip

@@ -142,7 +142,7 @@ def test_a_change_that_lost_to_another_at_the_same_moment_is_409(
     answer = Checked(hub)(operation.method, path_of(operation), headers=bearer(hub), **body_of(operation))
     assert answer.status_code == 409
     assert answer.json is not None
-    assert "read it again" in answer.json["detail"]
+    assert "Read it again" in answer.json["detail"]
     assert "UNIQUE" not in answer.text
 
 
