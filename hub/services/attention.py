@@ -18,7 +18,7 @@ from datetime import timedelta
 from hub.store import connections as connection_rows
 from hub.store import figures
 from hub.store import links as link_rows
-from hub.store.records import Link
+from hub.store.records import Link, incident_name
 from hub.sync.hub import Hub
 
 RECENT = timedelta(days=7)
@@ -94,9 +94,9 @@ def matters(hub: Hub) -> Iterator[Attention]:
         remedy = "add the connection to lockstep.toml again, or run `lockstep link list` and `lockstep link unlink ID` for each"
         yield Attention(f"connection {name}", "warn", words, remedy)
     for number, link in with_problems[:MOST]:
-        yield from _link(f"INC-{number} in {link.connection}", link)
+        yield from _link(f"{incident_name(number)} in {link.connection}", link)
     for number, link in noted:
-        yield from _noted(f"INC-{number} in {link.connection}", link)
+        yield from _noted(f"{incident_name(number)} in {link.connection}", link)
     if len(with_problems) > MOST:
         words = f"more than {MOST} links wait for a person; these are the newest"
         yield Attention("links", "warn", words, "see all of them with `lockstep link list`")

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 
 from hub.domain.values import Json
 from hub.store import connections, incidents, outbox
-from hub.store.records import Connection, Incident, Item, Link, Outbox, loaded
+from hub.store.records import Connection, Incident, Item, Link, Outbox, incident_name, loaded
 from hub.store.tables import connections as connection_table
 from hub.store.tables import incidents as incident_table
 from hub.store.tables import links
@@ -74,4 +74,4 @@ def of_link(tx: Tx, link_id: str) -> LinkRows | None:
     values = iter(row)
     link = loaded(Link, {column.name: next(values) for column in links.columns})
     number, fields, provenance, state, open_until, paused = values
-    return LinkRows(link, f"INC-{number}", fields, provenance, state, open_until, bool(paused))
+    return LinkRows(link, incident_name(number), fields, provenance, state, open_until, bool(paused))

@@ -79,6 +79,10 @@ def _update(table: Table) -> Update:
     return update(table).where(*(column == bindparam(f"was_{column.name}") for column in table.primary_key))
 
 
+def incident_name(number: int) -> str:
+    return f"INC-{number}"
+
+
 @dataclass
 class Connection(Record):
     table = tables.connections
@@ -115,7 +119,7 @@ class Incident(Record):
 
     @property
     def name(self) -> str:
-        return f"INC-{self.number}"
+        return incident_name(self.number)
 
 
 @dataclass
