@@ -233,3 +233,23 @@ def test_whom_a_person_replaced_in_a_pause_is_known_although_our_own_assignment_
     play.ask(lambda hub: services.set_pause(hub, False, actor="ada"))
     play.end()
     assert play.fields()["assignees"] == ["ada"]
+
+
+def test_what_our_write_in_doubt_added_to_a_set_is_no_edit_when_another_person_has_removed_their_own_since() -> None:
+    """A person adds a label in Jira between our read and our write of two more, its outcome is unknown, the two are removed in
+    the hub, and the person removes theirs: the history's last entry ends with what we had sent, and is not ours."""
+    play = begun("labels in doubt")
+
+    def meanwhile() -> None:
+        play.server("jira").change(play.thing("jira"), "tags", ["vip"], "bob")
+        play.fate("jira history", "lost_before")
+
+    play.during("jira update", meanwhile)
+    play.edit(tags=["db", "eu"])
+    until(play, lambda: play.journal("outcome_unknown"))
+    play.edit(tags=["cache"])
+    play.server("jira").change(play.thing("jira"), "tags", ["db", "eu"], "bob")
+    play.settle()
+    assert play.fields()["tags"] == ["cache"]
+    assert play.thing("jira").fields["tags"] == ["cache"]
+    assert [line["value"] for line in play.journal("changed") if line["field"] == "tags/db"] == [True, None]

@@ -280,7 +280,10 @@ def _gap(
     foreign: dict[str, Json] = {}
     kind = case.hub.capabilities(link.connection).kinds[link.kind]
     for name, value in sent.items():
-        if was.get(name) == value and name in kind.fields and kind.fields[name].walks:
+        known = kind.fields.get(name)
+        if known is not None and known.many == "set":
+            continue  # we add and remove single members: what others did to the rest stands, and the next read shows it
+        if was.get(name) == value and known is not None and known.walks:
             continue  # this step had been read already: the entries before it are our own earlier steps
         entries = [c for c in trail if c.field == name]
         at = next((i for i in range(len(entries) - 1, -1, -1) if entries[i].after == value), 0)
